@@ -1,0 +1,225 @@
+"""The seams of the house: what a room may ask of hardware, models, stores and clocks.
+
+Every port has a real implementation, and where a part is hard to have at a desk also a
+simulated twin that passes the same contract suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from appliance.types import (
+    AuditRecord,
+    Box,
+    Claim,
+    DoorEvent,
+    Embedding,
+    FaceCrop,
+    FailureCount,
+    Frame,
+    Landmarks,
+    Liveness,
+    LockState,
+    Person,
+    PersonSummary,
+    Pixels,
+    Region,
+    Template,
+)
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests own it."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Camera(Protocol):
+    """A source of frames.
+
+    `live` is False for anything that replays files: such a source never opens a real door.
+    """
+
+    @property
+    def live(self) -> bool:
+        """True when a sensor looks at the door now."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """How many frames will come, where that is known (for a progress bar)."""
+        ...
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames in order. Raises CameraError (sensor) or InputError (file)."""
+        ...
+
+    def close(self) -> None:
+        """Give the device back; may be called twice."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds faces without knowing where they were."""
+
+    def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
+        """Boxes of upright faces at least `smallest` pixels wide, best first.
+
+        bgr: (height, width, 3) uint8.
+        """
+        ...
+
+
+class LandmarkModel(Protocol):
+    """Puts the face mesh on the face inside a region."""
+
+    def locate(self, bgr: Pixels, region: Region) -> Landmarks:
+        """The mesh in frame pixels; `presence` says whether a face was there at all."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns an aligned crop into a point on the unit sphere."""
+
+    @property
+    def name(self) -> str:
+        """The model's name in models/manifest.toml."""
+        ...
+
+    @property
+    def alignment(self) -> str:
+        """Which alignment its crops need."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of model file and alignment."""
+        ...
+
+    def embed(self, crop: FaceCrop) -> Embedding:
+        """Embed one crop; ModelError when its alignment is another."""
+        ...
+
+
+class LivenessCheck(Protocol):
+    """One passive presentation attack detector."""
+
+    def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
+        """Judge one frame."""
+        ...
+
+
+class Lock(Protocol):
+    """The line that drives the strike. A new lock has commanded *locked* before it returns."""
+
+    @property
+    def simulated(self) -> bool:
+        """True for the twin that drives nothing."""
+        ...
+
+    @property
+    def state(self) -> LockState:
+        """What the line was last told."""
+        ...
+
+    @property
+    def history(self) -> Sequence[DoorEvent]:
+        """Every command since this object exists, oldest first."""
+        ...
+
+    def lock(self, cause: str) -> None:
+        """De-energise a fail-secure strike. Safe to call at any time. Raises LockError."""
+        ...
+
+    def unlock(self, cause: str) -> None:
+        """Energise it. Raises LockError; the caller then commands `lock`."""
+        ...
+
+    def close(self) -> None:
+        """Command *locked*, then give the line back; may be called twice."""
+        ...
+
+
+class DoorSensor(Protocol):
+    """A magnet contact on the door leaf."""
+
+    @property
+    def is_open(self) -> bool:
+        """True when the leaf is away from the frame."""
+        ...
+
+
+class ClaimSource(Protocol):
+    """Where people say who they are: keypad, card reader, QR badge."""
+
+    def next_claim(self, timeout: float) -> Claim | None:
+        """The next claim, or None after `timeout` seconds."""
+        ...
+
+
+class PeopleStore(Protocol):
+    """Who is enrolled."""
+
+    def add(self, name: str, template: Template, *, replace: bool = False) -> Person:
+        """Keep a template. InputError when the name exists and `replace` is False."""
+        ...
+
+    def get(self, name: str) -> Person | None:
+        """The person, or None."""
+        ...
+
+    def summaries(self) -> list[PersonSummary]:
+        """Everybody, by name, without opening templates."""
+        ...
+
+    def everybody(self) -> Iterator[Person]:
+        """Everybody, templates opened."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Erase; False when there was nobody of that name."""
+        ...
+
+
+class AuditLog(Protocol):
+    """What happened, in order, chained so that a change shows."""
+
+    def append(self, event: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
+        """Write durably before returning. StoreError when that is not possible."""
+        ...
+
+    def tail(self, count: int) -> list[AuditRecord]:
+        """The last records, oldest first."""
+        ...
+
+    def first_bad(self) -> int | None:
+        """The number of the first record that does not fit the chain, or None."""
+        ...
+
+
+class FailureLedger(Protocol):
+    """Failed attempts per claim, kept across restarts."""
+
+    def read(self, claim: str) -> FailureCount | None:
+        """The count of failures in a row, or None."""
+        ...
+
+    def write(self, claim: str, count: FailureCount) -> None:
+        """Durable before it returns."""
+        ...
+
+    def clear(self, claim: str) -> None:
+        """After a success."""
+        ...

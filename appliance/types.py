@@ -1,0 +1,344 @@
+"""The frozen values that pass between rooms. Only numpy and the standard library.
+
+Pixel coordinates have their origin in the centre of the top-left pixel, x to the right and
+y down, and are floats. Times called `at` are seconds on a monotonic clock (or, for files, the
+time inside the recording); `datetime` values are aware and in UTC. Terms follow
+ISO/IEC 2382-37 (biometric vocabulary) and ISO/IEC 30107-3 (presentation attack detection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture from a camera or a file.
+
+    bgr: (height, width, 3) uint8, blue-green-red as OpenCV captures it.
+    at: seconds, monotonic within one source.
+    source: what a person would call it ("obama.jpg", "clip.mp4#12", "/dev/video0").
+    """
+
+    bgr: Pixels
+    at: float
+    source: str
+    sequence: int = 0
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+        return int(self.bgr.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return int(self.bgr.shape[1])
+
+
+@dataclass(frozen=True)
+class Box:
+    """An upright rectangle in frame pixels, as a detector reports it."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    score: float = 0.0
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of the middle."""
+        return self.left + self.width / 2, self.top + self.height / 2
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return max(self.width, 0.0) * max(self.height, 0.0)
+
+    def scaled(self, factor: float) -> Box:
+        """The same box in a picture that is `factor` times as large."""
+        return Box(
+            self.left * factor,
+            self.top * factor,
+            self.width * factor,
+            self.height * factor,
+            self.score,
+        )
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
+        down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
+        shared = max(across, 0.0) * max(down, 0.0)
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A square of the frame that a landmark model looks at, turned by `angle` radians."""
+
+    x: float
+    y: float
+    side: float
+    angle: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """The 468 points of the face mesh.
+
+    points: (468, 3) float32; x and y in frame pixels, z on the same scale, negative towards
+    the camera, relative to the head's centre.
+    presence: probability in 0..1 that the region held a face at all.
+    """
+
+    points: Floats
+    presence: float
+
+    @property
+    def box(self) -> Box:
+        """The upright extent of the points."""
+        low, high = self.points[:, :2].min(axis=0), self.points[:, :2].max(axis=0)
+        return Box(
+            float(low[0]),
+            float(low[1]),
+            float(high[0] - low[0]),
+            float(high[1] - low[1]),
+            self.presence,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FaceCrop:
+    """A face warped to where its model expects the eyes and the mouth.
+
+    bgr: (size, size, 3) uint8. alignment: the name of the convention, part of the fingerprint.
+    """
+
+    bgr: Pixels
+    alignment: str
+
+
+class Fault(str, Enum):
+    """Why a frame is not good enough to compare; the value is the reason in JSON."""
+
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    TOO_SMALL = "too_small"
+    BLURRED = "blurred"
+    TOO_DARK = "too_dark"
+    OVEREXPOSED = "overexposed"
+    TURNED_AWAY = "turned_away"
+    CUT_OFF = "cut_off"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What was measured of one face, and what is wrong with it.
+
+    eye_distance: pixels between the eye centres, in the captured frame.
+    sharpness: see vision.quality (dimensionless; larger is sharper).
+    brightness: mean luma of the face, 0..255. clipped: share of burnt-out pixels, 0..1.
+    yaw, pitch, roll: degrees; 0 looks into the camera.
+    """
+
+    eye_distance: float
+    sharpness: float
+    brightness: float
+    clipped: float
+    yaw: float
+    pitch: float
+    roll: float
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """True when the face may be compared."""
+        return not self.faults
+
+
+class LivenessState(str, Enum):
+    """The outcome of presentation attack detection (ISO/IEC 30107-3)."""
+
+    LIVE = "live"
+    SPOOF = "spoof"
+    UNDETERMINED = "undetermined"
+    NOT_CHECKED = "not_checked"
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """What presentation attack detection found, and by which cues.
+
+    score: 0 (attack) to 1 (live), or None where nothing was judged.
+    cues: each cue's own score, by name.
+    basis: a sentence for people, such as "appearance of one picture".
+    """
+
+    state: LivenessState
+    score: float | None = None
+    cues: Mapping[str, float] = field(default_factory=dict)
+    basis: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A face as a point on the unit sphere.
+
+    vector: (dimensions,) float32 with Euclidean norm 1.
+    fingerprint: of the model and the alignment that made it; vectors with different
+    fingerprints are never compared.
+    """
+
+    vector: Floats
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What is kept of an enrolled face.
+
+    vectors: (count, dimensions) float32, one unit vector per good frame.
+    mean: (dimensions,) float32, their normalised mean.
+    model: the model's name, for people; `fingerprint` is what counts.
+    """
+
+    vectors: Floats
+    mean: Floats
+    model: str
+    fingerprint: str
+
+    @property
+    def count(self) -> int:
+        """How many frames the template was made of."""
+        return int(self.vectors.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Somebody enrolled."""
+
+    name: str
+    template: Template
+    created: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True)
+class PersonSummary:
+    """What may be listed of somebody without opening the template."""
+
+    name: str
+    model: str
+    fingerprint: str
+    count: int
+    created: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True)
+class Match:
+    """One comparison of a probe with a template.
+
+    similarity: cosine, -1..1. threshold: the similarity that `target_far` asks for.
+    far: the false-accept rate at which this very similarity would be the threshold.
+    """
+
+    similarity: float
+    threshold: float
+    target_far: float
+    far: float
+
+    @property
+    def accepted(self) -> bool:
+        """True when the similarity reaches the threshold."""
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Somebody says who they are. via: "command", "pin", "card", "qr", ..."""
+
+    name: str
+    via: str
+
+
+class Decision(str, Enum):
+    """How an attempt ends; the value is the word in JSON."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    POOR_QUALITY = "poor_quality"
+    SPOOF = "spoof"
+    TIMEOUT = "timeout"
+    NOT_PERMITTED = "not_permitted"
+    UNKNOWN_PERSON = "unknown_person"
+    LOCKED_OUT = "locked_out"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of an attempt, with what led to it.
+
+    match is None where nothing was compared. reason: one sentence for the person at the door.
+    faults: how many frames were refused, by reason.
+    """
+
+    decision: Decision
+    reason: str
+    frames_used: int = 0
+    match: Match | None = None
+    liveness: Liveness = Liveness(LivenessState.NOT_CHECKED)
+    faults: Mapping[Fault, int] = field(default_factory=dict)
+
+
+class LockState(str, Enum):
+    """What the lock was last told."""
+
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
+
+
+@dataclass(frozen=True)
+class DoorEvent:
+    """One command that reached the lock. at: seconds, monotonic; cause: why, for the audit."""
+
+    at: float
+    state: LockState
+    cause: str
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """One line of the audit log. number: 1, 2, 3, ... without gaps."""
+
+    number: int
+    at: datetime
+    event: str
+    subject: str
+    detail: Mapping[str, object]
+    digest: str
+
+
+@dataclass(frozen=True)
+class FailureCount:
+    """How often a claim failed in a row, kept across restarts.
+
+    at: wall clock of the last failure.
+    """
+
+    failures: int
+    at: datetime
