@@ -1,0 +1,1 @@
+"""Cameras, the lock's line and the clock: each real part beside its simulated twin."""
