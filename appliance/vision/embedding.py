@@ -1,0 +1,54 @@
+"""From an aligned crop to a point on the unit sphere.
+
+MobileFaceNet: Chen et al., arXiv:1804.07573. OpenFace nn4.small2: Amos et al.,
+CMU-CS-16-118, after FaceNet (Schroff et al., arXiv:1503.03832).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from appliance.errors import ModelError
+from appliance.types import Embedding, FaceCrop, Floats
+from appliance.vision.interpreter import TfliteModel
+from appliance.vision.manifest import Entry, fingerprint
+
+
+class TfliteEmbedder:
+    """An embedding network of the manifest; port Embedder."""
+
+    def __init__(self, entry: Entry, model: TfliteModel) -> None:
+        self._entry = entry
+        self._model = model
+        self.name = entry.name
+        self.alignment = entry.alignment.name
+        self.fingerprint = fingerprint(entry, self.alignment)
+
+    def embed(self, crop: FaceCrop) -> Embedding:
+        """Embed one crop. ModelError when its alignment is not the model's."""
+        if crop.alignment != self.alignment:
+            raise ModelError(
+                f"The model {self.name!r} needs crops aligned by {self.alignment!r}, "
+                f"not {crop.alignment!r}."
+            )
+        (output, *_) = self._model.run(network_input(crop, self._entry))
+        return Embedding(unit(output.reshape(-1)), self.fingerprint)
+
+
+def network_input(crop: FaceCrop, entry: Entry) -> Floats:
+    """(1, size, size, 3) float32 as the manifest's pre-processing says."""
+    wanted = entry.input
+    pixels = cv2.cvtColor(crop.bgr, cv2.COLOR_BGR2RGB) if wanted.colour == "rgb" else crop.bgr
+    tensor = pixels[np.newaxis].astype(np.float32)
+    tensor -= np.float32(wanted.mean)
+    tensor *= np.float32(wanted.scale)
+    return np.asarray(tensor)
+
+
+def unit(vector: Floats) -> Floats:
+    """The vector scaled to Euclidean norm 1."""
+    norm = float(np.linalg.norm(vector))
+    if not np.isfinite(norm) or norm < 1e-6:
+        raise ModelError("The embedding network gave a vector without direction.")
+    return np.asarray(vector / norm, dtype=np.float32)

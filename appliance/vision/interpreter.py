@@ -1,0 +1,104 @@
+"""TFLite, whichever of its two packages is installed, behind one small class."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.errors import ModelError
+from appliance.types import Floats
+
+
+def runtime() -> Any:
+    """The interpreter module: `ai_edge_litert`, or `tflite_runtime` where only that exists."""
+    try:
+        from ai_edge_litert import interpreter  # noqa: PLC0415 - importing this module loads nothing
+    except ImportError:
+        try:
+            from tflite_runtime import interpreter  # noqa: PLC0415
+        except ImportError:
+            raise ModelError(
+                "No TFLite runtime is installed.",
+                hint="Install ai-edge-litert (64-bit systems) or tflite-runtime.",
+                code="missing_runtime",
+            ) from None
+    return interpreter
+
+
+class TfliteModel:
+    """One network, loaded once, called with float32 pictures.
+
+    Integer inputs and outputs are quantised and dequantised here, so callers see float32.
+    Not thread-safe: one caller at a time.
+    """
+
+    def __init__(self, content: bytes, *, name: str, threads: int) -> None:
+        """content: the model's bytes, already checked. threads: CPU threads of one call."""
+        module = runtime()
+        try:
+            with _native_chatter_hidden():
+                self._interpreter = module.Interpreter(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"The TFLite runtime cannot load the model {name!r}: {str(error).splitlines()[0]}.",
+                hint="Upgrade the runtime, or restore the models that came with this version.",
+            ) from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._outputs = self._interpreter.get_output_details()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(1, height, width, channels)."""
+        return tuple(int(side) for side in self._input["shape"])
+
+    def run(self, tensor: Floats) -> tuple[Floats, ...]:
+        """Run once. tensor: float32 of `input_shape`. Returns the outputs as fresh float32."""
+        self._interpreter.set_tensor(self._input["index"], _quantised(tensor, self._input))
+        self._interpreter.invoke()
+        return tuple(
+            _dequantised(self._interpreter.get_tensor(output["index"]), output)
+            for output in self._outputs
+        )
+
+
+def _quantised(tensor: Floats, detail: dict[str, Any]) -> NDArray[Any]:
+    if detail["dtype"] == np.float32:
+        return tensor
+    scale, zero = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    levels = np.rint(tensor / np.float32(scale)) + zero
+    return np.asarray(np.clip(levels, limits.min, limits.max), dtype=detail["dtype"])
+
+
+def _dequantised(tensor: NDArray[Any], detail: dict[str, Any]) -> Floats:
+    # get_tensor copies, so the array is ours. Widen first: int8 minus a zero point overflows int8.
+    if tensor.dtype == np.float32:
+        return tensor
+    scale, zero = detail["quantization"]
+    return np.asarray((tensor.astype(np.float32) - zero) * scale, dtype=np.float32)
+
+
+@contextlib.contextmanager
+def _native_chatter_hidden() -> Iterator[None]:
+    """Keep the runtime's "Created XNNPACK delegate" line away from people's terminals.
+
+    It is written by native code straight to file descriptor 2. Only the loading of a model is
+    wrapped; its real errors arrive as exceptions.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,0 +1,210 @@
+"""models/manifest.toml: which networks there are, how to feed them, and what their files hash to.
+
+A model is handed out as the very bytes that were hashed, so that a file exchanged between the
+check and the load is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.errors import ModelError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCHEMA = 1
+REBUILD = (
+    "Restore it with `git checkout -- models` or a reinstall; `appliance models verify` checks all."
+)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Source(_Table):
+    """The registry package that a model was built from."""
+
+    registry: Literal["npm", "pypi"]
+    package: str
+    version: str
+    member: str
+
+
+class Input(_Table):
+    """What the network is fed: x = (pixel - mean) * scale, pixels 0..255."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    colour: Literal["rgb", "bgr", "grey"]
+    mean: float
+    scale: float
+
+
+class Alignment(_Table):
+    """How a face is warped before the network sees it. size: pixels per side."""
+
+    name: str
+    size: int
+
+
+class Output(_Table):
+    """What the network gives."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    normalised: bool = False
+    live_index: int | None = None
+    activation: Literal["softmax", "none"] | None = None
+
+
+class Curve(_Table):
+    """Similarity against false-accept rate for one protocol, see appliance.matching.
+
+    enrolled, probes: how many pictures a template and a probe were averaged from.
+    similarity: rising; log10_far: falling, the same length.
+    trials, people: what the curve was measured on.
+    """
+
+    enrolled: int = Field(ge=1)
+    probes: int = Field(ge=1)
+    similarity: Annotated[tuple[float, ...], Field(min_length=2)]
+    log10_far: Annotated[tuple[float, ...], Field(min_length=2)]
+    trials: int = Field(ge=1)
+    people: int = Field(ge=1)
+
+
+class Calibration(_Table):
+    """The error rates measured for a model; `curves` by protocol name."""
+
+    data: str
+    curves: Mapping[str, Curve]
+    min_eye_distance: float = 0.0
+
+
+class Entry(_Table):
+    """One model."""
+
+    name: str
+    role: Literal["embedder", "landmarks", "liveness", "landmarks5"]
+    file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    licence: str
+    weights_licence: str
+    description: str
+    precision: str
+    runtime: Literal["tflite", "dlib", "onnx"]
+    source: Source
+    input: Input
+    alignment: Alignment
+    output: Output
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The models of one folder."""
+
+    folder: Path
+    entries: Mapping[str, Entry]
+
+    def entry(self, name: str, role: str | None = None) -> Entry:
+        """Look a model up. ModelError when there is none of that name (and role)."""
+        found = self.entries.get(name)
+        if found is None or (role is not None and found.role != role):
+            names = [item.name for item in self.entries.values() if role in (None, item.role)]
+            raise ModelError(
+                f"There is no {role or 'model'} called {name!r} in the manifest of {self.folder}.",
+                hint=f"Choose one of: {', '.join(sorted(names))}.",
+            )
+        return found
+
+    def path(self, entry: Entry) -> Path:
+        """Where the model's file lies."""
+        return self.folder / entry.file
+
+    def read(self, entry: Entry) -> bytes:
+        """The file's bytes, checked. ModelError when it is missing or differs."""
+        path = self.path(entry)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise ModelError(
+                f"The model file {path} is missing.", hint=REBUILD, code="missing_model"
+            ) from None
+        except OSError as error:
+            raise ModelError(
+                f"The model file {path} cannot be read: {error.strerror}.",
+                hint="Its owner must let this user read it.",
+            ) from error
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise ModelError(
+                f"The model file {path} is not the one that the manifest names "
+                f"(its SHA-256 differs, {len(content)} bytes instead of {entry.bytes}).",
+                hint=REBUILD,
+                code="changed_model",
+            )
+        return content
+
+
+def load(folder: Path) -> Manifest:
+    """Read a folder's manifest. ModelError when it is missing or malformed."""
+    path = folder / "manifest.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"The model manifest {path} is missing.", hint=REBUILD, code="missing_model"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The model manifest {path} cannot be read: {error}.", hint=REBUILD
+        ) from error
+    if data.get("schema") != SCHEMA:
+        raise ModelError(
+            f"The model manifest {path} has schema {data.get('schema')!r}, not {SCHEMA}.",
+            hint="Install the models that came with this version.",
+        )
+    tables: dict[str, Any] = data.get("models", {})
+    try:
+        entries = {name: Entry(name=name, **table) for name, table in tables.items()}
+    except (ValidationError, TypeError) as error:
+        first = (
+            error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": error}
+        )
+        place = ".".join(str(part) for part in first["loc"])
+        raise ModelError(
+            f"The model manifest {path} is malformed at {place or 'its top'}: {first['msg']}.",
+            hint=REBUILD,
+        ) from error
+    return Manifest(folder, entries)
+
+
+def _first_fault(error: ValidationError | TypeError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def shipped_folder() -> Path:
+    """Where the models that came with this installation lie: in the package or the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "models"
+    return inside if (inside / "manifest.toml").exists() else package.parent / "models"
+
+
+def fingerprint(entry: Entry, alignment: str) -> str:
+    """What a template must share with a probe: the model's file and the alignment of its crops."""
+    return hashlib.sha256(f"{entry.sha256}:{alignment}".encode()).hexdigest()[:16]

@@ -1,0 +1,112 @@
+"""Is this face good enough to be compared? Cheap measures on the landmarks and an aligned crop.
+
+The measures follow ISO/IEC 29794-5 in kind: size between the eyes, sharpness, exposure, pose,
+and whether all of the face is in the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from appliance.types import FaceCrop, Fault, Landmarks, Pixels, Quality
+from appliance.vision.mesh import CHIN, FOREHEAD, LEFT_EYE_OUTER, RIGHT_EYE_OUTER, eye_centres
+
+# Rows and columns of an aligned 112-pixel crop that hold skin of any face: brows to mouth.
+SKIN = (slice(36, 100), slice(28, 84))
+BURNT_OUT = 250
+# Share of the mesh that may lie outside the picture; a little of the chin or forehead is no harm.
+MAX_OUTSIDE = 0.1
+# The line from forehead to chin leans by this much in a face that looks into the camera.
+NEUTRAL_PITCH = 0.0
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """What a face must show; names and units as in types.Quality."""
+
+    min_eye_distance: float
+    min_sharpness: float
+    min_brightness: float
+    max_brightness: float
+    max_clipped: float
+    max_yaw: float
+    max_pitch: float
+    max_roll: float
+
+
+def assess(bgr: Pixels, landmarks: Landmarks, crop: FaceCrop, limits: QualityLimits) -> Quality:
+    """Measure one face. crop: its five-point 112-pixel crop; bgr: the frame it came from."""
+    left, right = eye_centres(landmarks.points)
+    skin = cv2.cvtColor(crop.bgr[SKIN], cv2.COLOR_BGR2GRAY)
+    yaw, pitch, roll = head_pose(landmarks)
+    measured = Quality(
+        eye_distance=float(np.linalg.norm(right - left)),
+        sharpness=sharpness(np.asarray(skin, dtype=np.uint8)),
+        brightness=float(skin.mean()),
+        clipped=float((skin >= BURNT_OUT).mean()),
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+    )
+    outside = share_outside(landmarks, bgr.shape[1], bgr.shape[0])
+    return Quality(
+        **{name: getattr(measured, name) for name in _MEASURES},
+        faults=_faults(measured, outside, limits),
+    )
+
+
+_MEASURES = ("eye_distance", "sharpness", "brightness", "clipped", "yaw", "pitch", "roll")
+
+
+def sharpness(grey: Pixels) -> float:
+    """Fine detail relative to all contrast: deviation of the Laplacian over that of the luma."""
+    contrast = float(grey.std())
+    if contrast < 1.0:
+        return 0.0
+    return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / contrast
+
+
+def head_pose(landmarks: Landmarks) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees, from the mesh's own depth.
+
+    Positive yaw looks to the picture's right, positive pitch down, positive roll leans the head
+    to the picture's right (clockwise).
+    """
+    points = landmarks.points
+    across = points[RIGHT_EYE_OUTER] - points[LEFT_EYE_OUTER]
+    down = points[CHIN] - points[FOREHEAD]
+    away = np.cross(across, down)
+    yaw = np.degrees(np.arctan2(-away[0], away[2]))
+    pitch = np.degrees(np.arctan2(-away[1], np.hypot(away[0], away[2])))
+    roll = np.degrees(np.arctan2(across[1], across[0]))
+    return float(yaw), float(pitch) - NEUTRAL_PITCH, float(roll)
+
+
+def share_outside(landmarks: Landmarks, width: int, height: int) -> float:
+    """The share of mesh points beyond the picture's edge."""
+    x, y = landmarks.points[:, 0], landmarks.points[:, 1]
+    return float(((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)).mean())
+
+
+def _faults(found: Quality, outside: float, limits: QualityLimits) -> tuple[Fault, ...]:
+    # In the order in which a person should mend them: what comes first is what is said.
+    checks = (
+        (Fault.CUT_OFF, outside > MAX_OUTSIDE),
+        (Fault.TOO_SMALL, found.eye_distance < limits.min_eye_distance),
+        (
+            Fault.TURNED_AWAY,
+            abs(found.yaw) > limits.max_yaw
+            or abs(found.pitch) > limits.max_pitch
+            or abs(found.roll) > limits.max_roll,
+        ),
+        (Fault.TOO_DARK, found.brightness < limits.min_brightness),
+        (
+            Fault.OVEREXPOSED,
+            found.brightness > limits.max_brightness or found.clipped > limits.max_clipped,
+        ),
+        (Fault.BLURRED, found.sharpness < limits.min_sharpness),
+    )
+    return tuple(fault for fault, wrong in checks if wrong)
