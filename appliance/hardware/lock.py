@@ -1,0 +1,308 @@
+"""The lock: a relay on a GPIO line, and its simulated twin with the same contract.
+
+Fail-secure: energised means unlocked. Every lock commands *locked* first when it is made and
+last when it is closed, and when it cannot unlock it locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from appliance.errors import LockError
+from appliance.ports import Clock
+from appliance.types import DoorEvent, LockState
+
+# Commands kept in memory; the audit log keeps them all.
+HISTORY = 1000
+
+
+class _RelayLock(ABC):
+    """What both locks share: the order of things, the history and the read-back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._events: deque[DoorEvent] = deque(maxlen=HISTORY)
+        self._closed = False
+        # The end of a pulse and a stop of the service may come from different threads.
+        self._guard = RLock()
+
+    @abstractmethod
+    def _drive(self, event: DoorEvent) -> None:
+        """Bring the relay into the event's state. May raise anything."""
+
+    @abstractmethod
+    def _energised(self) -> bool:
+        """Read the relay's state back from where it is. May raise anything."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Give everything back; the relay is de-energised already. May raise anything."""
+
+    @property
+    def state(self) -> LockState:
+        """What the line was last told."""
+        return self._events[-1].state
+
+    @property
+    def history(self) -> Sequence[DoorEvent]:
+        """The commands that reached the line, oldest first; the last `HISTORY` of them."""
+        return tuple(self._events)
+
+    @property
+    def energised(self) -> bool:
+        """True while current flows through the strike, read from the line. Raises LockError."""
+        with self._guard:
+            self._check_open()
+            try:
+                return self._energised()
+            except LockError:
+                raise
+            except Exception as error:
+                raise _broken("read", error) from error
+
+    def lock(self, cause: str) -> None:
+        """De-energise. Raises LockError when that cannot be done or does not show."""
+        with self._guard:
+            self._check_open()
+            self._command(LockState.LOCKED, cause)
+
+    def unlock(self, cause: str) -> None:
+        """Energise. When that fails: de-energise, then raise LockError."""
+        with self._guard:
+            self._check_open()
+            try:
+                self._command(LockState.UNLOCKED, cause)
+            except LockError as error:
+                self._command_after(error)
+                raise
+
+    def close(self) -> None:
+        """Command *locked*, then give the line back; may be called twice.
+
+        Raises LockError when the command failed, but gives everything back all the same.
+        """
+        with self._guard:
+            if self._closed:
+                return
+            try:
+                self._command(LockState.LOCKED, "close")
+            finally:
+                self._give_back()
+
+    def _start(self) -> None:
+        """The first command of a new lock. Raises LockError after giving everything back."""
+        try:
+            self._command(LockState.LOCKED, "start")
+        except LockError:
+            with contextlib.suppress(LockError):
+                self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        self._closed = True
+        try:
+            self._release()
+        except LockError:
+            raise
+        except Exception as error:
+            raise _broken("given back", error) from error
+
+    def _command(self, state: LockState, cause: str) -> None:
+        event = DoorEvent(self._clock.monotonic(), state, cause)
+        try:
+            self._drive(event)
+            self._events.append(event)
+            energised = self._energised()
+        except LockError:
+            raise
+        except Exception as error:
+            # Whatever a driver raises: callers lock on LockError, so nothing else may leave.
+            raise _broken(f"driven to {state.value}", error) from error
+        if energised is not (state is LockState.UNLOCKED):
+            raise LockError(
+                f"The lock was told to be {state.value}, but its line still reads "
+                f"{'energised' if energised else 'not energised'}.",
+                hint="Look for a short on the line, a wrong door.pin, or another program on it.",
+            )
+
+    def _command_after(self, error: LockError) -> None:
+        """Lock because unlocking failed; add to its message when that fails as well."""
+        try:
+            self._command(LockState.LOCKED, "unlock failed")
+        except LockError as worse:
+            error.message += f" Locking it again failed too: {worse.message}"
+            error.args = (error.message,)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LockError("The lock has been closed.", hint="Build a new one.")
+
+
+class GpioLock(_RelayLock):
+    """A relay on a line of a gpiozero pin factory.
+
+    pin: the line's number. factory: where its pin comes from; never gpiozero's default, which
+    obeys an environment variable. The lock owns the factory and closes it. active_high: False
+    for a relay board that is energised by a low level.
+    Raises LockError when the line cannot be claimed; the claim itself carries the locked level.
+    """
+
+    simulated = False
+
+    def __init__(self, pin: int, factory: Any, clock: Clock, *, active_high: bool = True) -> None:
+        super().__init__(clock)
+        self._factory = factory
+        self._pin = pin
+        self._active_high = active_high
+        self._device: Any = None
+        self._start()
+
+    def _drive(self, event: DoorEvent) -> None:
+        energised = event.state is LockState.UNLOCKED
+        if self._device is None:
+            # Claiming the line at the wanted level is the first command.
+            self._device = self._claim(energised=energised)
+        else:
+            self._device.value = energised
+
+    def _claim(self, *, energised: bool) -> Any:
+        from gpiozero import OutputDevice  # noqa: PLC0415 - only who drives a line pays for it
+
+        return OutputDevice(
+            self._pin,
+            active_high=self._active_high,
+            initial_value=energised,
+            pin_factory=self._factory,
+        )
+
+    def _energised(self) -> bool:
+        return bool(self._device.value)
+
+    def _release(self) -> None:
+        try:
+            if self._device is not None:
+                self._device.close()
+        finally:
+            # Without this the process keeps holding the line.
+            self._factory.close()
+
+
+class SimulatedLock(_RelayLock):
+    """A lock that drives nothing and behaves like the real one.
+
+    journal: a file that gets one JSON line per command, on disk before the relay would be
+    energised, so that the history survives a kill: at (seconds, monotonic), wall (ISO 8601,
+    UTC), pid, state, cause. Raises LockError when it cannot be written.
+    """
+
+    simulated = True
+
+    def __init__(self, clock: Clock, *, journal: Path | None = None) -> None:
+        super().__init__(clock)
+        self._current = False
+        self._journal = None if journal is None else _Journal(journal)
+        self._start()
+
+    def _drive(self, event: DoorEvent) -> None:
+        if event.state is LockState.LOCKED:
+            self._current = False
+        if self._journal is not None:
+            self._journal.append(event, self._clock.now().isoformat())
+        self._current = event.state is LockState.UNLOCKED
+
+    def _energised(self) -> bool:
+        return self._current
+
+    def _release(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+
+class _Journal:
+    """JSON lines, each on disk before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._end_a_torn_line(self._file)
+        except OSError as error:
+            self.close()
+            raise self._unwritable(error) from error
+
+    def append(self, event: DoorEvent, wall: str) -> None:
+        """Write one line durably. Raises LockError."""
+        entry = {
+            "at": event.at,
+            "wall": wall,
+            "pid": os.getpid(),
+            "state": event.state.value,
+            "cause": event.cause,
+        }
+        try:
+            self._write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Give the file back; may be called twice."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
+
+    def _write(self, text: str) -> None:
+        if self._file is None:
+            raise OSError("the journal is closed")
+        rest = text.encode()
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            # A pipe or /dev/null cannot be synced, and has nothing to lose.
+            if error.errno != errno.EINVAL:
+                raise
+
+    def _end_a_torn_line(self, file: int) -> None:
+        """A power cut may leave half a line; the next entry must not be glued to it."""
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            os.write(file, b"\n")
+
+    def _unwritable(self, error: OSError) -> LockError:
+        reason = (error.strerror or str(error)).lower()
+        return LockError(
+            f"The journal {self._path} cannot be written: {reason}.",
+            hint="Give a path in a folder that this user may write to, on a disk with room.",
+        )
+
+
+def open_gpio_lock(chip: int, pin: int, clock: Clock, *, active_high: bool = True) -> GpioLock:
+    """The real lock on line `pin` of /dev/gpiochip`chip`. Raises LockError."""
+    try:
+        from appliance.hardware import pins  # noqa: PLC0415 - only who drives a line pays for it
+    except ImportError as error:
+        raise LockError(
+            f"The library gpiozero is not installed: {error}.",
+            hint="`pip install gpiozero`, or run install.sh again.",
+        ) from error
+    factory = pins.ChipFactory(chip, pins.import_lgpio())
+    return GpioLock(pin, factory, clock, active_high=active_high)
+
+
+def _broken(what: str, error: Exception) -> LockError:
+    return LockError(
+        f"The lock's line could not be {what}: {error or type(error).__name__}.",
+        hint="Check door.pin and door.chip, and the wiring of the relay.",
+    )

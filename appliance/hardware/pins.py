@@ -1,0 +1,313 @@
+"""gpiozero's pins over lgpio, for any board whose kernel offers /dev/gpiochipN.
+
+gpiozero's own LGPIOFactory asks for a Raspberry Pi revision even when a chip is named, and it
+claims an output at level 0 before it writes the wanted one: a pulse on an active-low relay.
+Here the chip is named by its number, the pins are the lines that the kernel counts, and a line
+is claimed together with its first level in one request. Levels are electric: gpiozero's device
+inverts for an active-low relay, the kernel's own inversion stays out of it, so that the level
+claimed, written and read back is what a meter shows.
+
+Import this module only to drive a real line: it needs gpiozero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+from gpiozero.exc import PinInvalidFunction, PinSetInput
+from gpiozero.pins import Factory, Pin, PinInfo
+
+from appliance.errors import LockError
+
+
+class Lgpio(Protocol):
+    """What is used of the module `lgpio`; functions raise `error` on failure."""
+
+    @property
+    def error(self) -> type[Exception]:
+        """What lgpio raises: a text, no number."""
+        ...
+
+    def gpiochip_open(self, gpiochip: int) -> int:
+        """Open /dev/gpiochipN and return a handle."""
+        ...
+
+    def gpiochip_close(self, handle: int) -> int:
+        """Give the chip and all its claimed lines back."""
+        ...
+
+    def gpio_get_chip_info(self, handle: int) -> list[Any]:
+        """[status, lines, name, label]."""
+        ...
+
+    def gpio_get_line_info(self, handle: int, gpio: int) -> list[Any]:
+        """[status, line, flags, name, user]."""
+        ...
+
+    def gpio_claim_output(self, handle: int, gpio: int, level: int, lFlags: int) -> int:  # noqa: N803 - lgpio's own name
+        """Claim a line as output at this level."""
+        ...
+
+    def gpio_write(self, handle: int, gpio: int, level: int) -> int:
+        """Set the level."""
+        ...
+
+    def gpio_read(self, handle: int, gpio: int) -> int:
+        """The level on the line."""
+        ...
+
+    def gpio_free(self, handle: int, gpio: int) -> int:
+        """Give one line back."""
+        ...
+
+
+class ChipFactory(Factory):  # type: ignore[misc]  # gpiozero ships no types
+    """The lines of one GPIO chip as gpiozero pins.
+
+    chip: N of /dev/gpiochipN. lgpio: the module, or a twin of it. devices: where chips live.
+    Raises LockError when the chip cannot be opened.
+    """
+
+    def __init__(self, chip: int, lgpio: Lgpio, *, devices: Path = Path("/dev")) -> None:
+        super().__init__()
+        self._lgpio = lgpio
+        self._path = devices / f"gpiochip{chip}"
+        self._pins: dict[int, ChipPin] = {}
+        self._handle: int | None = None
+        try:
+            self._handle = lgpio.gpiochip_open(chip)
+            _, lines, _, label = lgpio.gpio_get_chip_info(self._handle)
+        except lgpio.error as error:
+            self.close()
+            raise _chip_error(self._path, error) from error
+        self._board = ChipBoard(str(label), int(lines))
+
+    def pin(self, name: object) -> ChipPin:
+        """The pin of a line, by number or name. LockError when the chip has no such line."""
+        info = self._board.info(name)
+        if info is None:
+            raise LockError(
+                f"{self._path} ({self._board.description}) has {self._board.lines} lines, "
+                f"so there is no line {name}.",
+                hint=f"Set door.pin to a number from 0 to {self._board.lines - 1}, or door.chip "
+                "to the chip that has the line; `gpioinfo` lists them.",
+            )
+        number = int(info.number)
+        if number not in self._pins:
+            self._pins[number] = ChipPin(self, info, self._lgpio, self._open_handle(), self._path)
+        return self._pins[number]
+
+    def close(self) -> None:
+        """Give all lines and the chip back; may be called twice."""
+        for pin in self._pins.values():
+            pin.close()
+        self._pins.clear()
+        if self._handle is not None:
+            handle, self._handle = self._handle, None
+            self._lgpio.gpiochip_close(handle)
+
+    def ticks(self) -> float:
+        """Seconds, monotonic."""
+        return time.monotonic()
+
+    def ticks_diff(self, later: float, earlier: float) -> float:
+        """Seconds between two `ticks`."""
+        return later - earlier
+
+    def _open_handle(self) -> int:
+        if self._handle is None:
+            raise LockError(f"{self._path} has been closed.", hint="Build the lock anew.")
+        return self._handle
+
+    def _get_board_info(self) -> ChipBoard:
+        return self._board
+
+
+class ChipBoard:
+    """What gpiozero asks of a board, for a chip of which only the lines are known."""
+
+    def __init__(self, description: str, lines: int) -> None:
+        self.description = description
+        self.lines = lines
+
+    def find_pin(self, name: object) -> Iterator[tuple[ChipBoard, PinInfo]]:
+        """(header, pin) of each pin of that name: one or none."""
+        info = self.info(name)
+        if info is not None:
+            yield self, info
+
+    def info(self, name: object) -> PinInfo | None:
+        """The description of line 17 for 17, "17" or "GPIO17"; None where there is none."""
+        digits = str(name).removeprefix("GPIO")
+        if not (digits.isascii() and digits.isdigit()) or int(digits) >= self.lines:
+            return None
+        number = int(digits)
+        return PinInfo(
+            number=number,
+            name=f"GPIO{number}",
+            names=frozenset({number, str(number), f"GPIO{number}"}),
+            pull="",
+            row=number + 1,
+            col=1,
+            interfaces=frozenset({"gpio"}),
+        )
+
+
+class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
+    """One line; claims nothing until it is told its first level."""
+
+    def __init__(
+        self, factory: ChipFactory, info: PinInfo, lgpio: Lgpio, handle: int, path: Path
+    ) -> None:
+        super().__init__()
+        self._factory = factory
+        self._info = info
+        self._lgpio = lgpio
+        self._handle = handle
+        self._number = int(info.number)
+        self._path = path
+        self._first: int | None = None
+
+    def __repr__(self) -> str:
+        return str(self._info.name)
+
+    @property
+    def factory(self) -> ChipFactory:
+        """The chip that the line belongs to."""
+        return self._factory
+
+    def output_with_state(self, state: object) -> None:
+        """Claim the line as an output at this level, in one request. Raises LockError."""
+        level = int(bool(state))
+        try:
+            self._lgpio.gpio_claim_output(self._handle, self._number, level, 0)
+        except self._lgpio.error as error:
+            raise self._claim_error(error) from error
+        self._first = level
+
+    def close(self) -> None:
+        """Return the line to its first level and give it back without making it an input.
+
+        Kernels that keep the level of a freed line then keep the lock locked, also when a lock
+        is dropped without being closed. May be called twice.
+        """
+        if self._first is None:
+            return
+        level, self._first = self._first, None
+        with contextlib.suppress(self._lgpio.error):
+            self._lgpio.gpio_write(self._handle, self._number, level)
+        with contextlib.suppress(self._lgpio.error):
+            self._lgpio.gpio_free(self._handle, self._number)
+
+    def _get_info(self) -> PinInfo:
+        return self._info
+
+    def _get_function(self) -> str:
+        return "input" if self._first is None else "output"
+
+    def _set_function(self, value: str) -> None:
+        raise PinInvalidFunction(
+            f"{self!r} cannot become {value!r} without a level: use output_with_state"
+        )
+
+    def _get_state(self) -> int:
+        try:
+            return self._lgpio.gpio_read(self._handle, self._number)
+        except self._lgpio.error as error:
+            raise self._failed("read", error) from error
+
+    def _set_state(self, value: object) -> None:
+        if self._first is None:
+            raise PinSetInput(f"{self!r} is not claimed as an output")
+        try:
+            self._lgpio.gpio_write(self._handle, self._number, int(bool(value)))
+        except self._lgpio.error as error:
+            raise self._failed("written", error) from error
+
+    def _failed(self, what: str, error: Exception) -> LockError:
+        return LockError(
+            f"Line {self._number} of {self._path} could not be {what}: {error}.",
+            hint="Check that the chip is still there (`gpiodetect`) and see the kernel's log.",
+        )
+
+    def _claim_error(self, error: Exception) -> LockError:
+        if "busy" not in str(error).lower():
+            return self._failed("claimed", error)
+        user = self._user()
+        return LockError(
+            f"Line {self._number} of {self._path} is in use{f' by {user!r}' if user else ''}.",
+            hint="Stop what holds it (`gpioinfo` tells), or choose another line in door.pin.",
+        )
+
+    def _user(self) -> str:
+        """Who claimed the line, as the kernel tells; empty when it does not."""
+        with contextlib.suppress(self._lgpio.error):
+            user = self._lgpio.gpio_get_line_info(self._handle, self._number)[4]
+            return user.decode(errors="replace") if isinstance(user, bytes) else str(user)
+        return ""
+
+
+def import_lgpio() -> Lgpio:
+    """The module lgpio. Raises LockError when it is not installed.
+
+    Importing it puts a FIFO named .lgd-nfy0 into the working folder, fails where that folder is
+    read-only (a service's usually is) and obeys LG_WD by changing the folder for good. So it is
+    imported inside a folder that is removed again; both ends of the FIFO are open by then.
+    """
+    before = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        with tempfile.TemporaryDirectory(prefix="appliance-lgpio-") as folder:
+            os.chdir(folder)
+            try:
+                return cast("Lgpio", _lgpio_module())
+            finally:
+                os.fchdir(before)
+    except ImportError as error:
+        raise LockError(
+            f"The lock's driver lgpio is not installed: {error}.",
+            hint="`pip install lgpio` up to Python 3.12; on 3.13 `apt install python3-lgpio` and "
+            "a virtual environment made with --system-site-packages.",
+        ) from error
+    finally:
+        os.close(before)
+
+
+def _lgpio_module() -> ModuleType:
+    import lgpio  # noqa: PLC0415 - has effects, see import_lgpio
+
+    return cast("ModuleType", lgpio)
+
+
+def _chip_error(path: Path, error: Exception) -> LockError:
+    """Why the chip did not open: lgpio keeps the errno to itself, so ask the kernel again."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as reason:
+        if reason.errno in {errno.ENOENT, errno.ENXIO, errno.ENODEV}:
+            return LockError(
+                f"The GPIO chip {path} does not exist.",
+                hint=f"Set door.chip to one that does: {_chips(path.parent)}.",
+            )
+        if reason.errno in {errno.EACCES, errno.EPERM}:
+            return LockError(
+                f"This user may not use the GPIO chip {path}.",
+                hint="Add the user to the group gpio: `sudo usermod -aG gpio USER`, then log in "
+                "again.",
+            )
+        error = reason
+    return LockError(
+        f"The GPIO chip {path} cannot be opened: {error}.",
+        hint="`gpiodetect` lists the chips; set door.chip to the one that the relay hangs on.",
+    )
+
+
+def _chips(devices: Path) -> str:
+    return ", ".join(sorted(path.name for path in devices.glob("gpiochip*"))) or "there is none"
