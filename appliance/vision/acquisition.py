@@ -16,8 +16,9 @@ from appliance.vision.mesh import region_of_box, region_of_landmarks
 # A second person counts when the face is at least this share of the first one's width;
 # smaller ones stand well behind and are not who claims.
 RIVAL_SHARE = 0.5
-# The mesh's presence below which a box was no face.
+# The mesh's presence below which a box was no face; a weak box needs more of it.
 PRESENCE = 0.5
+WEAK_BOX_PRESENCE = 0.9
 # Two boxes that overlap more than this are one face.
 SAME_FACE = 0.3
 
@@ -49,29 +50,45 @@ class Acquisition:
     def faces(self, bgr: Pixels) -> list[Landmarks]:
         """The faces of a picture, largest first; those far behind the first may be missing."""
         shorter = min(bgr.shape[:2])
+        boxes: list[Box] = []
         for smallest in self._sizes.ladder(shorter):
-            found = self._confirmed(bgr, smallest)
-            if not found:
-                continue
-            rival = max(RIVAL_SHARE * found[0].box.width, self._sizes.farthest * shorter)
-            # The pass that found the first face may have been too coarse to see a second.
-            return self._confirmed(bgr, rival) or found if rival < smallest else found
-        return []
+            boxes = self._detector.detect(bgr, smallest)
+            found = self._confirmed(bgr, [box for box in boxes if box.score >= 0], PRESENCE)
+            if found:
+                return self._with_rivals(bgr, found, smallest, shorter)
+        # Nobody at any size: only now are weak boxes of the finest pass worth the mesh's time.
+        return self._confirmed(bgr, boxes, WEAK_BOX_PRESENCE)
 
-    def _confirmed(self, bgr: Pixels, smallest: float) -> list[Landmarks]:
+    def _with_rivals(
+        self, bgr: Pixels, found: list[Landmarks], smallest: float, shorter: int
+    ) -> list[Landmarks]:
+        """Search finer where the pass that found the first face was too coarse for a second."""
+        rival = max(RIVAL_SHARE * found[0].box.width, self._sizes.farthest * shorter)
+        if rival >= smallest:
+            return found
+        boxes = [box for box in self._detector.detect(bgr, rival) if box.score >= 0]
+        finer = self._confirmed(bgr, boxes, PRESENCE)
+        missing = [face for face in found if not any(_same(face, other) for other in finer)]
+        return _largest_first(finer + missing)
+
+    def _confirmed(self, bgr: Pixels, boxes: list[Box], presence: float) -> list[Landmarks]:
         faces: list[Landmarks] = []
-        for box in self._detector.detect(bgr, smallest):
-            face = self._two_passes(bgr, box)
+        for box in boxes:
+            face = self._two_passes(bgr, box, presence)
             if face is not None and not any(_same(face, other) for other in faces):
                 faces.append(face)
-        return sorted(faces, key=lambda face: -face.box.area)
+        return _largest_first(faces)
 
-    def _two_passes(self, bgr: Pixels, box: Box) -> Landmarks | None:
+    def _two_passes(self, bgr: Pixels, box: Box, presence: float) -> Landmarks | None:
         first = self._mesh.locate(bgr, region_of_box(box))
-        if first.presence < PRESENCE:
+        if first.presence < presence:
             return None
         second = self._mesh.locate(bgr, region_of_landmarks(first))
-        return second if second.presence >= PRESENCE else None
+        return second if second.presence >= presence else None
+
+
+def _largest_first(faces: list[Landmarks]) -> list[Landmarks]:
+    return sorted(faces, key=lambda face: -face.box.area)
 
 
 def rivals(faces: list[Landmarks]) -> int:

@@ -19,25 +19,26 @@ from appliance.types import Box, Pixels
 
 # dlib's frontal detector was trained on 80-pixel windows.
 HOG_WINDOW = 80
+# dlib's own threshold is 0. Boxes down to this score are reported too: the caller decides what a
+# weak one is worth, and the search costs the same.
+WEAKEST = -0.4
 MAX_ENLARGEMENT = 2.0
 # A guard for huge stills: HOG on more pixels than this takes seconds on a small board.
 MAX_PIXELS = 2_500_000
 
 
 class HogDetector:
-    """dlib's frontal face detector."""
+    """dlib's frontal face detector. Boxes with a score below 0 are weak."""
 
-    def __init__(self, *, threshold: float = 0.0) -> None:
-        """threshold: added to the detector's own; higher finds less and errs less."""
+    def __init__(self) -> None:
         import dlib  # noqa: PLC0415 - loading takes a while; importing a module does nothing
 
         self._detector: Any = dlib.get_frontal_face_detector()
-        self._threshold = threshold
 
     def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
         """Boxes of faces at least `smallest` pixels wide, best score first."""
         grey, factor = _resized_grey(bgr, HOG_WINDOW / smallest)
-        boxes, scores, _ = self._detector.run(grey, 0, self._threshold)
+        boxes, scores, _ = self._detector.run(grey, 0, WEAKEST)
         found = [
             Box(box.left(), box.top(), box.width(), box.height(), float(score)).scaled(1 / factor)
             for box, score in zip(boxes, scores, strict=True)

@@ -180,13 +180,8 @@ def load(folder: Path) -> Manifest:
     try:
         entries = {name: Entry(name=name, **table) for name, table in tables.items()}
     except (ValidationError, TypeError) as error:
-        first = (
-            error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": error}
-        )
-        place = ".".join(str(part) for part in first["loc"])
         raise ModelError(
-            f"The model manifest {path} is malformed at {place or 'its top'}: {first['msg']}.",
-            hint=REBUILD,
+            f"The model manifest {path} is malformed: {_first_fault(error)}.", hint=REBUILD
         ) from error
     return Manifest(folder, entries)
 

@@ -20,7 +20,7 @@ BURNT_OUT = 250
 # Share of the mesh that may lie outside the picture; a little of the chin or forehead is no harm.
 MAX_OUTSIDE = 0.1
 # The line from forehead to chin leans by this much in a face that looks into the camera.
-NEUTRAL_PITCH = 0.0
+NEUTRAL_PITCH = 6.0
 
 
 @dataclass(frozen=True)

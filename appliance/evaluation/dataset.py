@@ -1,0 +1,96 @@
+"""Folders of labelled faces: NAME/*.jpg, with or without LFW's pairs.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import InputError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One labelled picture. person: index into Dataset.people."""
+
+    path: Path
+    person: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures (indices into Dataset.pictures), whether one person's, and the fold."""
+
+    one: int
+    other: int
+    same: bool
+    fold: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of labelled faces. missing_pairs: pairs.txt lines whose pictures are not there."""
+
+    people: Sequence[str]
+    pictures: Sequence[Picture]
+    pairs: Sequence[Pair] = ()
+    missing_pairs: int = 0
+
+
+def load(folder: Path) -> Dataset:
+    """Read FOLDER/images/NAME/* or FOLDER/NAME/*, and FOLDER/pairs.txt where it exists."""
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is not a folder.", hint="Give a folder that holds one folder a person."
+        )
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    people: list[str] = []
+    pictures: list[Picture] = []
+    for place in sorted(item for item in root.iterdir() if item.is_dir()):
+        files = sorted(item for item in place.iterdir() if item.suffix.lower() in SUFFIXES)
+        pictures += [Picture(file, len(people)) for file in files]
+        people += [place.name] if files else []
+    if len(people) < 2:
+        raise InputError(
+            f"{folder} holds pictures of {len(people)} people; at least two are needed.",
+            hint="Expected one folder a person, such as DIR/alice/1.jpg and DIR/bob/1.jpg.",
+        )
+    dataset = Dataset(people, pictures)
+    listing = folder / "pairs.txt"
+    return _with_pairs(dataset, listing) if listing.is_file() else dataset
+
+
+def _with_pairs(dataset: Dataset, listing: Path) -> Dataset:
+    """LFW's format: a header `FOLDS N` (or `N`), then per fold N same and N different pairs."""
+    lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line]
+    if not lines or not all(item.isdigit() for item in lines[0]):
+        raise InputError(
+            f"{listing} does not begin with its header.",
+            hint="LFW's pairs.txt begins with a line `10 300`: folds, pairs of each kind.",
+        )
+    per_fold = 2 * int(lines[0][-1])
+    index = {picture.path.stem: number for number, picture in enumerate(dataset.pictures)}
+    pairs: list[Pair] = []
+    for number, parts in enumerate(lines[1:]):
+        names = _picture_names(parts, listing, number + 2)
+        found = [index.get(name) for name in names]
+        if found[0] is not None and found[1] is not None:
+            pairs.append(Pair(found[0], found[1], len(parts) == 3, number // per_fold))
+    missing = len(lines) - 1 - len(pairs)
+    return Dataset(dataset.people, dataset.pictures, pairs, missing)
+
+
+def _picture_names(parts: Sequence[str], listing: Path, line: int) -> tuple[str, str]:
+    try:
+        if len(parts) == 3:
+            name, one, other = parts[0], int(parts[1]), int(parts[2])
+            return f"{name}_{one:04d}", f"{name}_{other:04d}"
+        first, one, second, other = parts[0], int(parts[1]), parts[2], int(parts[3])
+    except (ValueError, IndexError):
+        raise InputError(
+            f"{listing}, line {line}: {' '.join(parts)!r} is not a pair.",
+            hint="Write `NAME 1 2` for one person's pictures and `NAME 1 OTHER 3` for two people's.",
+        ) from None
+    return f"{first}_{one:04d}", f"{second}_{other:04d}"

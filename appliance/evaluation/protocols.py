@@ -1,0 +1,139 @@
+"""Which pictures are compared with which: one against one, and a template against a probe.
+
+Both protocols take every comparison that the data set allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.evaluation.dataset import Dataset, Pair
+from appliance.evaluation.embed import Embedded
+from appliance.evaluation.rates import Trials
+from appliance.matching import fused
+
+# What a template is made of in the second protocol; a person needs one picture more as a probe.
+ENROLLED = 5
+MISSED = -np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """A data set's vectors, rows of zeros where there is none.
+
+    vectors: (n, dimensions) float32; usable: (n,) bool; person: (n,) int32; people: how many.
+    """
+
+    vectors: NDArray[np.float32]
+    usable: NDArray[np.bool_]
+    person: NDArray[np.int32]
+    people: int
+
+
+def gather(dataset: Dataset, embedded: Sequence[Embedded]) -> Embeddings:
+    """Bring pictures' vectors into one array."""
+    size = next((item.vector.size for item in embedded if item.vector is not None), 1)
+    nothing = np.zeros(size, np.float32)
+    vectors = np.stack([nothing if item.vector is None else item.vector for item in embedded])
+    usable = np.array([item.vector is not None for item in embedded])
+    person = np.array([picture.person for picture in dataset.pictures], np.int32)
+    return Embeddings(vectors, usable, person, len(dataset.people))
+
+
+def pair_scores(data: Embeddings, pairs: Sequence[Pair]) -> NDArray[np.float32]:
+    """(pairs,) cosine of each pair of pairs.txt; -inf where a picture is missing."""
+    one, other = np.array([(pair.one, pair.other) for pair in pairs]).T
+    scores = (data.vectors[one] * data.vectors[other]).sum(axis=1)
+    scores[~(data.usable[one] & data.usable[other])] = MISSED
+    return np.asarray(scores, np.float32)
+
+
+def single(data: Embeddings) -> tuple[Trials, Trials]:
+    """(genuine, impostor) trials of every picture against every other.
+
+    Genuine trials include missed pictures, as rejections; impostor trials are of usable ones.
+    """
+    genuine_one, genuine_other, genuine_scores = [], [], []
+    impostors: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]] = []
+    for row in range(len(data.person) - 1):
+        rest = slice(row + 1, None)
+        scores = data.vectors[rest] @ data.vectors[row]
+        both = data.usable[rest] & data.usable[row]
+        same = data.person[rest] == data.person[row]
+        genuine_scores.append(np.where(both, scores, MISSED)[same])
+        genuine_one.append(data.person[rest][same])
+        genuine_other.append(data.person[rest][same])
+        strangers = both & ~same
+        others = data.person[rest][strangers]
+        impostors.append((scores[strangers], np.full_like(others, data.person[row]), others))
+    genuine = Trials(
+        np.concatenate(genuine_scores).astype(np.float32),
+        np.concatenate(genuine_one),
+        np.concatenate(genuine_other),
+        data.people,
+    )
+    return genuine, _joined(impostors, data.people)
+
+
+def templates(data: Embeddings, probes: int = 1) -> tuple[Trials, Trials]:
+    """(genuine, impostor) trials of ENROLLED pictures' templates against `probes` averaged.
+
+    A person's first ENROLLED usable pictures make the template, as an enrolment asks until it has
+    enough; all later pictures, in groups of `probes`, are probes, missed ones as rejections.
+    Impostors are all groups of all other people.
+    """
+    groups, owner = _probe_groups(data, probes)
+    genuine: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]] = []
+    impostors: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]] = []
+    for person in range(data.people):
+        mine = np.flatnonzero(data.person == person)
+        enrolled = mine[data.usable[mine]][:ENROLLED]
+        later = mine[mine > enrolled[-1]] if len(enrolled) == ENROLLED else mine[:0]
+        if len(later) < probes:
+            continue
+        template = fused(list(data.vectors[enrolled]))
+        scores = [_score(data, template, group) for group in _chunks(later, probes)]
+        same = np.full(len(scores), person, np.int32)
+        genuine.append((np.array(scores, np.float32), same, same))
+        others = owner != person
+        impostors.append(
+            (groups[others] @ template, np.full_like(owner[others], person), owner[others])
+        )
+    return _joined(genuine, data.people), _joined(impostors, data.people)
+
+
+def _probe_groups(data: Embeddings, probes: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """All usable probes of everybody: (groups, dimensions) fused vectors and their people."""
+    vectors, owner = [], []
+    for person in range(data.people):
+        mine = np.flatnonzero((data.person == person) & data.usable)
+        for group in _chunks(mine, probes):
+            vectors.append(fused(list(data.vectors[group])))
+            owner.append(person)
+    size = data.vectors.shape[1]
+    return np.array(vectors, np.float32).reshape(-1, size), np.array(owner, np.int32)
+
+
+def _chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    whole = len(indices) // size
+    return [indices[size * i : size * (i + 1)] for i in range(whole)]
+
+
+def _score(data: Embeddings, template: NDArray[np.float32], group: NDArray[np.int64]) -> float:
+    if not data.usable[group].all():
+        return MISSED
+    return float(template @ fused(list(data.vectors[group])))
+
+
+def _joined(
+    parts: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]], people: int
+) -> Trials:
+    if not parts:
+        none = np.zeros(0, np.int32)
+        return Trials(np.zeros(0, np.float32), none, none, people)
+    scores, one, other = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Trials(scores, one, other, people)

@@ -1,0 +1,126 @@
+"""Error rates and their uncertainty.
+
+FAR: share of impostor trials accepted. FRR: share of genuine trials rejected, a picture that was
+missed or refused counting as a rejection (ISO/IEC 19795-1 calls this the generalised rate).
+All-pairs trials share people, so their intervals come from a bootstrap over people: a person's
+weight multiplies all of that person's trials (Bolle et al., "Error analysis of pattern
+recognition systems: the subsets bootstrap", CVIU 2004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float32]
+People = NDArray[np.int32]
+Hits = NDArray[np.bool_]
+Interval = tuple[float, float]
+
+ROUNDS = 400
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share, its 95 % interval, and the trials it was counted in."""
+
+    value: float
+    interval: Interval
+    trials: int
+
+
+class Trials:
+    """Comparisons of one kind, all genuine or all between different people.
+
+    scores: (n,) similarities; -inf where a picture was missed or refused.
+    one, other: (n,) indices below `people`; equal for genuine trials.
+    """
+
+    def __init__(self, scores: Scores, one: People, other: People, people: int) -> None:
+        self.scores = scores
+        self._one = one
+        self._other = other
+        self._genuine = bool((one == other).all())
+        random = np.random.default_rng(0)
+        drawn = random.integers(0, people, (ROUNDS, people))
+        self._weights = np.stack([np.bincount(row, minlength=people) for row in drawn])
+        self._totals = self._weighted(one, other)
+
+    def accepted(self, threshold: float) -> Rate:
+        """The share whose score reaches the threshold: the FAR of impostor trials."""
+        return self._share(self.scores >= threshold)
+
+    def rejected(self, threshold: float) -> Rate:
+        """The share whose score stays below the threshold: the FRR of genuine trials."""
+        return self._share(self.scores < threshold)
+
+    def _share(self, hit: Hits) -> Rate:
+        count = int(self.scores.size)
+        if count == 0:
+            return Rate(float("nan"), (0.0, 1.0), 0)
+        counted = self._totals > 0
+        shares = self._weighted(self._one[hit], self._other[hit])[counted] / self._totals[counted]
+        low, high = (float(edge) for edge in np.quantile(shares, _EDGES))
+        # No error seen is no proof of none: the rule of three bounds what stayed hidden.
+        high = high if hit.any() else max(high, 3 / count)
+        return Rate(float(hit.mean()), (low, high), count)
+
+    def _weighted(self, one: People, other: People) -> NDArray[np.float64]:
+        """(rounds,) the trials' total weight in each round of the bootstrap."""
+        people = self._weights.shape[1]
+        key, number = np.unique(one.astype(np.int64) * people + other, return_counts=True)
+        first, second = key // people, key % people
+        if self._genuine:
+            return np.asarray(self._weights[:, first] @ number.astype(float))
+        return np.array([(row[first] * row[second]) @ number for row in self._weights], float)
+
+
+_EDGES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+
+
+def exact_interval(hits: int, trials: int) -> Interval:
+    """Clopper-Pearson 95 % interval of a share of independent trials (Biometrika 1934)."""
+    from scipy.stats import beta  # noqa: PLC0415 - only desks measure; doors do not load SciPy
+
+    if trials == 0:
+        return 0.0, 1.0
+    tail = (1 - LEVEL) / 2
+    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits == trials else float(beta.ppf(1 - tail, hits + 1, trials - hits))
+    return low, high
+
+
+def folded_accuracy(
+    scores: Scores, same: Hits, folds: NDArray[np.int64]
+) -> tuple[float, float, Sequence[float]]:
+    """LFW's protocol: each fold judged at the threshold that is best on the other folds.
+
+    Returns the mean accuracy, its standard error, and each fold's own.
+    """
+    accuracies = []
+    for fold in np.unique(folds):
+        chosen = _best_threshold(scores[folds != fold], same[folds != fold])
+        here = folds == fold
+        accuracies.append(float(((scores[here] >= chosen) == same[here]).mean()))
+    spread = float(np.std(accuracies, ddof=1)) / np.sqrt(len(accuracies))
+    return float(np.mean(accuracies)), float(spread), accuracies
+
+
+def _best_threshold(scores: Scores, same: Hits) -> float:
+    """The threshold with most pairs right: sweep over all scores, sorted once."""
+    order = np.argsort(scores, kind="stable")
+    ranked, truth = scores[order], same[order]
+    # Accepting from position i on: wrong are the genuine before i and the impostors from i on.
+    wrong = np.concatenate([[0], np.cumsum(truth)]) + np.concatenate(
+        [[(~truth).sum()], (~truth).sum() - np.cumsum(~truth)]
+    )
+    best = np.flatnonzero(wrong == wrong.min())
+    middle = int(best[len(best) // 2])
+    if middle == 0 or middle == len(ranked):
+        return float(ranked[min(middle, len(ranked) - 1)])
+    low, high = ranked[middle - 1], ranked[middle]
+    return float((low + high) / 2) if np.isfinite(low) else float(high)

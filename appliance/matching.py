@@ -1,0 +1,119 @@
+"""Embeddings against a template, and what a similarity is worth as a false-accept rate.
+
+The similarity is the cosine. A calibration curve, measured on other people, says for a number of
+enrolled and of probe pictures at which false-accept rate each similarity would be the threshold.
+Config only ever states the rate (`verification.target_far`); the threshold follows from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from appliance.errors import ModelError, StoreError
+from appliance.types import Embedding, Floats, Match, Template
+from appliance.vision.manifest import Calibration, Curve
+
+# Frames of one attempt must show one person: pairs of pictures agree when they reach the
+# similarity that two strangers reach with this probability.
+AGREEMENT_FAR = 1e-3
+
+
+def fused(vectors: Sequence[Floats]) -> Floats:
+    """(dimensions,) the normalised mean of (dimensions,) unit vectors."""
+    mean = np.mean(np.stack(list(vectors)), axis=0)
+    norm = float(np.linalg.norm(mean))
+    if norm < 1e-6:
+        raise ModelError("The frames of this face point into opposite directions; nothing is left.")
+    return np.asarray(mean / norm, dtype=np.float32)
+
+
+def make_template(embeddings: Sequence[Embedding], model: str) -> Template:
+    """A template of at least one embedding; all must share one fingerprint."""
+    prints = {item.fingerprint for item in embeddings}
+    if len(prints) != 1:
+        raise ModelError("A template needs at least one embedding, all of one model.")
+    vectors = np.stack([item.vector for item in embeddings])
+    return Template(vectors, fused(list(vectors)), model, prints.pop())
+
+
+def similarity(template: Template, probes: Sequence[Embedding]) -> float:
+    """Cosine between the template's mean and the probes' mean.
+
+    StoreError when a fingerprint differs: vectors of another model are never compared.
+    """
+    if any(probe.fingerprint != template.fingerprint for probe in probes):
+        raise StoreError(
+            f"This template was made with another model or alignment ({template.model}).",
+            hint="Enrol the person again with the configured model: `appliance enroll --replace`.",
+            code="other_model",
+        )
+    return float(np.dot(template.mean, fused([probe.vector for probe in probes])))
+
+
+def compare(
+    template: Template,
+    probes: Sequence[Embedding],
+    calibration: Calibration,
+    target_far: float,
+) -> Match:
+    """Compare the fused probes of one attempt with a template."""
+    value = similarity(template, probes)
+    curves = applicable(calibration, template.count, len(probes))
+    return Match(
+        similarity=value,
+        threshold=max(threshold(curve, target_far) for curve in curves),
+        target_far=target_far,
+        far=max(false_accept_rate(curve, value) for curve in curves),
+    )
+
+
+def agreement(calibration: Calibration) -> float:
+    """The cosine that two frames of one attempt must reach to be one person's."""
+    return max(threshold(curve, AGREEMENT_FAR) for curve in applicable(calibration, 1, 1))
+
+
+def applicable(calibration: Calibration, enrolled: int, probes: int) -> list[Curve]:
+    """The curves that bound a comparison; the strictest of them counts.
+
+    Frames of one attempt look alike: they are worth something between one picture and `probes`
+    independent ones, so curves of fewer probes apply as well. Between two measured numbers of
+    enrolled pictures both neighbours apply.
+    """
+    curves = list(calibration.curves.values())
+    fewer = max((c.enrolled for c in curves if c.enrolled <= enrolled), default=None)
+    more = min((c.enrolled for c in curves if c.enrolled >= enrolled), default=None)
+    least = min(c.probes for c in curves)
+    chosen = [c for c in curves if c.enrolled in (fewer, more) and c.probes <= max(probes, least)]
+    if not chosen:
+        raise ModelError("The model's calibration holds no curve for this comparison.")
+    return chosen
+
+
+def threshold(curve: Curve, target_far: float) -> float:
+    """The similarity that strangers reach with probability `target_far`.
+
+    Below the lowest measured rate the curve goes on as straight as its last decade. Similarities
+    are bounded, so their true tail falls faster: the straight line asks for more than needed.
+    """
+    wanted = math.log10(target_far)
+    rates = np.asarray(curve.log10_far)
+    if wanted >= rates[-1]:
+        return float(np.interp(-wanted, -rates, np.asarray(curve.similarity)))
+    slope = _last_slope(curve)
+    return float(curve.similarity[-1] + (wanted - rates[-1]) / slope)
+
+
+def false_accept_rate(curve: Curve, value: float) -> float:
+    """The rate at which `value` would be the threshold; never below what was measured."""
+    return float(10 ** np.interp(value, np.asarray(curve.similarity), np.asarray(curve.log10_far)))
+
+
+def _last_slope(curve: Curve) -> float:
+    """Decades per unit of similarity over the curve's last decade; negative."""
+    start = float(
+        np.interp(-(curve.log10_far[-1] + 1), -np.asarray(curve.log10_far), curve.similarity)
+    )
+    return -1 / max(curve.similarity[-1] - start, 1e-6)

@@ -1,0 +1,181 @@
+"""A frame goes through the stages; out comes what is known of the face in it.
+
+detector → mesh → alignment → quality → liveness → embedding. The loops that drive this
+(attempt, enrolment, evaluation) see only `Observation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from appliance.ports import Clock, Embedder, LandmarkModel, LivenessCheck
+from appliance.types import (
+    Embedding,
+    FaceCrop,
+    Fault,
+    Frame,
+    Landmarks,
+    Liveness,
+    LivenessState,
+    Quality,
+)
+from appliance.vision.acquisition import Acquisition, rivals
+from appliance.vision.alignment import FIVE_POINT_112, Alignment
+from appliance.vision.motion import MotionGate
+from appliance.vision.quality import QualityLimits, assess
+from appliance.vision.tracker import follow
+
+# While a face is tracked, the whole picture is searched again this often: somebody may have
+# stepped beside the one who is tracked. Seconds of the source's own time.
+SEARCH_AGAIN_S = 0.5
+
+NOT_CHECKED = Liveness(LivenessState.NOT_CHECKED)
+
+Located = tuple[tuple[Landmarks, ...], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What one frame showed.
+
+    faces: every face that counts, largest first. faults: why the frame cannot be compared, the
+    most important first; empty when it can, and then embedding, quality and crop are there.
+    """
+
+    frame: Frame
+    faces: tuple[Landmarks, ...]
+    faults: tuple[Fault, ...]
+    quality: Quality | None = None
+    crop: FaceCrop | None = None
+    liveness: Liveness = NOT_CHECKED
+    embedding: Embedding | None = None
+    tracked: bool = False
+
+
+class Timings:
+    """Milliseconds per stage, summed over the frames of one run, and how often each ran."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.total_ms: dict[str, float] = {}
+        self.calls: dict[str, int] = {}
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Time a block."""
+        start = self._clock.monotonic()
+        yield
+        spent = (self._clock.monotonic() - start) * 1000
+        self.total_ms[stage] = self.total_ms.get(stage, 0.0) + spent
+        self.calls[stage] = self.calls.get(stage, 0) + 1
+
+    def rounded(self) -> dict[str, float]:
+        """Totals for JSON."""
+        return {stage: round(spent, 2) for stage, spent in self.total_ms.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """The parts of the pipeline, built once by assemble. liveness None: not checked."""
+
+    acquisition: Acquisition
+    mesh: LandmarkModel
+    alignment: Alignment
+    embedder: Embedder
+    limits: QualityLimits
+    liveness: LivenessCheck | None = None
+
+
+class Perception:
+    """Runs frames through the stages and follows the face from one frame to the next."""
+
+    def __init__(self, stages: Stages, clock: Clock) -> None:
+        self.stages = stages
+        self.timings = Timings(clock)
+        self._motion = MotionGate()
+        self._last: Landmarks | None = None
+        self._searched_at: float | None = None
+
+    def look(self, frame: Frame, *, wanted: Callable[[], bool] = lambda: True) -> Observation:
+        """Observe a frame. The face is embedded only if it is good and still `wanted`."""
+        faces, tracked = self._locate(frame)
+        fault = _faces_fault(faces)
+        if fault is not None:
+            self._last = None
+            return Observation(frame, faces, (fault,), tracked=tracked)
+        self._last = faces[0]
+        return self.describe(frame, faces[0], tracked=tracked, wanted=wanted)
+
+    def search(self, frame: Frame) -> tuple[Landmarks, ...]:
+        """All faces of a still picture, without following anybody."""
+        with self.timings.measure("detect"):
+            return tuple(self.stages.acquisition.faces(frame.bgr))
+
+    def describe(
+        self,
+        frame: Frame,
+        face: Landmarks,
+        *,
+        tracked: bool = False,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Observation:
+        """Quality, liveness and embedding of one face whose landmarks are known."""
+        with self.timings.measure("align"):
+            plain = FIVE_POINT_112.crop(frame.bgr, face)
+        quality = assess(frame.bgr, face, plain, self.stages.limits)
+        seen = Observation(frame, (face,), quality.faults, quality, plain, tracked=tracked)
+        if not quality.good or not wanted():
+            return seen
+        return Observation(
+            frame,
+            (face,),
+            (),
+            quality,
+            plain,
+            self._liveness(frame, face),
+            self._embedding(frame, face, plain),
+            tracked,
+        )
+
+    def forget(self) -> None:
+        """The next frame is of another scene: search it whole."""
+        self._last = None
+        self._searched_at = None
+        self._motion.forget()
+
+    def _locate(self, frame: Frame) -> Located:
+        if self._last is not None and not self._due(frame):
+            with self.timings.measure("track"):
+                face = follow(self.stages.mesh, frame.bgr, self._last)
+            if face is not None:
+                return (face,), True
+        elif self._last is None and not self._motion.moved(frame.bgr) and not self._due(frame):
+            return (), False
+        self._searched_at = frame.at
+        return self.search(frame), False
+
+    def _due(self, frame: Frame) -> bool:
+        searched = self._searched_at
+        return searched is None or not 0 <= frame.at - searched < SEARCH_AGAIN_S
+
+    def _liveness(self, frame: Frame, face: Landmarks) -> Liveness:
+        if self.stages.liveness is None:
+            return NOT_CHECKED
+        with self.timings.measure("liveness"):
+            return self.stages.liveness.check(frame, face)
+
+    def _embedding(self, frame: Frame, face: Landmarks, plain: FaceCrop) -> Embedding:
+        alignment = self.stages.alignment
+        with self.timings.measure("align"):
+            same = alignment.name == plain.alignment
+            crop = plain if same else alignment.crop(frame.bgr, face)
+        with self.timings.measure("embed"):
+            return self.stages.embedder.embed(crop)
+
+
+def _faces_fault(faces: tuple[Landmarks, ...]) -> Fault | None:
+    if not faces:
+        return Fault.NO_FACE
+    return Fault.SEVERAL_FACES if rivals(list(faces)) > 1 else None
