@@ -54,18 +54,24 @@ class Input:
 class Alignment:
     """How a face is laid into the input; size is the side of the square crop in pixels."""
 
-    name: Literal["five_point_112", "outer_eyes_and_nose_96", "none"]
+    name: Literal["five_point_112", "outer_eyes_and_nose_96", "context_crop", "none"]
     size: int
 
 
 @dataclass(frozen=True)
 class Output:
-    """The tensor a model gives; `similarity` only for embedders."""
+    """The tensor a model gives; `similarity` only for embedders.
+
+    Only for liveness: live_index is the class that means a live face, activation what turns the
+    tensor into probabilities.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     normalised: bool
     similarity: Literal["cosine"] | None = None
+    live_index: int | None = None
+    activation: Literal["softmax"] | None = None
 
 
 @dataclass(frozen=True)
