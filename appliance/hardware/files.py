@@ -1,0 +1,299 @@
+"""Pictures, folders and videos in the place of a camera, so that an incident can be replayed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from appliance.errors import InputError
+from appliance.hardware.headers import HEAD, Kind, kind_of
+from appliance.hardware.pictures import FORMATS, MAX_BYTES, decode_picture, not_readable
+from appliance.hardware.quiet import quiet_opencv
+from appliance.hardware.videos import Video
+from appliance.ports import Clock
+from appliance.types import Frame, Pixels
+
+# Seconds from one picture to the next.
+PICTURE_INTERVAL = 1.0
+
+_PICTURE_NAMES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".heic", ".heif", ".avif", ".tif"} | {
+    ".tiff", ".gif", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v",
+}  # fmt: skip
+
+
+class Skipped(NamedTuple):
+    """A file of a folder that could not be used, or the damaged rest of a video."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Item:
+    path: Path
+    source: str
+    kind: Kind
+    named: bool  # given by name, not found in a folder: then its faults are fatal
+
+
+class _Shot(NamedTuple):
+    """A picture at `offset` seconds of its file, shown for `duration` seconds."""
+
+    bgr: Pixels
+    source: str
+    offset: float
+    duration: float
+
+
+class FileCamera:
+    """Replays files; never live, so it never opens a real door.
+
+    paths: pictures, videos, and folders of either (not their subfolders), in the given order;
+    inside a folder by name, hidden files left out. A file is told by its content.
+    Frames: `source` is the file's name, with "#index" for a video; `at` begins at 0 and grows by
+    PICTURE_INTERVAL per picture and 1/fps per video frame, through all files.
+    A faulty file that was named raises InputError; one that was found in a folder goes to
+    `skipped`, and so does the rest of a video that breaks: the frames up to there are used.
+    pacing: "real_time" waits on `clock` until each frame is due. loop: begin again at the end.
+    Raises InputError when a path is missing, unreadable or no picture, or a folder holds none.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        clock: Clock,
+        *,
+        pacing: Literal["fast", "real_time"] = "fast",
+        loop: bool = False,
+    ) -> None:
+        if not paths:
+            raise InputError("No picture was given.", hint="Give pictures, a folder or a video.")
+        quiet_opencv()
+        self._clock = clock
+        self._pacing = pacing
+        self._loop = loop
+        self._closed = False
+        self._length: int | None = None
+        self.skipped: list[Skipped] = []
+        self._items = _with_distinct_sources(
+            [item for path in paths for item in self._items_of(Path(path))]
+        )
+
+    @property
+    def length(self) -> int | None:
+        """How many frames will come; an estimate for videos, None where one does not say."""
+        if self._loop:
+            return None
+        if self._length is None:
+            counts = [self._count(item) for item in self._items]
+            known = [count for count in counts if count is not None]
+            self._length = sum(known) if len(known) == len(counts) else None
+        return self._length
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame in order. Raises InputError at a faulty file, or when no file was usable."""
+        started = self._clock.monotonic()
+        begin = end = 0.0
+        sequence = 0
+        while True:
+            before = sequence
+            for shot in self._shots():
+                self._check_open()
+                if shot.offset == 0:  # the first of its file
+                    begin = end
+                at = begin + shot.offset
+                end = at + shot.duration
+                self._wait_until(started + at)
+                yield Frame(shot.bgr, at, shot.source, sequence)
+                sequence += 1
+            if sequence == before:
+                raise self._nothing_usable()
+            if not self._loop:
+                return
+
+    def close(self) -> None:
+        """Stop; may be called twice."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("The files have been closed.", hint="Open them anew.")
+
+    def _wait_until(self, due: float) -> None:
+        if self._pacing == "real_time":
+            wait = due - self._clock.monotonic()
+            if wait > 0:
+                self._clock.sleep(wait)
+
+    def _shots(self) -> Iterator[_Shot]:
+        for item in self._items:
+            yield from self._usable_shots(item)
+
+    def _usable_shots(self, item: _Item) -> Iterator[_Shot]:
+        try:
+            yield from _shots_of(item, self._skip)
+        except InputError as error:
+            if item.named:
+                raise
+            self._skip(item.source, error.message)
+
+    def _skip(self, source: str, reason: str) -> None:
+        skipped = Skipped(source, reason)
+        if skipped not in self.skipped:  # a loop comes by again
+            self.skipped.append(skipped)
+
+    def _count(self, item: _Item) -> int | None:
+        if item.kind is not Kind.VIDEO:
+            return 1
+        try:
+            with contextlib.closing(Video(item.path, item.source)) as video:
+                return video.count
+        except InputError:
+            return 0
+
+    def _items_of(self, path: Path) -> list[_Item]:
+        if not _is_folder(path):
+            kind = _kind(path, path.name)
+            if not (kind.is_picture or kind is Kind.VIDEO):
+                raise not_readable(path.name, kind)
+            return [_Item(path, path.name, kind, named=True)]
+        items = [item for member in _members(path) if (item := self._member(member))]
+        if not items:
+            raise InputError(
+                f"The folder {path} holds no picture that can be read{self._first_reason()}.",
+                hint=f"Readable are {FORMATS}; subfolders are not searched.",
+            )
+        return items
+
+    def _member(self, path: Path) -> _Item | None:
+        """A file of a folder; None for what is no picture, told in `skipped` if it claims to be."""
+        try:
+            kind = _kind(path, path.name)
+            if kind.is_picture or kind is Kind.VIDEO:
+                return _Item(path, path.name, kind, named=False)
+            reason = not_readable(path.name, kind).message
+        except InputError as error:
+            reason = error.message
+        if path.suffix.lower() in _PICTURE_NAMES:
+            self._skip(path.name, reason)
+        return None
+
+    def _nothing_usable(self) -> InputError:
+        return InputError(
+            f"None of the files can be used{self._first_reason()}.", hint=f"Readable are {FORMATS}."
+        )
+
+    def _first_reason(self) -> str:
+        return f" (the first: {self.skipped[0].reason.rstrip('.')})" if self.skipped else ""
+
+
+_Skip = Callable[[str, str], None]
+
+
+def _shots_of(item: _Item, skip: _Skip) -> Iterator[_Shot]:
+    if item.kind is Kind.VIDEO:
+        yield from _shots_of_video(item, skip)
+    else:
+        picture = decode_picture(_bytes(item.path, item.source), item.source)
+        yield _Shot(picture, item.source, 0.0, PICTURE_INTERVAL)
+
+
+def _shots_of_video(item: _Item, skip: _Skip) -> Iterator[_Shot]:
+    with contextlib.closing(Video(item.path, item.source)) as video:
+        interval, index = 1 / video.fps, 0
+        for picture in video.pictures():
+            yield _Shot(picture, f"{item.source}#{index}", index * interval, interval)
+            index += 1
+        if not index:
+            raise InputError(
+                f"{item.source} is a video without a picture that can be decoded.",
+                hint="Record it again, or convert it to MP4 with H.264.",
+            )
+        # The claimed number is an estimate in some containers, so a few missing say nothing.
+        if video.count is not None and index < video.count * 0.9 - 1:
+            skip(
+                item.source,
+                f"{item.source} breaks off after {index} of {video.count} frames; those were used.",
+            )
+
+
+def _with_distinct_sources(items: list[_Item]) -> list[_Item]:
+    """Files of the same name are told apart by their paths."""
+    names = Counter(item.source for item in items)
+    return [
+        replace(item, source=str(item.path)) if names[item.source] > 1 else item for item in items
+    ]
+
+
+def _members(folder: Path) -> list[Path]:
+    try:
+        members = sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        raise _unreadable(folder, str(folder), error) from error
+    return [path for path in members if not path.name.startswith(".") and not _is_folder(path)]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # opening it will tell why
+        return False
+
+
+def _kind(path: Path, source: str) -> Kind:
+    with _opened(path, source) as file:
+        head = os.read(file, HEAD)
+    if not head:
+        raise InputError(f"{source} is empty.", hint="Give another picture.")
+    return kind_of(head)
+
+
+def _bytes(path: Path, source: str) -> bytes:
+    with _opened(path, source) as file:
+        size = os.fstat(file).st_size
+        if size > MAX_BYTES:
+            raise InputError(
+                f"{source} is too large: {size // 1_000_000} MB.",
+                hint=f"Pictures of up to {MAX_BYTES // 1_000_000} MB are read; scale it down.",
+            )
+        with os.fdopen(os.dup(file), "rb") as reader:
+            return reader.read(MAX_BYTES + 1)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, source: str) -> Iterator[int]:
+    """A regular file's descriptor; a pipe or a device would block or never end."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{source} is not a file.", hint="Give a picture, folder or video.")
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, source, error) from error
+    try:
+        yield file
+    except OSError as error:
+        raise _unreadable(path, source, error) from error
+    finally:
+        os.close(file)
+
+
+def _unreadable(path: Path, source: str, error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(
+            f"{source} does not exist.", hint=f"Looked for {path.absolute()}; check the path."
+        )
+    if isinstance(error, PermissionError):
+        return InputError(
+            f"{source} may not be read by this user.",
+            hint=f"Change its owner or mode: `ls -l {path}` shows them.",
+        )
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"{source} cannot be read: {reason.lower()}.", hint="Give another file.")
