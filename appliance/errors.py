@@ -105,3 +105,9 @@ class DaemonUnreachableError(ApplianceError):
 
     exit_code = ExitCode.UNREACHABLE
     default_code = "daemon_unreachable"
+
+
+class IllegalEventError(ApplianceError):
+    """A state machine was told what cannot happen in its state: a bug. Nothing has changed."""
+
+    default_code = "illegal_event"

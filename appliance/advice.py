@@ -1,0 +1,50 @@
+"""What the appliance says to the person at the door: one sentence per fault and per decision.
+
+Nobody is told how close a comparison came, which cue gave an attack away, or what would have
+to change to get in: the sentences help the person who belongs here and nobody else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from appliance.types import Decision, Fault
+
+FAULTS: Mapping[Fault, str] = {
+    Fault.NO_FACE: "Look into the camera.",
+    Fault.SEVERAL_FACES: "One person at a time, please.",
+    Fault.TOO_SMALL: "Come closer.",
+    Fault.BLURRED: "Hold still for a moment.",
+    Fault.TOO_DARK: "More light is needed.",
+    Fault.OVEREXPOSED: "There is too much light; turn away from the sun or the lamp.",
+    Fault.TURNED_AWAY: "Look straight at the camera.",
+    Fault.CUT_OFF: "Move into the middle of the picture.",
+}
+
+DECISIONS: Mapping[Decision, str] = {
+    Decision.ACCEPT: "Welcome.",
+    Decision.REJECT: "The face was not recognised.",
+    Decision.NO_FACE: "No face was seen.",
+    Decision.SEVERAL_FACES: "One person at a time, please.",
+    Decision.POOR_QUALITY: "The picture was not good enough.",
+    Decision.SPOOF: "This does not look like a live face.",
+    Decision.TIMEOUT: "There was not enough time; stay in front of the camera and try again.",
+    Decision.NOT_PERMITTED: "This person may not use this door.",
+    Decision.UNKNOWN_PERSON: "Nobody of this name is enrolled.",
+    Decision.LOCKED_OUT: "Too many failed attempts.",
+}
+
+UNJUDGED = "Come closer and hold still: it could not be told whether the face is live."
+TOO_FEW = "The recording ended before there were enough good pictures."
+
+
+def locked_out(seconds: float) -> str:
+    """Why this claim is refused, and for how long (finite seconds)."""
+    return f"{DECISIONS[Decision.LOCKED_OUT]} {wait(seconds)}"
+
+
+def wait(seconds: float) -> str:
+    """How long to wait, rounded up so that nobody comes back too early (finite seconds)."""
+    whole = max(math.ceil(seconds), 1)
+    return f"Wait {whole} second{'' if whole == 1 else 's'}."

@@ -1,0 +1,629 @@
+"""One attempt to get in, as a pure table: (state, event, now) -> (state, actions).
+
+The rules, before the code:
+
+1. An attempt begins with a claim. A claim that is locked out, unknown or not permitted is
+   denied at once, without a look at the face. (That tells a stranger which names are enrolled;
+   the alternative, letting him stand before the camera for a pretended comparison, would
+   still tell by the time it takes, and annoys everybody who mistypes. Each answer costs him
+   the cool-down, and the audit shows the asking.)
+2. At least `frames` good frames, `frame_interval_s` apart, must *agree*: each one's cosine
+   with every other reaches `agreement`. A frame that does not agree shows that somebody else
+   stepped in: collecting starts again with it. It also starts again when several faces are
+   seen, and when nobody was seen for longer than `gap_s`.
+3. Only a frame judged live is used where `liveness_required`; any frame judged a spoof ends
+   the attempt, used or not.
+4. An attempt is decided once, before `timeout_s` is over: a comparison that comes later does
+   not count. What was missing decides how it ends (see `_shortfall`).
+5. Accepted: the ledger first, then the audit, then the door, then the greeting. The driver
+   does the actions in their order and stops at the first that fails, so a door never moves
+   without its audit record.
+6. Every way out of `Granted` begins with `Lock`. So does `Failed`, which any exception in any
+   stage becomes, in every state.
+7. Only `reject` and `spoof` count towards the lock-out: whoever was not seen well enough has
+   proved nothing. After an attempt no claim is heard for `cool_down_s`; such a claim is told
+   to wait, and neither counted nor audited, so that it cannot fill the log.
+
+`now` is monotonic seconds. States, events and actions are frozen values, equal when their
+parts are (an `Embedding` equals only itself). An event that has no row raises
+`IllegalEventError` and changes nothing. docs/attempt.md shows the table as a picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TypeAlias
+
+import numpy as np
+
+from appliance import advice
+from appliance.table import Row, Table, mermaid, row
+from appliance.types import (
+    Claim,
+    Decision,
+    Embedding,
+    Fault,
+    Liveness,
+    LivenessState,
+    Match,
+    Verdict,
+)
+
+DOOR_FRAMES = 3  # fewer agreeing frames never open a door
+ROUNDING_S = 1e-6  # ten frames a second are 0.1 s apart, whatever the floats say
+_NOT_ONE_FACE = (Fault.NO_FACE, Fault.SEVERAL_FACES)
+COUNTED = frozenset({Decision.REJECT, Decision.SPOOF})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an attempt asks for. All times in seconds.
+
+    agreement: least cosine between any two frames used, from the model's calibration.
+    frames: how many are wanted. minimum: how many are enough when the source has ended.
+    pulse_s: how long the door is released; None for an attempt that only tells.
+    """
+
+    agreement: float
+    frames: int
+    minimum: int
+    frame_interval_s: float
+    gap_s: float
+    timeout_s: float
+    cool_down_s: float
+    liveness_required: bool
+    pulse_s: float | None = None
+
+    def __post_init__(self) -> None:
+        sound = (
+            -1 <= self.agreement <= 1
+            and 1 <= self.minimum <= self.frames
+            and self.frame_interval_s >= 0
+            and self.gap_s > 0
+            and self.timeout_s > 0
+            and self.cool_down_s >= 0
+        )
+        if not sound or (self.pulse_s is not None and not self._fit_for_a_door(self.pulse_s)):
+            raise ValueError(f"not a policy for an attempt: {self}")
+
+    def _fit_for_a_door(self, pulse_s: float) -> bool:
+        return (
+            self.agreement > 0
+            and self.minimum == self.frames >= DOOR_FRAMES
+            and 0 < pulse_s < math.inf
+            and math.isfinite(self.gap_s + self.timeout_s)
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a claim before a face is seen.
+
+    permitted: the template has enough frames and this model's fingerprint; `obstacle` says
+    what is wrong where it is not. locked_for_s: the lock-out that remains, 0 for none.
+    """
+
+    known: bool
+    permitted: bool = True
+    locked_for_s: float = 0.0
+    obstacle: str = ""
+
+
+# --- events -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Somebody says who they are."""
+
+    claim: Claim
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class GoodFrame:
+    """One face, good enough to compare. at: seconds on the source's own clock."""
+
+    at: float
+    embedding: Embedding
+    liveness: Liveness
+
+
+@dataclass(frozen=True)
+class BadFrame:
+    """A frame that cannot be used, with its gravest fault."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class EndOfSource:
+    """The files have ended, or the camera has finished."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The answer to `Compare`."""
+
+    match: Match
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True)
+class PulseDone:
+    """The door says that its pulse is over."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A stage, the store or the door raised. error: one sentence."""
+
+    error: str
+
+
+Event: TypeAlias = Begin | GoodFrame | BadFrame | EndOfSource | Compared | Tick | PulseDone | Failed
+
+
+# --- actions ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare the probes with the template of the claim; answer with `Compared`."""
+
+    claim: Claim
+    probes: tuple[Embedding, ...]
+
+
+class AuditEvent(str, Enum):
+    """The words that attempts write into the audit log."""
+
+    GRANTED = "access_granted"
+    DENIED = "access_denied"
+    VERIFIED = "verified"  # told, without a door
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Append to the audit log: `append(event.value, subject, detail)`.
+
+    restarts: how often collecting began anew because the face changed or was lost.
+    """
+
+    event: AuditEvent
+    claim: Claim
+    verdict: Verdict
+    restarts: int = 0
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about."""
+        return self.claim.name
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What can be kept as JSON; nothing in it shows a face."""
+        verdict = self.verdict
+        detail: dict[str, object] = {
+            "decision": verdict.decision.value,
+            "via": self.claim.via,
+            "frames_used": verdict.frames_used,
+            "restarts": self.restarts,
+            "liveness": verdict.liveness.state.value,
+            "liveness_score": verdict.liveness.score,
+            "faults": {fault.value: count for fault, count in verdict.faults.items()},
+        }
+        if verdict.match is not None:
+            detail |= {
+                "similarity": verdict.match.similarity,
+                "threshold": verdict.match.threshold,
+                "target_far": verdict.match.target_far,
+                "far": verdict.match.far,
+            }
+        return detail
+
+
+@dataclass(frozen=True)
+class CountFailure:
+    """One more failure for the claim's lock-out."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class ClearFailures:
+    """The claim was proved; its failures no longer count."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """Release the door for `pulse_s` seconds."""
+
+    pulse_s: float
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Command *locked*, whatever the door was told before."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Tell the person how it ended."""
+
+    claim: Claim
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Report:
+    """Report a fault of the appliance to whoever keeps it."""
+
+    error: str
+
+
+Action: TypeAlias = Compare | Audit | CountFailure | ClearFailures | Unlock | Lock | Tell | Report
+
+
+# --- states -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nobody claims anything."""
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """Frames are being gathered.
+
+    started, seen: when the attempt began, and when a single face was last seen.
+    used: the frames that agree so far. good, unjudged: how many could be used at all, and how
+    many failed only because their liveness was not settled.
+    """
+
+    claim: Claim
+    started: float
+    seen: float
+    used: tuple[GoodFrame, ...] = ()
+    good: int = 0
+    unjudged: int = 0
+    restarts: int = 0
+    faults: Mapping[Fault, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """Enough frames agree; the comparison is awaited."""
+
+    collected: Collecting
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The door is released until `until`."""
+
+    verdict: Verdict
+    until: float
+
+
+@dataclass(frozen=True)
+class Served:
+    """Accepted, and the door is locked again (or never moved); claims wait for `ready_at`."""
+
+    verdict: Verdict
+    ready_at: float
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Refused; claims wait for `ready_at`."""
+
+    verdict: Verdict
+    ready_at: float
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Something raised; the door was commanded locked; claims wait for `ready_at`."""
+
+    error: str
+    ready_at: float
+
+
+Ended: TypeAlias = Served | Denied | Broken
+State: TypeAlias = Idle | Collecting | Comparing | Granted | Ended
+Step: TypeAlias = tuple[State, tuple[Action, ...]]
+
+
+# --- what the events do -------------------------------------------------------------------
+
+
+def _begin(_state: State, event: Begin, now: float, policy: Policy) -> Step:
+    refusal = _refusal(event.standing)
+    if refusal is not None:
+        return _denied(event.claim, refusal, 0, now, policy)
+    return Collecting(event.claim, started=now, seen=now), ()
+
+
+def _refusal(standing: Standing) -> Verdict | None:
+    # Written so that a NaN refuses.
+    if not standing.locked_for_s <= 0:
+        return Verdict(Decision.LOCKED_OUT, advice.locked_out(standing.locked_for_s))
+    if not standing.known:
+        return _verdict(Decision.UNKNOWN_PERSON)
+    if not standing.permitted:
+        return _verdict(Decision.NOT_PERMITTED, standing.obstacle)
+    return None
+
+
+def _begin_again(state: Ended, event: Begin, now: float, policy: Policy) -> Step:
+    if now < state.ready_at:
+        verdict = Verdict(Decision.LOCKED_OUT, advice.wait(state.ready_at - now))
+        return state, (Tell(event.claim, verdict),)
+    return _begin(state, event, now, policy)
+
+
+def _good_frame(state: Collecting, event: GoodFrame, now: float, policy: Policy) -> Step:
+    if _is_late(state, now, policy):
+        return _give_up(state, now, policy)
+    if event.liveness.state is LivenessState.SPOOF:
+        verdict = replace(_told(state, Decision.SPOOF), liveness=event.liveness)
+        return _denied(state.claim, verdict, state.restarts, now, policy)
+    state = _after_a_gap(state, now, policy)
+    if not _agrees(event, state.used, policy):
+        state = _restarted(state)
+    state = replace(_with(state, event, policy), seen=now)
+    return _compare(state) if len(state.used) >= policy.frames else (state, ())
+
+
+def _bad_frame(state: Collecting, event: BadFrame, now: float, policy: Policy) -> Step:
+    if _is_late(state, now, policy):
+        return _give_up(state, now, policy)
+    state = _after_a_gap(state, now, policy)
+    if event.fault is Fault.SEVERAL_FACES:
+        state = _restarted(state)
+    seen = state.seen if event.fault is Fault.NO_FACE else now
+    faults = {**state.faults, event.fault: state.faults.get(event.fault, 0) + 1}
+    return replace(state, seen=seen, faults=faults), ()
+
+
+def _end_of_source(state: Collecting, _event: EndOfSource, now: float, policy: Policy) -> Step:
+    if len(state.used) >= policy.minimum and not _is_late(state, now, policy):
+        return _compare(state)
+    return _give_up(state, now, policy, advice.TOO_FEW)
+
+
+def _time_passes(state: Collecting, _event: Tick, now: float, policy: Policy) -> Step:
+    return _give_up(state, now, policy) if _is_late(state, now, policy) else (state, ())
+
+
+def _await(state: Comparing, _event: Tick, now: float, policy: Policy) -> Step:
+    late = _is_late(state.collected, now, policy)
+    return _give_up(state.collected, now, policy) if late else (state, ())
+
+
+def _compared(state: Comparing, event: Compared, now: float, policy: Policy) -> Step:
+    collected = state.collected
+    # A comparison that hung, or slept with the board, must not open for an empty doorstep.
+    if _is_late(collected, now, policy):
+        return _give_up(collected, now, policy)
+    decision = Decision.ACCEPT if event.match.accepted else Decision.REJECT
+    verdict = replace(_told(collected, decision), match=event.match)
+    if decision is Decision.REJECT:
+        return _denied(collected.claim, verdict, collected.restarts, now, policy)
+    return _accepted(collected, verdict, now, policy)
+
+
+def _accepted(collected: Collecting, verdict: Verdict, now: float, policy: Policy) -> Step:
+    claim = collected.claim
+    if policy.pulse_s is None:
+        audit = Audit(AuditEvent.VERIFIED, claim, verdict, collected.restarts)
+        return Served(verdict, now + policy.cool_down_s), (audit, Tell(claim, verdict))
+    return Granted(verdict, until=now + policy.pulse_s), (
+        ClearFailures(claim),
+        Audit(AuditEvent.GRANTED, claim, verdict, collected.restarts),
+        Unlock(policy.pulse_s),
+        Tell(claim, verdict),
+    )
+
+
+def _pulse_over(state: Granted, _event: PulseDone, now: float, policy: Policy) -> Step:
+    return Served(state.verdict, now + policy.cool_down_s), (Lock(),)
+
+
+def _pulse_passes(state: Granted, _event: Tick, now: float, policy: Policy) -> Step:
+    if now < state.until:
+        return state, ()
+    return Served(state.verdict, now + policy.cool_down_s), (Lock(),)
+
+
+def _cool_down(state: Ended, _event: Tick, now: float, _policy: Policy) -> Step:
+    return (state if now < state.ready_at else Idle()), ()
+
+
+def _rest(state: Idle, _event: Tick, _now: float, _policy: Policy) -> Step:
+    return state, ()
+
+
+def _broken(_state: State, event: Failed, now: float, policy: Policy) -> Step:
+    return Broken(event.error, now + policy.cool_down_s), (Lock(), Report(event.error))
+
+
+# --- what the handlers share --------------------------------------------------------------
+
+
+def _denied(claim: Claim, verdict: Verdict, restarts: int, now: float, policy: Policy) -> Step:
+    door = policy.pulse_s is not None
+    event = AuditEvent.DENIED if door else AuditEvent.VERIFIED
+    actions: tuple[Action, ...] = (
+        Audit(event, claim, verdict, restarts),
+        Tell(claim, verdict),
+    )
+    if door and verdict.decision in COUNTED:
+        actions = (CountFailure(claim), *actions)
+    return Denied(verdict, now + policy.cool_down_s), actions
+
+
+def _give_up(state: Collecting, now: float, policy: Policy, too_few: str = "") -> Step:
+    decision, reason = _shortfall(state, too_few)
+    verdict = _told(state, decision, reason)
+    return _denied(state.claim, verdict, state.restarts, now, policy)
+
+
+def _shortfall(state: Collecting, too_few: str) -> tuple[Decision, str]:
+    """What was missing, most telling first."""
+    several = state.faults.get(Fault.SEVERAL_FACES, 0)
+    poor: dict[Fault, int] = {
+        fault: count for fault, count in state.faults.items() if fault not in _NOT_ONE_FACE
+    }
+    single = state.good + state.unjudged + sum(poor.values())
+    if several > single:
+        return Decision.SEVERAL_FACES, ""
+    if state.good:
+        return Decision.TIMEOUT, too_few
+    if not single:
+        return Decision.NO_FACE, ""
+    return Decision.POOR_QUALITY, _commonest(poor, state.unjudged)
+
+
+def _commonest(poor: Mapping[Fault, int], unjudged: int) -> str:
+    """The sentence for what went wrong most often; the earliest seen where two are level."""
+    worst = max(poor, key=lambda fault: poor[fault], default=None)
+    if worst is None or unjudged > poor[worst]:
+        return advice.UNJUDGED
+    return advice.FAULTS[worst]
+
+
+def _verdict(decision: Decision, reason: str = "") -> Verdict:
+    return Verdict(decision, reason or advice.DECISIONS[decision])
+
+
+def _told(state: Collecting, decision: Decision, reason: str = "") -> Verdict:
+    return replace(
+        _verdict(decision, reason),
+        frames_used=len(state.used),
+        liveness=_weakest(state.used),
+        faults=state.faults,
+    )
+
+
+def _weakest(used: tuple[GoodFrame, ...]) -> Liveness:
+    """The least convincing liveness of the frames used: the honest one to show."""
+    found = [frame.liveness for frame in used]
+    nothing = Liveness(LivenessState.NOT_CHECKED)
+    return min(found, key=lambda it: -1.0 if it.score is None else it.score, default=nothing)
+
+
+def _compare(state: Collecting) -> Step:
+    probes = tuple(frame.embedding for frame in state.used)
+    return Comparing(state), (Compare(state.claim, probes),)
+
+
+def _with(state: Collecting, frame: GoodFrame, policy: Policy) -> Collecting:
+    """The frame counted, and used where it is live enough and far enough from the last."""
+    if policy.liveness_required and frame.liveness.state is not LivenessState.LIVE:
+        return replace(state, unjudged=state.unjudged + 1)
+    state = replace(state, good=state.good + 1)
+    if state.used and not _apart(state.used[-1], frame, policy):
+        return state
+    return replace(state, used=(*state.used, frame))
+
+
+def _apart(last: GoodFrame, frame: GoodFrame, policy: Policy) -> bool:
+    # Pictures in a folder have no times: there the interval is 0 and every one counts.
+    interval = policy.frame_interval_s
+    return interval == 0 or frame.at - last.at >= interval - ROUNDING_S
+
+
+def _agrees(frame: GoodFrame, used: tuple[GoodFrame, ...], policy: Policy) -> bool:
+    return all(_cosine(frame.embedding, it.embedding) >= policy.agreement for it in used)
+
+
+def _cosine(one: Embedding, other: Embedding) -> float:
+    if one.fingerprint != other.fingerprint:
+        return -1.0  # of different models: never compared, so never alike
+    return float(np.dot(one.vector, other.vector))
+
+
+def _after_a_gap(state: Collecting, now: float, policy: Policy) -> Collecting:
+    """Whoever was out of sight for too long may have changed places."""
+    return _restarted(state) if now - state.seen > policy.gap_s else state
+
+
+def _restarted(state: Collecting) -> Collecting:
+    return replace(state, used=(), restarts=state.restarts + 1) if state.used else state
+
+
+def _is_late(state: Collecting, now: float, policy: Policy) -> bool:
+    return now >= state.started + policy.timeout_s
+
+
+# --- the table ----------------------------------------------------------------------------
+
+_REFUSED = "locked out, unknown or not permitted"
+_BEGIN: Mapping[type, str] = {Collecting: "may try", Denied: _REFUSED}
+_WAIT: Mapping[type, str] = {
+    Collecting: "cool-down over, may try",
+    Denied: f"cool-down over, {_REFUSED}",
+}
+_BROKEN: Mapping[type, str] = {Broken: ""}
+
+TABLE: Table[State, Action] = {
+    (Idle, Begin): Row(_begin, _BEGIN),
+    (Idle, Tick): Row(_rest, {Idle: ""}),
+    (Idle, Failed): Row(_broken, _BROKEN),
+    (Collecting, GoodFrame): Row(
+        _good_frame,
+        {
+            Collecting: "too few",
+            Comparing: "enough agree",
+            Denied: "spoof, or time is over",
+        },
+    ),
+    (Collecting, BadFrame): Row(_bad_frame, {Collecting: "counted", Denied: "time is over"}),
+    (Collecting, EndOfSource): Row(_end_of_source, {Comparing: "enough agree", Denied: "too few"}),
+    (Collecting, Tick): Row(_time_passes, {Collecting: "", Denied: "time is over"}),
+    (Collecting, Failed): Row(_broken, _BROKEN),
+    (Comparing, Compared): Row(
+        _compared,
+        {
+            Granted: "accepted",
+            Served: "accepted, only told",
+            Denied: "rejected, or time is over",
+        },
+    ),
+    (Comparing, Tick): Row(_await, {Comparing: "", Denied: "time is over"}),
+    (Comparing, Failed): Row(_broken, _BROKEN),
+    (Granted, PulseDone): Row(_pulse_over, {Served: ""}),
+    (Granted, Tick): Row(_pulse_passes, {Granted: "", Served: "pulse over"}),
+    (Granted, Failed): Row(_broken, _BROKEN),
+    (Served, Begin): Row(_begin_again, {Served: "told to wait", **_WAIT}),
+    (Served, Tick): Row(_cool_down, {Served: "", Idle: "cool-down over"}),
+    (Served, Failed): Row(_broken, _BROKEN),
+    (Denied, Begin): Row(_begin_again, _WAIT),
+    (Denied, Tick): Row(_cool_down, {Denied: "", Idle: "cool-down over"}),
+    (Denied, Failed): Row(_broken, _BROKEN),
+    (Broken, Begin): Row(_begin_again, {Broken: "told to wait", **_WAIT}),
+    (Broken, Tick): Row(_cool_down, {Broken: "", Idle: "cool-down over"}),
+    (Broken, Failed): Row(_broken, _BROKEN),
+}
+
+
+def step(state: State, event: Event, now: float, policy: Policy) -> Step:
+    """What an event does. IllegalEventError where it cannot happen in this state."""
+    return row(TABLE, state, event).handler(state, event, now, policy)
+
+
+def diagram() -> str:
+    """The table as a Mermaid diagram, for docs/attempt.md."""
+    return mermaid(TABLE, Idle)
