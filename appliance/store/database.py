@@ -159,6 +159,9 @@ def _found(path: Path) -> None:
     with suppress(FileExistsError), unborn(path) as draft:
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
+            # A draft needs no care: it is synced as a whole before it gets its name.
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.execute("PRAGMA synchronous = OFF")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")

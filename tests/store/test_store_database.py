@@ -196,6 +196,15 @@ def test_a_read_only_file_is_told_and_can_be_read(
         assert len(list(users_location.folder.iterdir())) == 2
 
 
+def test_a_read_only_file_is_told_at_once_where_its_folder_is_not(
+    users_location: StoreLocation, open_store: Opener, ordinary_user: User
+) -> None:
+    with ordinary_user():
+        open_store(users_location).close()
+        users_location.database.chmod(0o400)
+        assert _refusal(users_location.database).code == "read_only"
+
+
 def test_a_read_only_folder_is_told(
     users_location: StoreLocation, open_store: Opener, ordinary_user: User
 ) -> None:
@@ -204,7 +213,7 @@ def test_a_read_only_folder_is_told(
         users_location.folder.chmod(0o500)
         error = _refusal(users_location.database)
         assert error.code == "read_only"
-        assert str(users_location.folder) in error.message
+        assert error.message.startswith(f"{users_location.folder} ")
 
 
 def test_a_folder_that_may_not_be_made_is_told(
