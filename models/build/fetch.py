@@ -196,5 +196,4 @@ def _read_member(archive: Path, path: str) -> bytes:
 
 def _sha256(path: Path) -> str:
     """Return a file's sha256 in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ whose `[models.NAME.calibration]` tables `register` keeps while the model's sha2
 from __future__ import annotations
 
 import hashlib
-import tomllib
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,11 @@ import click
 import tomli_w
 
 from models.build.job import MODELS, BuildError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 SCHEMA = 1
 FILE_NAME = "manifest.toml"

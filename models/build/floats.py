@@ -1,0 +1,83 @@
+"""Writes a network as a float32 or float16 TFLite file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from models.build.flatbuffer import Writer
+from models.build.network import INPUT_CHANNELS, INPUT_SIDE, Layer, Network, sides
+
+
+def write_float(
+    network: Network, *, batch: int = 1, half: bool = False, inner: bool = False
+) -> bytes:
+    """Return a TFLite file: (batch, 112, 112, 3) float32 to (batch, channels) float32.
+
+    half: store the constants in float16, widened when the file is loaded.
+    inner: give what every layer makes before its PReLU, residual sums included, instead of the
+        embedding.
+    """
+    writer = Writer()
+    source = writer.variable("input", (batch, INPUT_SIDE, INPUT_SIDE, INPUT_CHANNELS), np.float32)
+    results: list[int] = []
+    before: list[int] = []
+    value = source
+    for index, (layer, side) in enumerate(zip(network, sides(network), strict=True)):
+        shape = (batch, side, side, layer.channels)
+        name = f"layer{index}"
+        weight = _constant(writer, f"{name}/weight", layer.weight, half=half)
+        bias = _constant(writer, f"{name}/bias", layer.bias, half=half)
+        value = writer.operator(
+            convolution_kind(layer),
+            [value, weight, bias],
+            writer.variable(name, shape, np.float32),
+            convolution_options(layer),
+        )
+        if layer.add is not None:
+            output = writer.variable(f"{name}/add", shape, np.float32)
+            value = writer.operator("ADD", [value, results[layer.add]], output, {})
+        before.append(value)
+        if layer.slope is not None:
+            slope = _constant(writer, f"{name}/slope", layer.slope[None, None], half=half)
+            output = writer.variable(f"{name}/prelu", shape, np.float32)
+            value = writer.operator("PRELU", [value, slope], output)
+        results.append(value)
+    return writer.pack(
+        source,
+        before if inner else [flatten(writer, value, (batch, network[-1].channels))],
+        "MobileFaceNet",
+    )
+
+
+def convolution_kind(layer: Layer) -> str:
+    """Return the operator's name in TFLite's schema."""
+    return "DEPTHWISE_CONV_2D" if layer.depthwise else "CONV_2D"
+
+
+def convolution_options(layer: Layer) -> dict[str, Any]:
+    """Return the operator's options in the words of TFLite's schema."""
+    padding = schema.Padding.SAME if layer.same else schema.Padding.VALID
+    options = {"strideH": layer.stride, "strideW": layer.stride, "padding": padding}
+    dilation = {"dilationHFactor": 1, "dilationWFactor": 1}
+    multiplier = {"depthMultiplier": 1} if layer.depthwise else {}
+    return options | dilation | multiplier
+
+
+def flatten(writer: Writer, value: int, shape: tuple[int, int]) -> int:
+    """Add the operator that takes the last layer's empty axes away; return its output."""
+    target = writer.constant("embeddings/shape", np.array(shape, np.int32))
+    output = writer.variable("embeddings", shape, np.float32)
+    return writer.operator("RESHAPE", [value, target], output, {"newShape": list(shape)})
+
+
+def _constant(writer: Writer, name: str, value: NDArray[np.float64], *, half: bool) -> int:
+    """Store a constant as float32, or as float16 with the operator that widens it."""
+    if not half:
+        return writer.constant(name, value.astype(np.float32))
+    stored = writer.constant(f"{name}/half", value.astype(np.float16))
+    widened = writer.variable(name, value.shape, np.float32)
+    return writer.operator("DEQUANTIZE", [stored], widened)
