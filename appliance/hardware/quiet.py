@@ -17,6 +17,8 @@ _CHATTER = (
     b"Corrupt JPEG", b"Premature end of JPEG", b"Invalid SOS", b"Unsupported", b"Warning:",
     b"libpng", b"[ WARN:", b"[ERROR:", b"[ INFO:", b"OpenCV:",
 )  # fmt: skip
+# OpenCV's LOG_LEVEL_SILENT.
+_SILENT = 0
 _one_at_a_time = Lock()
 
 
@@ -27,7 +29,9 @@ def quiet_opencv() -> None:
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # Where the function lives differs between the releases of 4.x.
+        home = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+        home.setLogLevel(_SILENT)
 
 
 @contextlib.contextmanager

@@ -34,10 +34,21 @@ def test_a_process_without_standard_error_can_decode(monkeypatch: pytest.MonkeyP
     assert warnings == []
 
 
+def _log_level() -> object:
+    home = cv2 if hasattr(cv2, "getLogLevel") else cv2.utils.logging
+    return home.getLogLevel()
+
+
 def test_a_log_level_that_somebody_chose_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENCV_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "40")
-    before = cv2.utils.logging.getLogLevel()
+    before = _log_level()
     quiet_opencv()
     assert os.environ["OPENCV_FFMPEG_LOGLEVEL"] == "40"
-    assert cv2.utils.logging.getLogLevel() == before
+    assert _log_level() == before
+
+
+def test_otherwise_opencv_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
+    quiet_opencv()
+    assert _log_level() == 0
