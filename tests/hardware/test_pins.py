@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -139,6 +141,12 @@ def test_other_failures_are_passed_on_in_a_sentence(function: str, told: str) ->
         GpioLock(5, ChipFactory(0, lgpio), FakeClock())
 
 
+def _needs_lgpio() -> None:
+    """Skip where it is not installed; without importing it, which has effects."""
+    if importlib.util.find_spec("lgpio") is None:
+        pytest.skip("lgpio is not installed")
+
+
 def _no_chip(devices: Path) -> LockError:
     lgpio = FakeLgpio()
     lgpio.broken["gpiochip_open"] = "can not open gpiochip"
@@ -177,6 +185,17 @@ def test_a_device_that_is_no_chip_is_closed_again() -> None:
     assert lgpio.calls[-1] == ("gpiochip_close", HANDLE)
 
 
+def test_the_twin_is_called_as_lgpio_is() -> None:
+    _needs_lgpio()
+    real = pins.import_lgpio()
+    assert issubclass(real.error, Exception)
+    names = [name for name in vars(pins.Lgpio) if name.startswith("gpio")]
+    assert len(names) == 8
+    for name in names:
+        ours = list(inspect.signature(getattr(FakeLgpio(), name)).parameters)
+        assert list(inspect.signature(getattr(real, name)).parameters) == ours
+
+
 def test_without_lgpio_the_hint_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lgpio", None)
     before = Path.cwd()
@@ -210,7 +229,7 @@ print(os.getcwd(), os.listdir("."))
 
 @pytest.mark.parametrize("variable", ["mock", "native", "nonsense"])
 def test_no_environment_variable_can_put_a_mock_at_the_door(variable: str, tmp_path: Path) -> None:
-    pytest.importorskip("lgpio", reason="no lgpio here")
+    _needs_lgpio()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {
