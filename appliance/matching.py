@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from appliance.errors import ModelError, StoreError
-from appliance.types import Embedding, Floats, Match, Template
+from appliance.types import Embedding, Floats, Match, Person, Template
 from appliance.vision.manifest import Calibration, Curve
 
 # Frames of one attempt must show one person: pairs of pictures agree when they reach the
@@ -51,6 +51,67 @@ def similarity(template: Template, probes: Sequence[Embedding]) -> float:
             code="other_model",
         )
     return float(np.dot(template.mean, fused([probe.vector for probe in probes])))
+
+
+class Claimed:
+    """1:1: the probes against the one person who is claimed."""
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self.count = person.template.count
+
+    def require(self, fingerprint: str, model: str) -> None:
+        """StoreError unless the template was made by the configured model and alignment."""
+        require(self._person, fingerprint, model)
+
+    def match(
+        self, probes: Sequence[Embedding], calibration: Calibration, target_far: float
+    ) -> Match:
+        """Compare the fused probes of one attempt with the person's template."""
+        return compare(self._person.template, probes, calibration, target_far)
+
+
+class Anybody:
+    """1:N: the probes against everybody; `candidates` afterwards, most similar first.
+
+    With N people each comparison gets an N-th of the target false-accept rate (Bonferroni), so
+    that the rate holds for all of them together.
+    """
+
+    def __init__(self, people: Sequence[Person]) -> None:
+        self._people = people
+        self.count = min((person.template.count for person in people), default=0)
+        self.candidates: list[tuple[str, Match]] = []
+
+    def require(self, fingerprint: str, model: str) -> None:
+        """StoreError unless all templates were made by the configured model and alignment."""
+        for person in self._people:
+            require(person, fingerprint, model)
+
+    def match(
+        self, probes: Sequence[Embedding], calibration: Calibration, target_far: float
+    ) -> Match:
+        """The match of the most similar person."""
+        each = target_far / len(self._people)
+        found = [
+            (person.name, compare(person.template, probes, calibration, each))
+            for person in self._people
+        ]
+        self.candidates = sorted(found, key=lambda item: -item[1].similarity)
+        return self.candidates[0][1]
+
+
+def require(person: Person, fingerprint: str, model: str) -> None:
+    """Refuse a template of another model or alignment before anything is compared with it."""
+    template = person.template
+    if template.fingerprint != fingerprint:
+        raise StoreError(
+            f"The template of {person.name!r} was made with {template.model} "
+            f"({template.fingerprint}), but the configured model is {model} ({fingerprint}); "
+            "they cannot be compared.",
+            hint="Enrol the person again with `--replace`, or configure the former model.",
+            code="other_model",
+        )
 
 
 def compare(

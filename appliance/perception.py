@@ -6,7 +6,7 @@ detector → mesh → alignment → quality → liveness → embedding. The loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -98,15 +98,15 @@ class Perception:
         self._last: Landmarks | None = None
         self._searched_at: float | None = None
 
-    def look(self, frame: Frame, *, wanted: Callable[[], bool] = lambda: True) -> Observation:
-        """Observe a frame. The face is embedded only if it is good and still `wanted`."""
+    def look(self, frame: Frame, *, embed: bool = True) -> Observation:
+        """Observe a frame. A good face is judged and embedded only where `embed` asks for it."""
         faces, tracked = self._locate(frame)
         fault = _faces_fault(faces)
         if fault is not None:
             self._last = None
             return Observation(frame, faces, (fault,), tracked=tracked)
         self._last = faces[0]
-        return self.describe(frame, faces[0], tracked=tracked, wanted=wanted)
+        return self.describe(frame, faces[0], tracked=tracked, embed=embed)
 
     def search(self, frame: Frame) -> tuple[Landmarks, ...]:
         """All faces of a still picture, without following anybody."""
@@ -119,14 +119,14 @@ class Perception:
         face: Landmarks,
         *,
         tracked: bool = False,
-        wanted: Callable[[], bool] = lambda: True,
+        embed: bool = True,
     ) -> Observation:
         """Quality, liveness and embedding of one face whose landmarks are known."""
         with self.timings.measure("align"):
             plain = FIVE_POINT_112.crop(frame.bgr, face)
         quality = assess(frame.bgr, face, plain, self.stages.limits)
         seen = Observation(frame, (face,), quality.faults, quality, plain, tracked=tracked)
-        if not quality.good or not wanted():
+        if not (quality.good and embed):
             return seen
         return Observation(
             frame,

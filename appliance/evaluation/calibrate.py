@@ -50,7 +50,7 @@ def fit_tail(scores: NDArray[np.float32], share: float = TAIL) -> Tail:
     if count < LEAST_EXCEEDANCES:
         raise InputError(
             f"{scores.size} impostor comparisons are too few for a tail of {share:g}.",
-            hint=f"At least {int(LEAST_EXCEEDANCES / share):,} are needed: more people or pictures.",
+            hint=f"At least {int(LEAST_EXCEEDANCES / share):,} are needed: give more pictures.",
             code="too_few_trials",
         )
     top = np.sort(np.partition(scores, -count - 1)[-count - 1 :].astype(np.float64))
@@ -60,12 +60,7 @@ def fit_tail(scores: NDArray[np.float32], share: float = TAIL) -> Tail:
     second = float((excess * (1 - ranks)).mean())
     shape = 2 - first / (first - 2 * second)
     scale = 2 * first * second / (first - 2 * second)
-    return Tail(start, count / scores.size, -shape if False else _shape(shape), scale)
-
-
-def _shape(hosking: float) -> float:
-    """Hosking and Wallis' k has the opposite sign of the shape used here."""
-    return hosking
+    return Tail(start, count / scores.size, shape, scale)
 
 
 def curve(impostor: Trials, *, enrolled: int, probes: int) -> dict[str, object]:
@@ -89,7 +84,7 @@ def curve(impostor: Trials, *, enrolled: int, probes: int) -> dict[str, object]:
 def _at(ranked: NDArray[np.float32], tail: Tail, far: float) -> float:
     if far < tail.share:
         return tail.similarity(far)
-    return float(ranked[ranked.size - max(int(round(far * ranked.size)), 1)])
+    return float(ranked[ranked.size - max(round(far * ranked.size), 1)])
 
 
 def _rising(values: list[float]) -> list[float]:

@@ -91,6 +91,6 @@ def _picture_names(parts: Sequence[str], listing: Path, line: int) -> tuple[str,
     except (ValueError, IndexError):
         raise InputError(
             f"{listing}, line {line}: {' '.join(parts)!r} is not a pair.",
-            hint="Write `NAME 1 2` for one person's pictures and `NAME 1 OTHER 3` for two people's.",
+            hint="Write `NAME 1 2` for one person and `NAME 1 OTHER 3` for two.",
         ) from None
     return f"{first}_{one:04d}", f"{second}_{other:04d}"

@@ -67,7 +67,7 @@ class _Worker:
 
 
 def _begin(build: Build, open_picture: Open) -> None:
-    import cv2  # noqa: PLC0415 - only to keep each worker on one core
+    import cv2
 
     cv2.setNumThreads(1)
     _Worker.perception = build()

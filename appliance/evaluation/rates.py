@@ -84,7 +84,7 @@ _EDGES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 def exact_interval(hits: int, trials: int) -> Interval:
     """Clopper-Pearson 95 % interval of a share of independent trials (Biometrika 1934)."""
-    from scipy.stats import beta  # noqa: PLC0415 - only desks measure; doors do not load SciPy
+    from scipy.stats import beta
 
     if trials == 0:
         return 0.0, 1.0

@@ -77,3 +77,14 @@ FIVE_POINT_112 = Alignment(
     points=five_points,
     matrix=similarity,
 )
+
+# The indices 36, 45 and 33 of the 68-point mean face that OpenFace aligns by, in its 96 pixels.
+OUTER_EYES_AND_NOSE_96 = Alignment(
+    name="outer_eyes_and_nose_96",
+    size=96,
+    target=np.array([(18.64, 16.25), (75.73, 15.18), (49.42, 51.39)], np.float32),
+    points=outer_eyes_and_nose,
+    matrix=affine,
+)
+
+ALIGNMENTS = {item.name: item for item in (FIVE_POINT_112, OUTER_EYES_AND_NOSE_96)}

@@ -31,7 +31,7 @@ class HogDetector:
     """dlib's frontal face detector. Boxes with a score below 0 are weak."""
 
     def __init__(self) -> None:
-        import dlib  # noqa: PLC0415 - loading takes a while; importing a module does nothing
+        import dlib
 
         self._detector: Any = dlib.get_frontal_face_detector()
 

@@ -18,10 +18,10 @@ from appliance.types import Floats
 def runtime() -> Any:
     """The interpreter module: `ai_edge_litert`, or `tflite_runtime` where only that exists."""
     try:
-        from ai_edge_litert import interpreter  # noqa: PLC0415 - importing this module loads nothing
+        from ai_edge_litert import interpreter
     except ImportError:
         try:
-            from tflite_runtime import interpreter  # noqa: PLC0415
+            from tflite_runtime import interpreter
         except ImportError:
             raise ModelError(
                 "No TFLite runtime is installed.",

@@ -1,0 +1,220 @@
+"""The composition root: the only module that knows config, hardware, vision and store together.
+
+Each function builds one part from the config. Nothing is built before it is asked for, nothing
+is built twice by one caller, and no part is ever replaced by a twin that config does not name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from appliance import decision, door, enrolment, lockout, matching
+from appliance.attempt import DoorRoom, Rules
+from appliance.config import Config
+from appliance.door_controller import DoorController
+from appliance.errors import ConfigError, ModelError, UsageError
+from appliance.hardware.clock import SystemClock
+from appliance.hardware.exclusive import DevicesLock
+from appliance.hardware.files import FileCamera
+from appliance.hardware.lock import SimulatedLock, open_gpio_lock
+from appliance.hardware.v4l2 import Format, V4l2Camera
+from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
+from appliance.perception import Perception, Stages
+from appliance.ports import Camera, Clock, Detector, LivenessCheck, Lock
+from appliance.store.location import StoreLocation, locate
+from appliance.store.store import Store
+from appliance.vision.acquisition import Acquisition, FaceSizes
+from appliance.vision.alignment import ALIGNMENTS
+from appliance.vision.detector import HaarDetector, HogDetector
+from appliance.vision.embedding import TfliteEmbedder
+from appliance.vision.interpreter import TfliteModel
+from appliance.vision.landmarks import FaceMesh
+from appliance.vision.manifest import Calibration, Manifest, load, shipped_folder
+from appliance.vision.quality import QualityLimits
+
+# A face out of sight for longer than this may have changed places with another.
+GAP_S = 1.5
+# However often a door is granted in a row, its line rests after this many pulses' time.
+LONGEST_PULSES = 3
+# The part of the picture that the appearance network was found to judge best, and its scores:
+# `models/README.md` has the figures.
+APPEARANCE_CONTEXT = Context(side=1.5, drop=-0.1)
+APPEARANCE_THRESHOLDS = Thresholds(attack=0.4, live=0.6)
+
+
+def clock() -> Clock:
+    """The real one."""
+    return SystemClock()
+
+
+def manifest(config: Config) -> Manifest:
+    """The models' manifest: the shipped one, or that of `model.directory`."""
+    return load(config.model.directory or shipped_folder())
+
+
+def calibration(config: Config) -> Calibration:
+    """The configured model's error rates. ModelError when it was never calibrated."""
+    entry = manifest(config).entry(config.model.name, "embedder")
+    if entry.calibration is None:
+        raise ModelError(
+            f"The model {entry.name!r} has no calibration, so no threshold can be derived.",
+            hint="Choose a calibrated model: `appliance models list` shows which are.",
+            code="not_calibrated",
+        )
+    return entry.calibration
+
+
+def perception(config: Config, *, liveness: bool = True) -> Perception:
+    """The pipeline. liveness: whether frames are checked as the config's profile says."""
+    models = manifest(config)
+    threads = config.model.threads
+    mesh = FaceMesh(_tflite(models, "face_mesh", "landmarks", threads))
+    sizes = FaceSizes(config.detector.nearest, config.detector.farthest)
+    entry = models.entry(config.model.name, "embedder")
+    stages = Stages(
+        acquisition=Acquisition(_detector(config), mesh, sizes),
+        mesh=mesh,
+        alignment=ALIGNMENTS[entry.alignment.name],
+        embedder=TfliteEmbedder(entry, _tflite(models, entry.name, "embedder", threads)),
+        limits=QualityLimits(**config.quality.model_dump()),
+        liveness=_liveness(config, models) if liveness else None,
+    )
+    return Perception(stages, clock())
+
+
+def evaluation_perception(config: Config) -> Perception:
+    """A pipeline for measuring: no liveness, one thread, for one runs on each core."""
+    single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
+    return perception(single, liveness=False)
+
+
+def _detector(config: Config) -> Detector:
+    return HaarDetector() if config.detector.driver == "haar" else HogDetector()
+
+
+def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
+    if config.liveness.profile == "off":
+        return None
+    entry = models.entry("antispoof", "liveness")
+    model = _tflite(models, entry.name, "liveness", config.model.threads)
+    return AppearanceCheck(entry, model, APPEARANCE_CONTEXT, APPEARANCE_THRESHOLDS)
+
+
+def _tflite(models: Manifest, name: str, role: str, threads: int) -> TfliteModel:
+    entry = models.entry(name, role)
+    return TfliteModel(models.read(entry), name=name, threads=threads)
+
+
+def location(config: Config) -> StoreLocation:
+    """Where the store lives for this user."""
+    return locate(config.store, os.environ, uid=os.getuid())
+
+
+def store(config: Config, *, create: bool = True) -> Store:
+    """The people, the audit log and the failure counts."""
+    return Store.open(location(config), clock(), create=create)
+
+
+def file_camera(paths: Sequence[Path]) -> FileCamera:
+    """Pictures, folders and videos given on the command line."""
+    return FileCamera(paths, clock())
+
+
+def one_file(path: Path) -> FileCamera:
+    """One picture; a module-level function, so that worker processes can be handed it."""
+    return file_camera([path])
+
+
+def camera(config: Config) -> Camera:
+    """The configured camera."""
+    wanted = config.camera
+    if wanted.driver == "files":
+        return FileCamera([Path(wanted.source)], clock(), pacing=wanted.pacing, loop=wanted.loop)
+    asked = Format(wanted.width, wanted.height, wanted.fps, wanted.pixel_format)
+    return V4l2Camera(
+        Path(wanted.source),
+        clock(),
+        wanted=asked,
+        rotate=wanted.rotate,
+        warm_up_frames=wanted.warm_up_frames,
+    )
+
+
+def devices(config: Config) -> AbstractContextManager[DevicesLock]:
+    """Held by whoever uses camera or lock directly."""
+    return DevicesLock(location(config).devices_lock)
+
+
+def lock(config: Config) -> Lock:
+    """The configured lock; it has commanded *locked* when this returns."""
+    wanted = config.door
+    if wanted.driver is None:
+        raise ConfigError(
+            "The door is not configured, so there is nothing to drive.",
+            hint="Set door.driver (gpiozero, or simulated to try things out) and door.pin.",
+            code="door_unconfigured",
+        )
+    if wanted.driver == "simulated":
+        return SimulatedLock(clock(), journal=location(config).simulated_lock_journal)
+    if wanted.pin is None:  # config.py has refused this already
+        raise ConfigError("door.pin is missing.")
+    return open_gpio_lock(wanted.chip, wanted.pin, clock(), active_high=wanted.active_high)
+
+
+def refuse_files_at_a_real_door(config: Config, sources: Sequence[Path]) -> None:
+    """A file never opens a real door. UsageError where one would."""
+    from_files = bool(sources) or config.camera.driver == "files"
+    if from_files and config.door.driver == "gpiozero":
+        raise UsageError(
+            "Pictures and recordings never open a real door.",
+            hint="Leave --unlock out, or set door.driver: simulated to replay an attempt.",
+            code="file_at_a_real_door",
+        )
+
+
+def controller(config: Config, of: Lock, kept: Store) -> DoorController:
+    """The door's table on a lock."""
+    policy = door.Policy(longest_s=LONGEST_PULSES * config.door.pulse_s)
+    return DoorController(of, kept.audit, clock(), policy=policy, pulse_s=config.door.pulse_s)
+
+
+def door_room(config: Config, of: Lock, kept: Store) -> DoorRoom:
+    """What an attempt needs that may open the door."""
+    wanted = config.verification
+    return DoorRoom(
+        controller=controller(config, of, kept),
+        audit=kept.audit,
+        failures=kept.failures,
+        lockout=lockout.Policy(wanted.lockout_failures, wanted.lockout_s),
+        min_frames=config.enrolment.min_frames_for_door,
+    )
+
+
+def rules(config: Config, *, unlock: bool, live: bool) -> Rules:
+    """How an attempt is decided. live: frames come from a sensor, not from files."""
+    wanted, curves = config.verification, calibration(config)
+    telling_from_files = not (unlock or live)
+    policy = decision.Policy(
+        agreement=matching.agreement(curves),
+        frames=wanted.frames,
+        minimum=1 if telling_from_files else wanted.frames,
+        frame_interval_s=wanted.frame_interval_s,
+        gap_s=GAP_S,
+        timeout_s=float("inf") if telling_from_files else wanted.timeout_s,
+        cool_down_s=wanted.cool_down_s,
+        liveness_required=config.liveness.profile != "off",
+        pulse_s=config.door.pulse_s if unlock else None,
+    )
+    return Rules(policy, wanted.target_far, curves)
+
+
+def enrolment_policy(config: Config, *, live: bool) -> enrolment.Policy:
+    """How enrolment chooses frames; a recording is used whole."""
+    return enrolment.Policy(
+        frames=config.enrolment.frames if live else None,
+        interval_s=config.enrolment.frame_interval_s,
+        agreement=matching.agreement(calibration(config)),
+    )

@@ -1,0 +1,225 @@
+"""The one loop that runs frames through the stages and feeds the decision table.
+
+Everything it touches arrives as an argument. Whatever raises in here first commands the door
+locked and then goes on its way to whoever called.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance import decision, lockout
+from appliance.door_controller import DoorController
+from appliance.perception import Observation, Perception
+from appliance.ports import AuditLog, Camera, Clock, FailureLedger
+from appliance.types import AuditRecord, Claim, Embedding, LivenessState, Match, Verdict
+from appliance.vision.manifest import Calibration
+
+
+@dataclass(frozen=True)
+class DoorRoom:
+    """What an attempt that may open the door has at hand; one that only tells has none."""
+
+    controller: DoorController
+    audit: AuditLog
+    failures: FailureLedger
+    lockout: lockout.Policy
+    min_frames: int
+
+
+@dataclass(frozen=True)
+class Rules:
+    """policy: of the decision table. target_far: what a similarity must be worth by calibration."""
+
+    policy: decision.Policy
+    target_far: float
+    calibration: Calibration
+
+
+class Reference(Protocol):
+    """What probes are compared with: one person, or everybody (see appliance.matching)."""
+
+    count: int
+
+    def require(self, fingerprint: str, model: str) -> None:
+        """StoreError when a template is of another model or alignment."""
+        ...
+
+    def match(
+        self, probes: Sequence[Embedding], calibration: Calibration, target_far: float
+    ) -> Match:
+        """Compare the probes of one attempt."""
+        ...
+
+
+class Attempt:
+    """One claim, from the first frame to the verdict."""
+
+    def __init__(
+        self,
+        perception: Perception,
+        rules: Rules,
+        clock: Clock,
+        door: DoorRoom | None = None,
+    ) -> None:
+        self._perception = perception
+        self._rules = rules
+        self._clock = clock
+        self._door = door
+        self._told: Callable[[Verdict], None] = lambda _: None
+        self._reference: Reference | None = None
+        self._verdict: Verdict | None = None
+        self._record: AuditRecord | None = None
+        self._state: decision.State = decision.Idle()
+
+    def run(
+        self,
+        claim: Claim,
+        reference: Reference | None,
+        camera: Camera,
+        *,
+        seen: Callable[[Observation], None] = lambda _: None,
+        told: Callable[[Verdict], None] = lambda _: None,
+    ) -> Verdict:
+        """Decide. reference: what the claim is compared with; None when it names nobody.
+
+        seen: hears every frame. told: hears the verdict at once, before a pulse is waited for.
+
+        Raises StoreError for a template of another model, and whatever a stage, the camera, the
+        audit log or the lock raises; the door is commanded locked before that.
+        """
+        self._reference = reference
+        self._told = told
+        try:
+            self._watch(claim, camera, seen)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        if self._verdict is None:
+            raise RuntimeError("the decision table ended an attempt without a verdict")
+        return self._verdict
+
+    def _watch(self, claim: Claim, camera: Camera, seen: Callable[[Observation], None]) -> None:
+        # A sensor runs on the wall's time, a recording on its own.
+        start = self._clock.monotonic() if camera.live else 0.0
+        self._feed(decision.Begin(claim, self._standing(claim)), start)
+        if self._undecided():
+            self._collect(camera, seen)
+        if self._door is not None and isinstance(self._state, decision.Granted):
+            self._door.controller.wait()
+            self._feed(decision.PulseDone(), self._clock.monotonic())
+
+    def _collect(self, camera: Camera, seen: Callable[[Observation], None]) -> None:
+        now = 0.0
+        for frame in camera.frames():
+            observation = self._perception.look(frame, embed=self._is_due(frame.at))
+            seen(observation)
+            now = self._clock.monotonic() if camera.live else frame.at
+            self._feed(_event(observation), now)
+            if not self._undecided():
+                return
+        self._feed(decision.EndOfSource(), self._clock.monotonic() if camera.live else now)
+
+    def _is_due(self, at: float) -> bool:
+        """Whether a frame of this moment could be used; if not, embedding it is wasted."""
+        state = self._state
+        if not isinstance(state, decision.Collecting) or not state.used:
+            return True
+        return at - state.used[-1].at >= self._rules.policy.frame_interval_s
+
+    def _undecided(self) -> bool:
+        return isinstance(self._state, (decision.Collecting, decision.Comparing))
+
+    def _standing(self, claim: Claim) -> decision.Standing:
+        reference, door = self._reference, self._door
+        if reference is not None:
+            embedder = self._perception.stages.embedder
+            reference.require(embedder.fingerprint, embedder.name)
+        if door is None:
+            return decision.Standing(known=reference is not None)
+        few = reference is not None and reference.count < door.min_frames
+        return decision.Standing(
+            known=reference is not None,
+            permitted=not few,
+            locked_for_s=self._locked_for(claim, door),
+            obstacle="This person is enrolled with too few pictures for a door; "
+            f"at least {door.min_frames} are needed."
+            if few
+            else "",
+        )
+
+    def _locked_for(self, claim: Claim, door: DoorRoom) -> float:
+        now, count = self._clock.now(), door.failures.read(claim.name)
+        kept = lockout.reviewed(count, now, door.lockout)
+        if kept is not None and kept != count:
+            door.failures.write(claim.name, kept)
+        return lockout.remaining(kept, now, door.lockout)
+
+    def _feed(self, event: decision.Event, now: float) -> None:
+        """One event and all that follows from it."""
+        pending: deque[decision.Event] = deque([event])
+        while pending:
+            self._state, actions = decision.step(
+                self._state, pending.popleft(), now, self._rules.policy
+            )
+            for action in actions:
+                pending.extend(self._do(action))
+
+    def _do(self, action: decision.Action) -> list[decision.Event]:
+        if isinstance(action, decision.Compare):
+            return [self._compared(action)]
+        if isinstance(action, decision.Tell):
+            self._verdict = action.verdict
+            self._told(action.verdict)
+        elif self._door is not None:
+            self._do_at_the_door(action, self._door)
+        return []
+
+    def _compared(self, action: decision.Compare) -> decision.Compared:
+        if self._reference is None:
+            raise RuntimeError("the decision table compares a claim that names nobody")
+        rules = self._rules
+        match = self._reference.match(action.probes, rules.calibration, rules.target_far)
+        return decision.Compared(match)
+
+    def _do_at_the_door(self, action: decision.Action, door: DoorRoom) -> None:
+        if isinstance(action, decision.Audit):
+            self._record = door.audit.append(action.event.value, action.subject, action.detail)
+        elif isinstance(action, decision.Unlock):
+            if self._record is None:
+                raise RuntimeError("the decision table opens a door before its audit record")
+            door.controller.grant(self._record, action.pulse_s)
+        elif isinstance(action, decision.Lock):
+            door.controller.secure("end of the attempt")
+        elif isinstance(action, decision.CountFailure):
+            name = action.claim.name
+            count = door.failures.read(name)
+            door.failures.write(name, lockout.after_failure(count, self._clock.now(), door.lockout))
+        elif isinstance(action, decision.ClearFailures):
+            door.failures.clear(action.claim.name)
+
+    def _fail(self, error: BaseException) -> None:
+        text = str(error) or type(error).__name__
+        self._feed(decision.Failed(text), self._clock.monotonic())
+
+
+def _event(observation: Observation) -> decision.Event:
+    if observation.faults:
+        return decision.BadFrame(observation.faults[0])
+    if observation.embedding is None:
+        return decision.Tick()  # good, but too soon after the last one
+    return decision.GoodFrame(observation.frame.at, observation.embedding, observation.liveness)
+
+
+def describe_basis(frames: int, state: LivenessState) -> str:
+    """What a liveness verdict rests on, for people."""
+    if state is LivenessState.NOT_CHECKED:
+        return "not checked"
+    return (
+        "appearance of a single picture, no motion"
+        if frames == 1
+        else f"appearance of {frames} frames"
+    )

@@ -1,0 +1,125 @@
+"""`appliance enroll`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from appliance import assemble, enrolment
+from appliance.cli.session import Session, counted, from_option, json_option, name_option
+from appliance.errors import InputError
+from appliance.store.names import check_name
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from appliance.ports import Camera, PeopleStore
+
+
+@click.command("enroll")
+@name_option
+@from_option
+@click.option("--replace", is_flag=True, help="Replace the template of somebody enrolled before.")
+@json_option
+@click.pass_obj
+def command(session: Session, name: str, sources: tuple[Path, ...], *, replace: bool) -> None:
+    r"""Keep a person's face as a template.
+
+    Five good pictures or more make a reliable template; frames that are blurred, dark, turned
+    away or show somebody else are left out and listed.
+
+    \b
+    Example:
+      appliance enroll --name alice --from photos-of-alice/
+    """
+    name = check_name(name)
+    with assemble.store(session.config) as store:
+        _refuse_existing(store.people, name, replace=replace)
+        enrolled = _enrol(session, sources)
+        person = store.people.add(name, enrolled.template, replace=replace)
+        store.audit.append(
+            "enrolled",
+            person.name,
+            {"frames": enrolled.template.count, "replaced": replace, "by": "local command"},
+        )
+    _warn(session, enrolled)
+    session.result(_as_json(name, enrolled), lambda console: _for_people(console, name, enrolled))
+
+
+def _refuse_existing(people: PeopleStore, name: str, *, replace: bool) -> None:
+    """Before the work rather than after it."""
+    if not replace and people.get(name) is not None:
+        raise InputError(
+            f"{name!r} is enrolled already.",
+            hint="Give --replace to enrol this person anew, or choose another name.",
+            code="already_enrolled",
+        )
+
+
+def _enrol(session: Session, sources: Sequence[Path]) -> enrolment.Enrolled:
+    config = session.config
+    with opened_camera(session, sources) as camera:
+        perception = assemble.perception(config, liveness=False)
+        policy = assemble.enrolment_policy(config, live=camera.live)
+        skipped = getattr(camera, "skipped", [])
+        with session.progress("Looking at frames", camera.length) as advance:
+            return enrolment.enrol(
+                camera.frames(),
+                perception,
+                policy,
+                seen=lambda _: advance(),
+                skipped=lambda: list(skipped),
+            )
+
+
+@contextmanager
+def opened_camera(
+    session: Session, sources: Sequence[Path], *, held: bool = False
+) -> Iterator[Camera]:
+    """The files given, or the configured camera under the devices' lock (unless `held`)."""
+    with ExitStack() as stack:
+        if sources:
+            camera: Camera = assemble.file_camera(sources)
+        else:
+            if not held:
+                stack.enter_context(assemble.devices(session.config))
+            camera = assemble.camera(session.config)
+        yield stack.enter_context(closing(camera))
+
+
+def _warn(session: Session, enrolled: enrolment.Enrolled) -> None:
+    least = session.config.enrolment.min_frames_for_door
+    count = enrolled.template.count
+    if count < least:
+        pictures = "one picture" if count == 1 else f"{count} pictures"
+        session.say(
+            f"Warning: only {pictures} could be used. A template of {least} or more errs far "
+            "less, and a door asks for it (enrolment.min_frames_for_door)."
+        )
+
+
+def _as_json(name: str, enrolled: enrolment.Enrolled) -> dict[str, object]:
+    template = enrolled.template
+    return {
+        "name": name,
+        "frames_used": template.count,
+        "frames_rejected": [
+            {"source": item.source, "reason": item.reason} for item in enrolled.rejected
+        ],
+        "template": {
+            "model": template.model,
+            "fingerprint": template.fingerprint,
+            "count": template.count,
+        },
+    }
+
+
+def _for_people(console: Console, name: str, enrolled: enrolment.Enrolled) -> None:
+    used = "1 frame" if enrolled.template.count == 1 else f"{enrolled.template.count} frames"
+    console.print(f"Enrolled {name!r} from {used} with {enrolled.template.model}.", markup=False)
+    if enrolled.rejected:
+        console.print(f"Not used: {counted(item.reason for item in enrolled.rejected)}.")

@@ -1,0 +1,133 @@
+"""`appliance people list|show|remove`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from appliance import assemble
+from appliance.cli.session import Session, json_option
+from appliance.errors import InputError
+from appliance.types import Person, PersonSummary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.group("people")
+def command() -> None:
+    r"""Who is enrolled.
+
+    \b
+    Example:
+      appliance people list
+    """
+
+
+@command.command("list")
+@json_option
+@click.pass_obj
+def list_people(session: Session) -> None:
+    r"""List everybody, by name. Needs no key.
+
+    \b
+    Example:
+      appliance people list --json
+    """
+    with assemble.store(session.config, create=False) as store:
+        found = store.people.summaries()
+    session.result({"people": [_summary(item) for item in found]}, lambda it: _table(it, found))
+
+
+@command.command("show")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(session: Session, name: str) -> None:
+    r"""Show one person's template: when, with what, of how many frames that agree how well.
+
+    \b
+    Example:
+      appliance people show alice
+    """
+    with assemble.store(session.config, create=False) as store:
+        person = store.people.get(name)
+    if person is None:
+        raise _unknown(name)
+    data = _details(person)
+    session.result(data, lambda console: _lines(console, data))
+
+
+@command.command("remove")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def remove(session: Session, name: str) -> None:
+    r"""Erase a person's template for good.
+
+    \b
+    Example:
+      appliance people remove alice
+    """
+    with assemble.store(session.config) as store:
+        if not store.people.remove(name):
+            raise _unknown(name)
+        store.failures.clear(name)
+        store.audit.append("removed", name, {"by": "local command"})
+    session.result({"removed": name}, lambda it: it.print(f"Removed {name!r}.", markup=False))
+
+
+def _unknown(name: str) -> InputError:
+    return InputError(
+        f"Nobody called {name!r} is enrolled.",
+        hint="`appliance people list` shows who is.",
+        code="unknown_person",
+    )
+
+
+def _summary(item: PersonSummary) -> dict[str, object]:
+    return {
+        "name": item.name,
+        "model": item.model,
+        "fingerprint": item.fingerprint,
+        "count": item.count,
+        "created": item.created.isoformat(),
+        "updated": item.updated.isoformat(),
+    }
+
+
+def _details(person: Person) -> dict[str, object]:
+    template = person.template
+    to_mean = template.vectors @ template.mean
+    return {
+        "name": person.name,
+        "model": template.model,
+        "fingerprint": template.fingerprint,
+        "count": template.count,
+        "created": person.created.isoformat(),
+        "updated": person.updated.isoformat(),
+        "similarity_to_mean": {
+            "least": round(float(np.min(to_mean)), 4),
+            "mean": round(float(np.mean(to_mean)), 4),
+        },
+    }
+
+
+def _table(console: Console, found: list[PersonSummary]) -> None:
+    from rich.table import Table
+
+    if not found:
+        console.print("Nobody is enrolled yet. Begin with `appliance enroll --name NAME`.")
+        return
+    table = Table("Name", "Frames", "Model", "Updated (UTC)", box=None, header_style="bold")
+    for item in found:
+        when = f"{item.updated:%Y-%m-%d %H:%M}"
+        table.add_row(item.name, str(item.count), item.model, when)
+    console.print(table)
+
+
+def _lines(console: Console, data: dict[str, object]) -> None:
+    for key, value in data.items():
+        console.print(f"{key}: {value}", markup=False)

@@ -1,0 +1,60 @@
+"""`appliance config check|show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance import config as configuration
+from appliance.cli.session import Session, json_option
+
+
+@click.group("config")
+def command() -> None:
+    r"""The settings in force.
+
+    \b
+    Example:
+      appliance config check
+    """
+
+
+@command.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def check(session: Session, file: Path | None) -> None:
+    r"""Check a config file, or the one in force; every fault is told at once.
+
+    \b
+    Example:
+      appliance config check /etc/appliance/config.yaml
+    """
+    path = file or session.config_path
+    if path is not None:
+        configuration.load(path)
+    where = "the defaults (there is no config file)" if path is None else str(path)
+    told = {"ok": True, "file": None if path is None else str(path)}
+    session.result(told, lambda console: console.print(f"{where}: no fault.", markup=False))
+
+
+@command.command("show")
+@json_option
+@click.pass_obj
+def show(session: Session) -> None:
+    r"""Show every setting in force, defaults included and secrets hidden.
+
+    \b
+    Example:
+      appliance config show --json
+    """
+    data: dict[str, Any] = session.config.model_dump(mode="json")
+    session.result(data, lambda console: console.print(_yaml(data), markup=False, end=""))
+
+
+def _yaml(data: dict[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,141 @@
+"""`appliance verify`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from appliance import assemble
+from appliance.attempt import Attempt, DoorRoom, describe_basis
+from appliance.cli.enroll import opened_camera
+from appliance.cli.session import Session, from_option, json_option, leave, name_option, percent
+from appliance.errors import ExitCode
+from appliance.matching import Claimed
+from appliance.store.names import check_name
+from appliance.types import Claim, Decision, Liveness, Match, Person, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from appliance.config import Config
+    from appliance.perception import Timings
+    from appliance.store.store import Store
+
+
+@click.command("verify")
+@name_option
+@from_option
+@click.option(
+    "--unlock",
+    is_flag=True,
+    help="Make it an attempt at the door: three live frames, lock-out, audit, and the lock moves.",
+)
+@json_option
+@click.pass_obj
+def command(session: Session, name: str, sources: tuple[Path, ...], *, unlock: bool) -> None:
+    r"""Tell whether a face is the one enrolled under a name.
+
+    Without --unlock it only tells and changes nothing; one good picture is enough. Files never
+    open a real door: together with --from, --unlock needs door.driver: simulated.
+
+    \b
+    Example:
+      appliance verify --name alice --from door.jpg
+    """
+    name = check_name(name)
+    config = session.config
+    if unlock:
+        assemble.refuse_files_at_a_real_door(config, sources)
+    started = time.monotonic()
+    with ExitStack() as stack:
+        store = stack.enter_context(assemble.store(config, create=unlock))
+        person = store.people.get(name)
+        room = _door_room(config, stack, store) if unlock else None
+        claim = Claim(person.name if person else name, "command")
+        verdict, timings = _attempt(session, claim, person, sources, room)
+    spent = timings.rounded() | {"total": round((time.monotonic() - started) * 1000, 1)}
+    data = _as_json(name, verdict, config, spent)
+    session.result(data, lambda console: _for_people(console, name, verdict, spent))
+    leave(ExitCode.OK if verdict.decision is Decision.ACCEPT else ExitCode.NO)
+
+
+def _door_room(config: Config, stack: ExitStack, store: Store) -> DoorRoom:
+    """The lock, held against other processes and commanded locked at both ends."""
+    stack.enter_context(assemble.devices(config))
+    lock = stack.enter_context(closing(assemble.lock(config)))
+    return assemble.door_room(config, lock, store)
+
+
+def _attempt(
+    session: Session,
+    claim: Claim,
+    person: Person | None,
+    sources: Sequence[Path],
+    room: DoorRoom | None,
+) -> tuple[Verdict, Timings]:
+    config = session.config
+    with opened_camera(session, sources, held=room is not None) as camera:
+        perception = assemble.perception(config)
+        rules = assemble.rules(config, unlock=room is not None, live=camera.live)
+        attempt = Attempt(perception, rules, assemble.clock(), room)
+        length = camera.length if person else 0
+        with session.progress("Looking at frames", length) as advance:
+            reference = Claimed(person) if person else None
+            verdict = attempt.run(claim, reference, camera, seen=lambda _: advance())
+        return verdict, perception.timings
+
+
+def _as_json(
+    name: str, verdict: Verdict, config: Config, timings: dict[str, float]
+) -> dict[str, object]:
+    match = verdict.match
+    return {
+        "name": name,
+        "decision": verdict.decision.value,
+        "reason": verdict.reason,
+        "similarity": None if match is None else round(match.similarity, 5),
+        "threshold": None if match is None else round(match.threshold, 5),
+        "far": None if match is None else float(f"{match.far:.3g}"),
+        "target_far": config.verification.target_far,
+        "frames_used": verdict.frames_used,
+        "liveness": liveness_json(verdict.liveness, verdict.frames_used),
+        "faults": {fault.value: count for fault, count in verdict.faults.items()},
+        "timings_ms": timings,
+    }
+
+
+def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
+    """What was judged, and what the judgement rests on."""
+    return {
+        "state": liveness.state.value,
+        "score": None if liveness.score is None else round(liveness.score, 4),
+        "basis": describe_basis(frames, liveness.state),
+    }
+
+
+def _for_people(console: Console, name: str, verdict: Verdict, timings: dict[str, float]) -> None:
+    yes = verdict.decision is Decision.ACCEPT
+    style = "bold green" if yes else "bold red"
+    console.print(f"[{style}]{verdict.decision.value}[/]  {escape(name)}: {verdict.reason}")
+    if verdict.match is not None:
+        console.print(f"  {describe_match(verdict.match)}")
+    frames = "1 frame" if verdict.frames_used == 1 else f"{verdict.frames_used} frames"
+    basis = describe_basis(verdict.frames_used, verdict.liveness.state)
+    score = "" if verdict.liveness.score is None else f" {verdict.liveness.score:.2f}"
+    console.print(f"  {frames} used, liveness {verdict.liveness.state.value}{score} ({basis})")
+    console.print(f"  {timings['total']:.0f} ms in all")
+
+
+def describe_match(match: Match) -> str:
+    """Similarity against threshold, and what both are worth."""
+    return (
+        f"similarity {match.similarity:.3f}, threshold {match.threshold:.3f} "
+        f"(false accepts: {percent(match.target_far)} wanted, "
+        f"{percent(match.far)} at this similarity)"
+    )
