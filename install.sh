@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# Sets everything up in .venv beside this file, without root, then runs the demonstration or the
+# tests. Only pip downloads anything, from the package index that pip is configured to use.
+set -euo pipefail
+unset CDPATH PYTHONHOME
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+venv=$here/.venv
+stamp=$venv/installed.txt
+log=$venv/install.log
+versions="3.10, 3.11, 3.12 or 3.13"
+
+usage() {
+    cat <<'TEXT'
+Usage: ./install.sh --demo [ARGUMENT...]
+       ./install.sh --test [ARGUMENT...]
+
+  --demo  set up, then enrol and verify people from bundled pictures with a simulated
+          lock; further arguments go to `appliance demo` (such as --out FOLDER)
+  --test  set up with the development tools, then check style and types and run the
+          tests; further arguments go to pytest
+  --help  show this text
+
+Needs Python 3.10 to 3.13 with its venv module, and a package index that pip can reach.
+Writes to .venv beside this script; delete that folder to undo everything.
+APPLIANCE_PYTHON names the Python to use, where the first fitting one is not wanted.
+TEXT
+}
+
+say() {
+    printf '%s\n' "$*"
+}
+
+# fail CODE SENTENCE
+fail() {
+    printf 'install.sh: %s\n' "$2" >&2
+    exit "$1"
+}
+
+# What tells one Python from another: the version, and where it is installed.
+identity() {
+    "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3], sys.base_prefix)' 2>/dev/null
+}
+
+fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+makes_environments() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+# Sets `python` to the first Python that fits and can make a virtual environment.
+find_python() {
+    local candidate without=
+    if [ -n "${APPLIANCE_PYTHON:-}" ]; then
+        fits "$APPLIANCE_PYTHON" ||
+            fail 1 "APPLIANCE_PYTHON names $APPLIANCE_PYTHON, which is not a Python $versions."
+        set -- "$APPLIANCE_PYTHON"
+    else
+        set -- python3 python3.13 python3.12 python3.11 python3.10
+    fi
+    for candidate in "$@"; do
+        fits "$candidate" || continue
+        if makes_environments "$candidate"; then
+            python=$candidate
+            return
+        fi
+        without=${without:-$candidate}
+    done
+    if [ -n "$without" ]; then
+        fail 1 "$without cannot make a virtual environment; run: sudo apt install python3-venv"
+    fi
+    fail 1 "No Python $versions was found; run: sudo apt install python3 python3-venv"
+}
+
+# True when .venv works, stands where it was made, and was made by the Python that was found.
+environment_is_good() {
+    [ -x "$venv/bin/python" ] &&
+        [ "$(identity "$venv/bin/python")" = "$(identity "$python")" ] &&
+        "$venv/bin/python" -m pip --version >/dev/null 2>&1 &&
+        { [ ! -s "$stamp" ] || [ "$(head -n 1 -- "$stamp")" = "$here" ]; }
+}
+
+make_environment() {
+    if environment_is_good; then
+        return
+    fi
+    if [ -e "$venv" ] && [ ! -L "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
+        rmdir -- "$venv" 2>/dev/null ||
+            fail 1 "$venv exists and is not a virtual environment; move it away first."
+    fi
+    rm -rf -- "$venv"
+    say "Making .venv with Python $(identity "$python")"
+    "$python" -m venv "$venv" ||
+        fail 1 "The virtual environment $venv could not be made; the reason stands above."
+}
+
+# What an installation of the given extras depends on: a change of it means installing again.
+wanted() {
+    printf '%s\n' "$here" "$(identity "$venv/bin/python")" \
+        "$(sha256sum <"$here/pyproject.toml")" "$1"
+}
+
+# Shows one line at a time where somebody watches, and nothing elsewhere.
+progress() {
+    local line
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >>"$log"
+        if [ -t 1 ]; then
+            case $line in
+                Collecting* | *Downloading* | Installing* | *Building*)
+                    printf '\r\033[K%.70s' "${line#"${line%%[![:space:]]*}"}"
+                    ;;
+            esac
+        fi
+    done
+    if [ -t 1 ]; then
+        printf '\r\033[K'
+    fi
+}
+
+# install EXTRAS: "" or "[dev]". The development set-up serves the demonstration as well.
+install() {
+    local known
+    known=$(cat -- "$stamp" 2>/dev/null || true)
+    if [ -n "$known" ]; then
+        case $known in
+            "$(wanted "$1")" | "$(wanted "[dev]")") return ;;
+        esac
+    fi
+    rm -f -- "$stamp"
+    : >"$log"
+    say "Installing the appliance and what it needs (a few minutes the first time)"
+    local began=$SECONDS
+    if ! (cd -- "$here" && PIP_USER=0 "$venv/bin/python" -m pip install --no-input \
+        --disable-pip-version-check -e ".$1" 2>&1 </dev/null) | progress; then
+        tail -n 20 -- "$log" >&2
+        fail 1 "pip could not install the packages (its last lines stand above, all in $log)."
+    fi
+    wanted "$1" >"$stamp"
+    say "Installed in $((SECONDS - began)) s"
+}
+
+set_up() {
+    find_python
+    make_environment
+    install "$1"
+}
+
+demo() {
+    set_up ""
+    exec "$venv/bin/appliance" demo "$@"
+}
+
+# check NAME COMMAND...: runs it, says how it went, and remembers the first failure.
+check() {
+    local name=$1 code=0
+    shift
+    "$@" </dev/null || code=$?
+    if [ "$code" -eq 0 ]; then
+        say "$name: passed"
+    else
+        say "$name: failed"
+        [ "$first_failure" -ne 0 ] || first_failure=$code
+    fi
+}
+
+run_tests() {
+    set_up "[dev]"
+    cd -- "$here"
+    local first_failure=0 code=0
+    check "ruff check" "$venv/bin/python" -m ruff check --quiet
+    check "ruff format" "$venv/bin/python" -m ruff format --check --quiet
+    check "mypy" "$venv/bin/python" -m mypy
+    # Last, so that its summary is the last line.
+    "$venv/bin/python" -m pytest -q -m "not slow" "$@" </dev/null || code=$?
+    [ "$first_failure" -ne 0 ] || first_failure=$code
+    return "$first_failure"
+}
+
+case ${1:-} in
+    --demo)
+        shift
+        demo "$@"
+        ;;
+    --test)
+        shift
+        run_tests "$@"
+        ;;
+    --help | -h)
+        usage
+        ;;
+    "")
+        fail 2 "The system-wide installation is not built yet; use --demo or --test."
+        ;;
+    *)
+        fail 2 "$1 is not known; ./install.sh --help shows what is."
+        ;;
+esac

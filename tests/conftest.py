@@ -1,0 +1,36 @@
+"""What all tests share: the checkout, and the measuring data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Pictures and recordings that are too large or not free to be kept in the repository.
+DATA_PARTS = ("stills", "clips", "lfw-dev", "pad")
+
+
+def data_folder() -> Path | None:
+    """The measuring data: the folder APPLIANCE_DATA names, or `shared/data` beside the checkout.
+
+    A folder that is named but not there is a mistake and fails, so that nobody believes in
+    tests that did not run.
+    """
+    named = os.environ.get("APPLIANCE_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if any((folder / part).is_dir() for part in DATA_PARTS):
+        return folder
+    if named:
+        pytest.fail(f"APPLIANCE_DATA names {named}, which holds none of: {', '.join(DATA_PARTS)}")
+    return None
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The measuring data, or a skip that says why."""
+    folder = data_folder()
+    if folder is None:
+        pytest.skip("no measuring data: set APPLIANCE_DATA to a folder with stills/ and clips/")
+    return folder
