@@ -7,7 +7,8 @@ refused by name when they ask for it, so that nobody believes in a protection th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -27,14 +29,97 @@ from appliance.errors import ConfigError
 
 SYSTEM_CONFIG = Path("/etc/appliance/config.yaml")
 
+# A config is a few kilobytes; a device or a disk image given by mistake is not read to its end.
+_MOST_CHARACTERS = 64 * 1024
+# Sections, keys, a list: nothing is nested deeper.
+_DEEPEST = 8
+# A message that lists more than this is not read.
+_MOST_FAULTS = 20
+_LONGEST_VALUE = 60
+_LONGEST_KEY = 40
+_LONGEST_NUMBER = 40
+
+# What pydantic misses, in words for people who write YAML.
+_EXPECTED: Mapping[str, str] = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "finite_number": "a number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller number",
+    "int_type": "a whole number",
+    "path_type": "a path",
+    "string_type": "a text (quote it)",
+    "tuple_type": "a list",
+}
+
 
 def _off_is_a_word(value: object) -> object:
     # YAML 1.1 reads an unquoted `off` as the boolean false.
     return "off" if value is False else value
 
 
+def _spelt(value: object) -> str:
+    """A value as it is written in YAML."""
+    if value is None or value == ():
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(_spelt(item) for item in value)
+    return str(value)
+
+
+def _annotation(section: type[BaseModel], key: str) -> Any:
+    return section.model_fields[key].annotation
+
+
+def _is_a_number(annotation: Any) -> bool:
+    options = (annotation, *get_args(annotation), *_literals(annotation))
+    return any(
+        option in {int, float} or (isinstance(option, int) and not isinstance(option, bool))
+        for option in options
+    )
+
+
+def _literals(annotation: Any) -> list[object]:
+    if getattr(annotation, "__origin__", None) is Literal:
+        return list(get_args(annotation))
+    return [item for part in get_args(annotation) for item in _literals(part)]
+
+
+def _a_real_path(value: object) -> object:
+    # pathlib takes an empty text for the working folder.
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("a path is expected, not an empty text; leave the key out instead")
+    return value
+
+
+_Path = Annotated[Path, BeforeValidator(_a_real_path)]
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, validate_default=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_not_a_number(cls, value: object, info: ValidationInfo) -> object:
+        # Python counts True as 1: `pin: yes` would drive line 1.
+        if isinstance(value, bool) and _is_a_number(_annotation(cls, info.field_name or "")):
+            raise ValueError(f"a number is expected, not {_spelt(value)}")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text_can_be_used(cls, value: object) -> object:
+        # What no path, device or user name holds, and what a terminal would obey.
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError("the text holds a character that cannot be printed")
+        return value
 
 
 class CameraConfig(_Section):
@@ -56,8 +141,10 @@ class CameraConfig(_Section):
     @classmethod
     def _number_is_a_device(cls, value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
+            if value < 0:
+                raise ValueError(f"the number of a camera is expected, not {value}")
             return f"/dev/video{value}"
-        return value
+        return _a_real_path(value)
 
 
 class DetectorConfig(_Section):
@@ -84,7 +171,7 @@ class ModelConfig(_Section):
     name: str = "mobilefacenet_int8"
     delegate: str = "cpu"
     threads: int = Field(2, ge=1, le=16)
-    directory: Path | None = None
+    directory: _Path | None = None
 
 
 class QualityConfig(_Section):
@@ -166,14 +253,14 @@ class StoreConfig(_Section):
     key: the file of the template key; None means beside the database, or the systemd credential.
     """
 
-    path: Path | None = None
-    key: Path | None = None
+    path: _Path | None = None
+    key: _Path | None = None
 
 
 class ControlConfig(_Section):
     """The daemon's Unix socket."""
 
-    socket: Path = Path("/run/appliance/control.sock")
+    socket: _Path = Path("/run/appliance/control.sock")
 
 
 class KioskConfig(_Section):
@@ -235,35 +322,73 @@ _BUILT: Mapping[str, tuple[object, ...]] = {
 }
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key written twice, which YAML would silently let win."""
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without what a config has no use for and what can mislead or exhaust a reader.
+
+    A key written twice is refused (YAML would let the last one win), and so are names for
+    repeated parts (they can unfold without end), tags and deep nesting. Dates stay texts.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(tag, shape) for tag, shape in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise _refused("names for repeated parts (& and *) are not used here", event)
+        if getattr(event, "tag", None) is not None:
+            raise _refused("tags (!) are not used here; quote a text that begins with !", event)
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _refused("this is nested too deeply", event)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
-def _mapping_without_repeats(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[object] = set()
-    for key_node, _ in node.value:
+def _refused(problem: str, place: Any) -> yaml.MarkedYAMLError:
+    """place: the YAML event or node that is refused."""
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+
+
+def _mapping_without_repeats(loader: _PlainLoader, node: yaml.MappingNode) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} is not a word", key_node.start_mark
-            )
+            raise _refused(f"the key {_shown(key)} is not a word", key_node)
         if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands here twice", key_node.start_mark
-            )
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
+            raise _refused(f"the key {_name(key)} stands here twice", key_node)
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
 
 
-_UniqueKeys.add_constructor(
+def _number_as_people_mean_it(loader: _PlainLoader, node: yaml.ScalarNode) -> int:
+    # To YAML 1.1 a leading zero means octal: `pin: 017` would drive line 15.
+    if re.match(r"[-+]?0[0-9_]", node.value):
+        raise _refused(f"the number {node.value[:_LONGEST_NUMBER]} begins with a zero", node)
+    if len(node.value) > _LONGEST_NUMBER:
+        raise _refused("the number is too long", node)
+    return int(loader.construct_yaml_int(node))
+
+
+_PlainLoader.add_constructor(
     yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repeats
 )
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _number_as_people_mean_it)
 
 
 def load(path: Path) -> Config:
     """Read a config file. ConfigError lists all faults."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MOST_CHARACTERS + 1)
     except FileNotFoundError:
         raise ConfigError(
             f"The config file {path} does not exist.",
@@ -279,9 +404,14 @@ def load(path: Path) -> Config:
 
 def parse(text: str, *, origin: str = "config.yaml") -> Config:
     """Parse config text. An empty text is valid: all defaults, the door unconfigured."""
+    if len(text) > _MOST_CHARACTERS:
+        raise ConfigError(
+            f"{origin} is longer than {_MOST_CHARACTERS} characters.",
+            hint="Give the path of the appliance's own config file.",
+        )
     try:
-        data = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader subclass
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        data = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader subclass
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(
             f"{origin} is not valid YAML: {_yaml_place(error)}.",
             hint="Indent with spaces, write `key: value`, and quote text with special characters.",
@@ -297,26 +427,31 @@ def parse(text: str, *, origin: str = "config.yaml") -> Config:
 
 
 def _validated(data: dict[str, object], origin: str) -> Config:
-    faults: list[str] = []
-    config: Config | None = None
+    found: Sequence[Any] = ()
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        faults += [_fault(item) for item in error.errors(include_url=False)]
-    faults += _not_built(data)
-    if config is None or faults:
-        lines = "; ".join(dict.fromkeys(faults))
-        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise ConfigError(
-            f"{origin} has {count}: {lines}.",
-            hint="`appliance config show` prints every key with its default.",
-        )
-    return config
+        found = error.errors(include_url=False)
+    faults = [_fault(item) for item in found[:_MOST_FAULTS]]
+    count = len(found)
+    wrong = {".".join(str(part) for part in item["loc"][:2]) for item in found}
+    for key, fault in _not_built(data).items():
+        if key not in wrong:
+            faults.append(fault)
+            count += 1
+    if not count:
+        return config
+    lines = "; ".join(faults[:_MOST_FAULTS])
+    more = f"; and {count - _MOST_FAULTS} more" if count > _MOST_FAULTS else ""
+    raise ConfigError(
+        f"{origin} has {'one fault' if count == 1 else f'{count} faults'}: {lines}{more}.",
+        hint="`appliance config show` prints every key with its default.",
+    )
 
 
-def _not_built(data: Mapping[str, object]) -> list[str]:
-    """Known keys that ask for a part this version does not have."""
-    found = []
+def _not_built(data: Mapping[str, object]) -> dict[str, str]:
+    """Known keys that ask for a part this version does not have, each with its fault."""
+    found = {}
     for path, built in _BUILT.items():
         section, key = path.split(".")
         value = data.get(section)
@@ -327,44 +462,56 @@ def _not_built(data: Mapping[str, object]) -> list[str]:
         wanted = "off" if wanted is False and "off" in built else wanted
         if wanted in built or not _is_a_known_value(section, key, wanted):
             continue
-        allowed = ", ".join("nothing" if item in (None, ()) else str(item) for item in built)
-        found.append(f"{path}: {wanted!r} is not built in this version (built: {allowed})")
+        allowed = ", ".join(_spelt(item) for item in built)
+        found[path] = (
+            f"{path}: {_shortened(_spelt(wanted), _LONGEST_VALUE)} is not built in this version "
+            f"(built: {allowed})"
+        )
     return found
 
 
 def _is_a_known_value(section: str, key: str, value: object) -> bool:
     """False where the type check has already refused the value."""
-    annotation = type(getattr(Config(), section)).model_fields[key].annotation
+    annotation = _annotation(type(getattr(Config(), section)), key)
     options = [item for item in _literals(annotation) if item is not None]
     words = value if isinstance(value, tuple) else (value,)
     return not options or all(word in options for word in words if isinstance(word, str))
 
 
-def _literals(annotation: Any) -> list[object]:
-    if getattr(annotation, "__origin__", None) is Literal:
-        return list(get_args(annotation))
-    return [item for part in get_args(annotation) for item in _literals(part)]
-
-
 def _fault(item: Any) -> str:
     """One pydantic error as a clause a person can act on."""
     place = tuple(str(part) for part in item["loc"])
-    where = ".".join(place) or "the file"
+    where = ".".join(_name(part) for part in place) or "the file"
     if item["type"] == "extra_forbidden":
         return f"{where} is not a known key{_did_you_mean(place)}"
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] in {"model_type", "model_attributes_type"}:
         message = f"holds {_kind(item['input'])} where keys are expected"
-    elif item["type"] == "value_error":
-        return f"{where}: {message}"
-    else:
+    elif item["type"] in _EXPECTED:
+        message = f"{_EXPECTED[item['type']]} is expected, not {_quoted(item, place)}"
+    elif item["type"] != "value_error":
         message = f"{_lower_first(message)}, not {_quoted(item, place)}"
     return f"{where}: {message}"
 
 
 def _quoted(item: Any, place: tuple[str, ...]) -> str:
     # A secret that was given the wrong type must not be repeated in a message.
-    return "what is written" if place[-1:] == ("password",) else repr(item["input"])
+    return "what is written" if place[:2] == ("mqtt", "password") else _shown(item["input"])
+
+
+def _shown(value: object) -> str:
+    return _shortened(repr(value), _LONGEST_VALUE)
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
+def _name(part: str) -> str:
+    # `password:secret` and `password secret` are keys to YAML: only the word is repeated.
+    word = re.match(r"[A-Za-z0-9_-]*", part)
+    known = word.group() if word else ""
+    return _shortened(known, _LONGEST_KEY) if known == part else f"{known[:_LONGEST_KEY]}..."
 
 
 def _did_you_mean(place: tuple[str, ...]) -> str:
@@ -391,11 +538,12 @@ def known_keys() -> dict[str, object]:
 
 
 def _kind(value: object) -> str:
+    """What is there instead, without repeating it: it may be a secret in the wrong place."""
     if isinstance(value, Mapping):
         return "a section"
     if isinstance(value, (list, tuple)):
         return "a list"
-    return f"the value {value!r}"
+    return "a text" if isinstance(value, str) else f"the value {_spelt(value)}"
 
 
 def _lower_first(text: str) -> str:
