@@ -13,9 +13,10 @@ def to_tflite(
 ) -> bytes:
     """Return a TFLite file that takes float32 of `shape` and gives what `function` gives.
 
-    eight_bit: store weights as int8 with one scale per output channel. Activations stay float32
-    between operators; a convolution quantises its input by that input's own range ("dynamic
-    range"), so nothing has to be calibrated. The same input gives the same bytes.
+    eight_bit: store weights as int8, with one scale per output channel in convolutions.
+    Activations stay float32 between operators; each operator quantises its input by that input's
+    own range ("dynamic range"), so nothing has to be calibrated. The same input gives the same
+    bytes.
     """
 
     class Module(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
@@ -29,5 +30,7 @@ def to_tflite(
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
     if eight_bit:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        # tflite_runtime 2.14, the last one for 32-bit boards, refuses the newer spelling.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001
     content: bytes = converter.convert()
     return content
