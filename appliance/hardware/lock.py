@@ -175,7 +175,7 @@ class GpioLock(_RelayLock):
             self._device.value = energised
 
     def _claim(self, *, energised: bool) -> Any:
-        from gpiozero import OutputDevice  # noqa: PLC0415 - only who drives a line pays for it
+        from gpiozero import OutputDevice  # only who drives a line pays for it
 
         return OutputDevice(
             self._pin,
@@ -291,7 +291,7 @@ class _Journal:
 def open_gpio_lock(chip: int, pin: int, clock: Clock, *, active_high: bool = True) -> GpioLock:
     """The real lock on line `pin` of /dev/gpiochip`chip`. Raises LockError."""
     try:
-        from appliance.hardware import pins  # noqa: PLC0415 - only who drives a line pays for it
+        from appliance.hardware import pins  # only who drives a line pays for it
     except ImportError as error:
         raise LockError(
             f"The library gpiozero is not installed: {error}.",

@@ -281,7 +281,7 @@ def import_lgpio() -> Lgpio:
 
 
 def _lgpio_module() -> ModuleType:
-    import lgpio  # noqa: PLC0415 - has effects, see import_lgpio
+    import lgpio  # has effects, see import_lgpio
 
     return cast("ModuleType", lgpio)
 
