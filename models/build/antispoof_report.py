@@ -6,6 +6,7 @@ Run `python -m models.build.antispoof_report --help`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from appliance.types import Landmarks, Pixels, Region
+from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
+from appliance.types import Landmarks, Pixels
+from appliance.vision import manifest
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.warp import region_matrix, warp
 from models.build.faces import Finder, load, read_picture
@@ -26,9 +29,6 @@ from models.build.speed import milliseconds
 Floats = NDArray[np.float32]
 
 SIZE = 128
-
-# Side of the crop, as a multiple of the longer side of the mesh's upright extent.
-CONTEXT = 1.4
 
 # What is compared with the ONNX file, and how many frames are taken of a clip.
 PARITY_CROPS = 200
@@ -49,54 +49,68 @@ CLIP_FRAMES = 25
 @click.option(
     "--attack", multiple=True, type=click.Path(exists=True, path_type=Path), help="Picture or clip."
 )
+@click.option("--side", default=1.4, help="The crop's side, see Context.", show_default=True)
+@click.option("--drop", default=0.0, help="How far it lies lower.", show_default=True)
 @click.option(
     "--cache",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder that `python -m models.build fetch antispoof` filled.",
 )
-def main(
-    pictures: Path, count: int, live: tuple[Path, ...], attack: tuple[Path, ...], cache: Path
+def main(  # noqa: PLR0913 - one argument per option
+    *,
+    pictures: Path,
+    count: int,
+    live: tuple[Path, ...],
+    attack: tuple[Path, ...],
+    side: float,
+    drop: float,
+    cache: Path,
 ) -> None:
-    """Print parity with the ONNX file, live probabilities, and the threshold for BPCER 1 %."""
-    finder, model = Finder(MODELS), load(MODELS / "antispoof.tflite")
+    """Print parity with the ONNX file, the speed, and live probabilities on each material."""
+    subject = _subject(Context(side, drop))
     paths = sorted(pictures.glob("*/*.jpg"))
     chosen = np.random.default_rng(0).permutation(len(paths))[:count]
-    crops = [crop for index in chosen for crop in face_crops(read_picture(paths[index]), finder)]
-    _print_parity(obtain("antispoof", cache), model, crops[:PARITY_CROPS])
+    seen = [found for index in chosen for found in subject.faces(read_picture(paths[index]))]
+    crops = [subject.crop(bgr, face) for bgr, face in seen[:PARITY_CROPS]]
+    _print_parity(obtain("antispoof", cache), subject.model, crops)
     _print_speed(crops[0])
-    scores = np.array([live_probability(model, crop) for crop in crops])
+    scores = np.array([subject.check.score(bgr, face) for bgr, face in seen])
     marks = (0, 0.5, 1, 2, 5, 10, 50)
     spread = " ".join(f"{mark}%:{np.percentile(scores, mark):.3f}" for mark in marks)
     click.echo(f"{len(scores)} pictures, percentiles of live probability: {spread}")
-    click.echo(f"BPCER at 0.5 on them: {np.mean(scores < 0.5):.2%}")
+    for threshold in (0.4, 0.5, 0.6):
+        click.echo(f"BPCER at {threshold} on them: {np.mean(scores < threshold):.2%}")
     for word, given in (("live", live), ("attack", attack)):
         for path in given:
-            _print_path(word, path, finder, model)
+            _print_path(word, path, subject)
 
 
-def context_crop(bgr: Pixels, face: Landmarks) -> Pixels:
-    """Return the (128, 128, 3) uint8 BGR square around a face that the network judges.
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: the appliance's own check, and what it needs around it."""
 
-    It is upright, centred on the landmarks' extent, and black outside the picture. Black matters:
-    with replicated edges a sheet held close to the camera is taken for a live face.
-    """
-    box = face.box
-    x, y = box.centre
-    region = Region(x, y, CONTEXT * max(box.width, box.height))
-    return warp(bgr, region_matrix(region, SIZE), SIZE)
+    finder: Finder
+    model: TfliteModel
+    context: Context
+    check: AppearanceCheck
+
+    def faces(self, bgr: Pixels) -> Iterator[tuple[Pixels, Landmarks]]:
+        """Yield the picture with its central face; nothing where no face is found."""
+        face = self.finder.central(bgr)
+        if face is not None:
+            yield bgr, face
+
+    def crop(self, bgr: Pixels, face: Landmarks) -> Pixels:
+        """Return the (128, 128, 3) uint8 BGR square that the network judges."""
+        return warp(bgr, region_matrix(self.context.region(face), SIZE), SIZE)
 
 
-def live_probability(model: TfliteModel, crop: Pixels) -> float:
-    """Return the softmax of class 0 for one (128, 128, 3) uint8 BGR crop."""
-    return float(_softmax(model.run(crop[None].astype(np.float32))[0])[0])
-
-
-def face_crops(bgr: Pixels, finder: Finder) -> Iterator[Pixels]:
-    """Yield the crop of a picture's central face; nothing where no face is found."""
-    face = finder.central(bgr)
-    if face is not None:
-        yield context_crop(bgr, face)
+def _subject(context: Context) -> Subject:
+    entry = manifest.load(MODELS).entry("antispoof", "liveness")
+    model = load(MODELS / entry.file)
+    check = AppearanceCheck(entry, model, context, Thresholds(attack=0.0, live=1.0))
+    return Subject(Finder(MODELS), model, context, check)
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:
@@ -124,12 +138,12 @@ def _frames(path: Path) -> Iterator[Pixels]:
         index += 1
 
 
-def _print_path(word: str, path: Path, finder: Finder, model: TfliteModel) -> None:
-    crops = [crop for bgr in _frames(path) for crop in face_crops(bgr, finder)]
-    if not crops:
+def _print_path(word: str, path: Path, subject: Subject) -> None:
+    seen = [found for bgr in _frames(path) for found in subject.faces(bgr)]
+    if not seen:
         click.echo(f"{word} {path.name}: no face found")
         return
-    scores = [live_probability(model, crop) for crop in crops]
+    scores = [subject.check.score(bgr, face) for bgr, face in seen]
     click.echo(
         f"{word} {path.name}: {len(scores)} face(s), lowest {min(scores):.3f} "
         f"median {np.median(scores):.3f} highest {max(scores):.3f}"
