@@ -21,12 +21,12 @@ def embed(content: bytes, pixels: NDArray[np.uint8]) -> Vectors:
     vectors = np.stack(
         [model.run(network_inputs(np.stack([face] * batch)))[0][0] for face in pixels]
     )
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def cosines(one: Vectors, other: Vectors) -> NDArray[np.float64]:
     """Return (n,) cosines between two embedders' unit vectors of the same faces."""
-    return np.einsum("nd,nd->n", one, other, dtype=np.float64)
+    return np.asarray(np.einsum("nd,nd->n", one, other, dtype=np.float64))
 
 
 def false_rejects(vectors: Vectors, crops: Crops) -> dict[float, float]:

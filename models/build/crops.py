@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 
 import appliance.vision
 from appliance.evaluation.dataset import Dataset, load
-from appliance.types import Pixels
-from appliance.vision.acquisition import Acquisition, FaceSizes
 from appliance.vision.alignment import FIVE_POINT_112
-from appliance.vision.detector import HogDetector
-from appliance.vision.interpreter import TfliteModel
-from appliance.vision.landmarks import FaceMesh
-from models.build.fetch import obtain
+from models.build.faces import Finder, read_picture
 from models.build.job import Job
 
-# Portraits of press pictures' kind: the face is a fifth of the picture's side, or more.
-SIZES = FaceSizes(nearest=0.8, farthest=0.2)
 # One picture in this many of those whose person has no other goes to the quantiser.
 CALIBRATION_SHARE = 8
 
@@ -62,39 +55,26 @@ def aligned_crops(job: Job) -> Crops:
     dataset = load(job.need_pictures())
     kept = job.cache / f"crops-{_key(dataset)}.npz"
     if not kept.exists():
-        mesh = TfliteModel(obtain("face_mesh", job.cache).read_bytes(), name="face_mesh", threads=1)
-        acquisition = Acquisition(HogDetector(), FaceMesh(mesh), SIZES)
-        crops = _align_all(acquisition, dataset)
+        crops = _align_all(Finder(job.models), dataset)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(kept, pixels=crops.pixels, person=crops.person)
     with np.load(kept) as arrays:
         return Crops(arrays["pixels"], arrays["person"])
 
 
-def _align_all(acquisition: Acquisition, dataset: Dataset) -> Crops:
+def _align_all(finder: Finder, dataset: Dataset) -> Crops:
     """Align one face of every picture in which there is one."""
     pixels, person = [], []
     with click.progressbar(dataset.pictures, label="Aligning faces") as pictures:
         for picture in pictures:
-            crop = _align(acquisition, np.asarray(cv2.imread(str(picture.path)), np.uint8))
-            if crop is not None:
-                pixels.append(crop)
+            bgr = read_picture(picture.path)
+            face = finder.central(bgr)
+            if face is not None:
+                crop = FIVE_POINT_112.crop(bgr, face)
+                pixels.append(cv2.cvtColor(crop.bgr, cv2.COLOR_BGR2RGB))
                 person.append(picture.person)
     click.echo(f"{len(pixels)} faces in {len(dataset.pictures)} pictures.")
-    return Crops(np.stack(pixels), np.array(person, np.int64))
-
-
-def _align(acquisition: Acquisition, bgr: Pixels) -> NDArray[np.uint8] | None:
-    """Return the RGB crop of the face nearest the middle, or None where there is none.
-
-    The middle is where data sets such as LFW have the person that they name.
-    """
-    faces = acquisition.faces(bgr)
-    if not faces:
-        return None
-    middle = np.array([bgr.shape[1], bgr.shape[0]]) / 2
-    face = min(faces, key=lambda item: float(np.hypot(*(np.array(item.box.centre) - middle))))
-    crop = FIVE_POINT_112.crop(bgr, face)
-    return np.asarray(cv2.cvtColor(crop.bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return Crops(np.stack(pixels).astype(np.uint8), np.array(person, np.int64))
 
 
 def _key(dataset: Dataset) -> str:

@@ -22,14 +22,12 @@ TENSOR_TYPES = {
 }
 
 # The lowest version of each operator that has the types used here, so that old runtimes load it.
-VERSIONS = {
+VERSIONS: dict[str, dict[Any, int]] = {
     "CONV_2D": {np.dtype(np.int8): 3},
     "DEPTHWISE_CONV_2D": {np.dtype(np.int8): 3},
     "ADD": {np.dtype(np.int8): 2},
     "MUL": {np.dtype(np.int8): 2},
-    "SUB": {np.dtype(np.int8): 2},
     "MAXIMUM": {np.dtype(np.int8): 2},
-    "RELU": {np.dtype(np.int8): 2},
     "DEQUANTIZE": {np.dtype(np.int8): 2, np.dtype(np.float16): 3},
 }
 
@@ -45,7 +43,7 @@ class Affine:
     def quantise(self, real: NDArray[np.floating[Any]]) -> NDArray[np.int8]:
         """Round to int8, halves to even, saturating."""
         stored = np.rint(real / self.scale) + self.zero
-        return np.clip(stored, -128, 127).astype(np.int8)
+        return np.asarray(np.clip(stored, -128, 127), np.int8)
 
     def dequantise(self, stored: NDArray[np.int8]) -> NDArray[np.float64]:
         """Return the real values of int8 ones (widened before the zero point is taken off)."""

@@ -18,13 +18,13 @@ def write_float(
     """Return a TFLite file: (batch, 112, 112, 3) float32 to (batch, channels) float32.
 
     half: store the constants in float16, widened when the file is loaded.
-    inner: give what every layer makes before its PReLU, residual sums included, instead of the
-        embedding.
+    inner: give what every convolution makes, each followed by the residual sum if there is one,
+        instead of the embedding.
     """
     writer = Writer()
     source = writer.variable("input", (batch, INPUT_SIDE, INPUT_SIDE, INPUT_CHANNELS), np.float32)
     results: list[int] = []
-    before: list[int] = []
+    made: list[int] = []
     value = source
     for index, (layer, side) in enumerate(zip(network, sides(network), strict=True)):
         shape = (batch, side, side, layer.channels)
@@ -37,10 +37,11 @@ def write_float(
             writer.variable(name, shape, np.float32),
             convolution_options(layer),
         )
+        made.append(value)
         if layer.add is not None:
             output = writer.variable(f"{name}/add", shape, np.float32)
             value = writer.operator("ADD", [value, results[layer.add]], output, {})
-        before.append(value)
+            made.append(value)
         if layer.slope is not None:
             slope = _constant(writer, f"{name}/slope", layer.slope[None, None], half=half)
             output = writer.variable(f"{name}/prelu", shape, np.float32)
@@ -48,7 +49,7 @@ def write_float(
         results.append(value)
     return writer.pack(
         source,
-        before if inner else [flatten(writer, value, (batch, network[-1].channels))],
+        made if inner else [flatten(writer, value, (batch, network[-1].channels))],
         "MobileFaceNet",
     )
 

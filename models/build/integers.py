@@ -52,9 +52,16 @@ def write_int8(network: Sequence[Layer], codes: Sequence[Codes], *, inner: bool 
     for index, (layer, code, side) in enumerate(zip(network, codes, sides(network), strict=True)):
         shape = (1, side, side, layer.channels)
         name = f"layer{index}"
-        value = _convolution(writer, name, layer, value, (taken, code.convolved), shape)
+        output = writer.variable(name, shape, np.int8, code.convolved)
+        constants = _weights_and_biases(writer, name, layer, taken)
+        options = convolution_options(layer)
+        value = writer.operator(convolution_kind(layer), [value, *constants], output, options)
         if layer.slope is not None:
-            value = _prelu(writer, name, layer.slope, value, code.convolved, shape)
+            # max(x, slope * x), all three tensors on one code.
+            scaled = writer.variable(f"{name}/scaled", shape, np.int8, code.convolved)
+            scaled = writer.operator("MUL", [value, _slopes(writer, name, layer.slope)], scaled, {})
+            output = writer.variable(f"{name}/prelu", shape, np.int8, code.convolved)
+            value = writer.operator("MAXIMUM", [value, scaled], output)
         if layer.add is not None:
             output = writer.variable(f"{name}/add", shape, np.int8, code.added)
             value = writer.operator("ADD", [value, results[layer.add]], output, {})
@@ -75,40 +82,18 @@ def quantise_weights(layer: Layer) -> tuple[NDArray[np.int8], Affine]:
     return code.quantise(layer.weight), code
 
 
-def _convolution(
-    writer: Writer,
-    name: str,
-    layer: Layer,
-    value: int,
-    codes: tuple[Affine, Affine],
-    shape: tuple[int, ...],
-) -> int:
-    """Add a convolution from the first code to the second; return its output."""
-    taken, given = codes
-    stored, weight_code = quantise_weights(layer)
-    bias_code = Affine(weight_code.scale.ravel() * taken.scale)
+def _weights_and_biases(writer: Writer, name: str, layer: Layer, taken: Affine) -> list[int]:
+    """Store a convolution's constants; biases are on the scale of the products, as TFLite wants."""
+    stored, code = quantise_weights(layer)
+    bias_code = Affine(code.scale.ravel() * taken.scale)
     bias = np.rint(layer.bias / bias_code.scale).astype(np.int32)
-    inputs = [
-        value,
-        writer.constant(f"{name}/weight", stored, weight_code),
+    return [
+        writer.constant(f"{name}/weight", stored, code),
         writer.constant(f"{name}/bias", bias, bias_code),
     ]
-    output = writer.variable(name, shape, np.int8, given)
-    return writer.operator(convolution_kind(layer), inputs, output, convolution_options(layer))
 
 
-def _prelu(
-    writer: Writer,
-    name: str,
-    slope: NDArray[np.float64],
-    value: int,
-    code: Affine,
-    shape: tuple[int, ...],
-) -> int:
-    """Add max(x, slope * x); return its output. All three tensors share one code."""
-    slope_code = Affine(np.abs(slope).max() / 127)
-    slopes = writer.constant(f"{name}/slope", slope_code.quantise(slope), slope_code)
-    scaled = writer.variable(f"{name}/scaled", shape, np.int8, code)
-    scaled = writer.operator("MUL", [value, slopes], scaled, {})
-    output = writer.variable(f"{name}/prelu", shape, np.int8, code)
-    return writer.operator("MAXIMUM", [value, scaled], output)
+def _slopes(writer: Writer, name: str, slope: NDArray[np.float64]) -> int:
+    """Store a PReLU's slopes on one scale: XNNPACK multiplies by no other."""
+    code = Affine(np.abs(slope).max() / 127)
+    return writer.constant(f"{name}/slope", code.quantise(slope), code)

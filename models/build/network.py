@@ -44,7 +44,7 @@ class Layer:
     @property
     def channels(self) -> int:
         """Number of output channels."""
-        return self.bias.size
+        return int(self.bias.size)
 
     @property
     def pointwise(self) -> bool:
@@ -64,7 +64,7 @@ class Layer:
         """Return the side of the output for a square input, in pixels."""
         if self.same:
             return -(-side // self.stride)
-        return (side - self.weight.shape[1]) // self.stride + 1
+        return (side - int(self.weight.shape[1])) // self.stride + 1
 
 
 Network = tuple[Layer, ...]
@@ -82,7 +82,7 @@ def read_published(path: Path) -> Network:
     def constant(index: int) -> Array:
         tensor = graph.tensors[index]
         data = np.frombuffer(model.buffers[tensor.buffer].data.tobytes(), np.float32)
-        return data.reshape(tensor.shape).astype(np.float64)
+        return np.asarray(data.reshape(tensor.shape), np.float64)
 
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     layers: list[Layer] = []
@@ -119,12 +119,12 @@ def merge_linear(network: Network) -> Network:
     for index, layer in enumerate(network):
         add = None if layer.add is None else position[layer.add]
         before = layers[-1] if layers else None
-        if before and before.linear and before.pointwise and layer.pointwise:
-            if index - 1 not in added:
-                layers.pop()
-                layer = _product(before, layer)  # noqa: PLW2901 - the merged layer takes its place
-        position[index] = len(layers)
-        layers.append(replace(layer, add=add))
+        alone = index - 1 not in added  # nobody else needs the result between the two
+        if before and before.linear and before.pointwise and layer.pointwise and alone:
+            layers[-1] = replace(_product(before, layer), add=add)
+        else:
+            layers.append(replace(layer, add=add))
+        position[index] = len(layers) - 1
     return tuple(layers)
 
 
@@ -139,7 +139,7 @@ def scale_channels(network: Network, index: int, factor: Array) -> Network:
     """Multiply a layer's result by `factor` per channel and undo it in the layer after.
 
     Layers whose results are added together must be scaled together: pass any one of them.
-    A negative factor needs slopes that `flip_steep_slopes` knows how to change.
+    The factor must be positive where a PReLU lies between.
     """
     layers = list(network)
     for member in added_together(network, index):
