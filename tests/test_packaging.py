@@ -1,0 +1,90 @@
+"""What an installation consists of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from appliance import __version__
+from appliance.vision import manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as pip builds it but without an environment of its own."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_the_wheel_serves_every_system(wheel: Path) -> None:
+    assert wheel.name == f"face_access_appliance-{__version__}-py3-none-any.whl"
+
+
+def test_the_wheel_holds_every_module(wheel: Path) -> None:
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "appliance").rglob("*.py")} | {
+        "appliance/py.typed"
+    }
+    assert modules <= names(wheel)
+
+
+def test_the_wheel_holds_the_demonstrations_pictures(wheel: Path) -> None:
+    pictures = [path for path in (ROOT / "appliance" / "demo").rglob("*") if path.is_file()]
+    wanted = {
+        path.relative_to(ROOT).as_posix() for path in pictures if "__pycache__" not in path.parts
+    }
+    assert wanted <= names(wheel)
+
+
+def test_the_wheel_holds_what_the_manifest_names_and_it_reads(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    models = manifest.load(tmp_path / "appliance" / "models")
+    assert models.entries.keys() == manifest.load(ROOT / "models").entries.keys()
+    for entry in models.entries.values():
+        assert len(models.read(entry)) == entry.bytes
+
+
+def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
+    files = {entry.file for entry in manifest.load(ROOT / "models").entries.values()}
+    for name in names(wheel):
+        top, _, rest = name.partition("/")
+        assert top == "appliance" or top.endswith(".dist-info"), name
+        assert "__pycache__" not in name, name
+        if rest.startswith("models/"):
+            assert rest.removeprefix("models/") in files | {"manifest.toml", "README.md"}, name
+
+
+def test_a_door_asks_for_nothing_that_only_a_desk_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    heavy = ("tensorflow", "scipy", "scikit-learn", "matplotlib", "pytest", "mypy", "onnx")
+    assert [item for item in project["dependencies"] if item.startswith(heavy)] == []
+
+
+def test_committing_needs_no_network() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert {repo["repo"] for repo in hooks["repos"]} == {"local"}
+    assert {hook["language"] for repo in hooks["repos"] for hook in repo["hooks"]} == {"system"}
