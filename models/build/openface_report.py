@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import cv2
+import dlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -173,8 +174,6 @@ def _tflite(name: str) -> Embed:
 
 def _five_point_predictor() -> Callable[[Pixels, Landmarks], Floats]:
     """Return what finds both outer eye corners and the nose's base, (3, 2), as dlib marks them."""
-    import dlib  # noqa: PLC0415 - loading takes a while, and only this command needs it
-
     predictor: Any = dlib.shape_predictor(str(MODELS / "landmarks5.dat"))
     detector: Any = dlib.get_frontal_face_detector()
 
@@ -194,8 +193,6 @@ def _five_point_predictor() -> Callable[[Pixels, Landmarks], Floats]:
 
 
 def _rectangle(face: Landmarks) -> Any:
-    import dlib  # noqa: PLC0415
-
     box = face.box
     corners = (box.left, box.top, box.left + box.width, box.top + box.height)
     return dlib.rectangle(*(round(corner) for corner in corners))
