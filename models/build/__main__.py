@@ -16,6 +16,7 @@ from models.build.job import Job
 BUILDERS = {
     "landmarks": "models.build.landmarks",
     "mobilefacenet": "models.build.mobilefacenet",
+    "mobilefacenet_dynamic": "models.build.mobilefacenet_dynamic",
     "mobilefacenet_int8": "models.build.mobilefacenet_int8",
     "openface": "models.build.openface",
     "antispoof": "models.build.antispoof",
@@ -60,7 +61,7 @@ def main() -> None:
       python -m models.build make landmarks mobilefacenet
       python -m models.build make --pictures lfw/images
       python -m models.build report --pictures lfw/images
-    """
+    """  # noqa: D301 - click wants the backspace character itself
 
 
 @main.command()
@@ -72,7 +73,7 @@ def fetch(names: tuple[str, ...], cache: Path) -> None:
     \b
     Example:
       python -m models.build fetch mobilefacenet face_mesh
-    """
+    """  # noqa: D301 - click wants the backspace character itself
     for name in names or MEMBERS:
         click.echo(f"{name}: {obtain(name, cache)}")
 
@@ -90,7 +91,7 @@ def make(names: tuple[str, ...], pictures: Path | None, cache: Path) -> None:
     Examples:
       python -m models.build make landmarks mobilefacenet
       python -m models.build make mobilefacenet_int8 --pictures lfw/images
-    """
+    """  # noqa: D301 - click wants the backspace character itself
     job = Job(cache=cache, pictures=pictures)
     for name in names or BUILDERS:
         importlib.import_module(BUILDERS[name]).build(job)
@@ -108,8 +109,8 @@ def report(pictures: Path | None, cache: Path) -> None:
     \b
     Example:
       python -m models.build report --pictures lfw/images
-    """
-    from models.build.report import print_report  # noqa: PLC0415 - heavy, and only needed here
+    """  # noqa: D301 - click wants the backspace character itself
+    from models.build.report import print_report
 
     print_report(Job(cache=cache, pictures=pictures))
 

@@ -41,3 +41,21 @@ def false_rejects(vectors: Vectors, crops: Crops) -> dict[float, float]:
     impostors = np.sort(scores[~same])[::-1]
     thresholds = {far: impostors[int(far * impostors.size)] for far in TARGETS}
     return {far: float((scores[same] <= least).mean()) for far, least in thresholds.items()}
+
+
+def fidelity(content: bytes, reference: bytes, crops: Crops) -> dict[str, float | int]:
+    """Return what a smaller file loses against the reference, for the manifest."""
+    vectors, expected = embed(content, crops.pixels), embed(reference, crops.pixels)
+    near = cosines(vectors, expected)
+    rejects, least_rejects = false_rejects(vectors, crops), false_rejects(expected, crops)
+    measured: dict[str, float | int] = {
+        "faces": len(crops),
+        "people": len(np.unique(crops.person)),
+        "mean_cosine": round(float(near.mean()), 5),
+        "min_cosine": round(float(near.min()), 5),
+        "float_bytes": len(reference),
+    }
+    for far in TARGETS:
+        measured[f"frr_at_far_{far:.0e}"] = round(rejects[far], 5)
+        measured[f"float_frr_at_far_{far:.0e}"] = round(least_rejects[far], 5)
+    return measured

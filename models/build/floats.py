@@ -1,36 +1,38 @@
-"""Writes a network as a float32 or float16 TFLite file."""
+"""Writes a network as a TFLite file that takes, passes on and gives float32."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from models.build.flatbuffer import Writer
+from models.build.flatbuffer import Affine, Writer
 from models.build.network import INPUT_CHANNELS, INPUT_SIDE, Layer, Network, sides
 
+Storage = Literal["float32", "float16", "int8"]
 
-def write_float(
-    network: Network, *, batch: int = 1, half: bool = False, inner: bool = False
-) -> bytes:
-    """Return a TFLite file: (batch, 112, 112, 3) float32 to (batch, channels) float32.
 
-    half: store the constants in float16, widened when the file is loaded.
+def write_float(network: Network, *, storage: Storage = "float32", inner: bool = False) -> bytes:
+    """Return a TFLite file: (1, 112, 112, 3) float32 to (1, channels) float32.
+
+    storage: "float16" keeps all constants in float16, widened when the file is loaded. "int8"
+        keeps ordinary convolutions' weights in int8: the runtime then stores what they take in
+        int8 too, by its own range at every call, and multiplies integers.
     inner: give what every convolution makes, each followed by the residual sum if there is one,
         instead of the embedding.
     """
     writer = Writer()
-    source = writer.variable("input", (batch, INPUT_SIDE, INPUT_SIDE, INPUT_CHANNELS), np.float32)
+    source = writer.variable("input", (1, INPUT_SIDE, INPUT_SIDE, INPUT_CHANNELS), np.float32)
     results: list[int] = []
     made: list[int] = []
     value = source
     for index, (layer, side) in enumerate(zip(network, sides(network), strict=True)):
-        shape = (batch, side, side, layer.channels)
+        shape = (1, side, side, layer.channels)
         name = f"layer{index}"
-        weight = _constant(writer, f"{name}/weight", layer.weight, half=half)
-        bias = _constant(writer, f"{name}/bias", layer.bias, half=half)
+        weight = _weight(writer, f"{name}/weight", layer, storage)
+        bias = _constant(writer, f"{name}/bias", layer.bias, storage)
         value = writer.operator(
             convolution_kind(layer),
             [value, weight, bias],
@@ -43,13 +45,13 @@ def write_float(
             value = writer.operator("ADD", [value, results[layer.add]], output, {})
             made.append(value)
         if layer.slope is not None:
-            slope = _constant(writer, f"{name}/slope", layer.slope[None, None], half=half)
+            slope = _constant(writer, f"{name}/slope", layer.slope[None, None], storage)
             output = writer.variable(f"{name}/prelu", shape, np.float32)
             value = writer.operator("PRELU", [value, slope], output)
         results.append(value)
     return writer.pack(
         source,
-        made if inner else [flatten(writer, value, (batch, network[-1].channels))],
+        made if inner else [flatten(writer, value, (1, network[-1].channels))],
         "MobileFaceNet",
     )
 
@@ -75,9 +77,25 @@ def flatten(writer: Writer, value: int, shape: tuple[int, int]) -> int:
     return writer.operator("RESHAPE", [value, target], output, {"newShape": list(shape)})
 
 
-def _constant(writer: Writer, name: str, value: NDArray[np.float64], *, half: bool) -> int:
+def quantise_weights(layer: Layer) -> tuple[NDArray[np.int8], Affine]:
+    """Return symmetric int8 weights and their scale per output channel."""
+    axes = (0, 1, 2) if layer.depthwise else (1, 2, 3)
+    largest = np.abs(layer.weight).max(axis=axes, keepdims=True)
+    code = Affine(np.maximum(largest, 1e-12) / 127, axis=3 if layer.depthwise else 0)
+    return code.quantise(layer.weight), code
+
+
+def _weight(writer: Writer, name: str, layer: Layer, storage: Storage) -> int:
+    """Store a convolution's weights. Depth-wise ones stay float: no fast mixed kernel exists."""
+    if storage == "int8" and not layer.depthwise:
+        stored, code = quantise_weights(layer)
+        return writer.constant(name, stored, code)
+    return _constant(writer, name, layer.weight, storage)
+
+
+def _constant(writer: Writer, name: str, value: NDArray[np.float64], storage: Storage) -> int:
     """Store a constant as float32, or as float16 with the operator that widens it."""
-    if not half:
+    if storage != "float16":
         return writer.constant(name, value.astype(np.float32))
     stored = writer.constant(f"{name}/half", value.astype(np.float16))
     widened = writer.variable(name, value.shape, np.float32)

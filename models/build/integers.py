@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.build.flatbuffer import Affine, Writer
-from models.build.floats import convolution_kind, convolution_options, flatten
+from models.build.floats import (
+    convolution_kind,
+    convolution_options,
+    flatten,
+    quantise_weights,
+)
 from models.build.network import INPUT_CHANNELS, INPUT_SIDE, Layer, sides
 
 # Pixels come as (pixel - 127.5) / 128, so this covers them all.
@@ -72,14 +77,6 @@ def write_int8(network: Sequence[Layer], codes: Sequence[Codes], *, inner: bool 
     real = writer.variable("embeddings/float", shape, np.float32)
     real = writer.operator("DEQUANTIZE", [value], real)
     return writer.pack(source, [flatten(writer, real, (1, shape[-1]))], "MobileFaceNet, int8")
-
-
-def quantise_weights(layer: Layer) -> tuple[NDArray[np.int8], Affine]:
-    """Return symmetric int8 weights and their scale per output channel."""
-    axes = (0, 1, 2) if layer.depthwise else (1, 2, 3)
-    largest = np.abs(layer.weight).max(axis=axes, keepdims=True)
-    code = Affine(np.maximum(largest, 1e-12) / 127, axis=3 if layer.depthwise else 0)
-    return code.quantise(layer.weight), code
 
 
 def _weights_and_biases(writer: Writer, name: str, layer: Layer, taken: Affine) -> list[int]:

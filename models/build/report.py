@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from appliance.vision.interpreter import TfliteModel, runtime
-from models.build import mobilefacenet, mobilefacenet_int8
+from models.build import mobilefacenet, mobilefacenet_dynamic, mobilefacenet_int8
 from models.build.accuracy import TARGETS, Vectors, cosines, embed, false_rejects
 from models.build.crops import Crops, aligned_crops
 from models.build.floats import write_float
@@ -27,7 +27,8 @@ def print_report(job: Job) -> None:
     _, judged = crops.split()
     files = {
         "float32": _read(job.models / mobilefacenet.ENTRY.file),
-        "float16": write_float(mobilefacenet.load_network(job), half=True),
+        "float16": write_float(mobilefacenet.load_network(job), storage="float16"),
+        "dynamic": _read(job.models / mobilefacenet_dynamic.ENTRY.file),
         "int8": _read(job.models / mobilefacenet_int8.ENTRY.file),
     }
     people = len(np.unique(judged.person))
