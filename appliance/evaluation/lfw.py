@@ -12,7 +12,7 @@ from appliance.errors import InputError
 from appliance.evaluation.dataset import Dataset
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.protocols import ENROLLED, gather, pair_scores, single, templates
-from appliance.evaluation.rates import Trials, folded_accuracy
+from appliance.evaluation.rates import Scores, Trials, folded_accuracy
 from appliance.matching import applicable, threshold
 from appliance.vision.manifest import Calibration
 
@@ -46,7 +46,7 @@ def report(
     return result
 
 
-def _accuracy(dataset: Dataset, scores: np.ndarray) -> dict[str, object]:
+def _accuracy(dataset: Dataset, scores: Scores) -> dict[str, object]:
     same = np.array([pair.same for pair in dataset.pairs])
     folds = np.array([pair.fold for pair in dataset.pairs])
     if len(np.unique(folds)) < 2:

@@ -36,7 +36,7 @@ VERSIONS: dict[str, dict[Any, int]] = {
 class Affine:
     """real = (stored - zero) * scale; one scale, or one per index of `axis`."""
 
-    scale: NDArray[np.float64]
+    scale: NDArray[np.float64] | np.float64
     zero: int = 0
     axis: int = 0
 

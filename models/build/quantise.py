@@ -39,8 +39,10 @@ class Extent:
 
     def __init__(self, channels: int) -> None:
         """Start with zero seen: integer codes must be able to store it."""
-        self.low, self.high = np.zeros(channels), np.zeros(channels)
-        self._sum, self._seen = np.zeros(channels), 0
+        self.low: Array = np.zeros(channels)
+        self.high: Array = np.zeros(channels)
+        self._sum: Array = np.zeros(channels)
+        self._seen = 0
 
     def widen(self, slope: Array) -> None:
         """Make room for the PReLU's result: with negative slopes, low values come out high."""
@@ -62,7 +64,7 @@ class Extent:
     @property
     def reach(self) -> Array:
         """The largest magnitude; never zero, for channels that are silent exist."""
-        return np.maximum(np.maximum(-self.low, self.high), 1e-6)
+        return np.asarray(np.maximum(np.maximum(-self.low, self.high), 1e-6), np.float64)
 
     def code(self) -> Affine:
         """Return the code whose 256 values span all channels."""

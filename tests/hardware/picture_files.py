@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.types import Pixels
 
@@ -19,7 +21,7 @@ QUARTERS[24:, :32] = (20, 20, 230)
 QUARTERS[24:, 32:] = (230, 230, 230)
 
 
-def encoded(picture: np.ndarray, extension: str = ".jpg") -> bytes:
+def encoded(picture: NDArray[Any], extension: str = ".jpg") -> bytes:
     written, data = cv2.imencode(extension, picture)
     assert written
     return data.tobytes()

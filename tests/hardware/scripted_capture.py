@@ -13,7 +13,7 @@ import numpy as np
 from appliance.hardware.v4l2 import Format
 from appliance.types import Pixels
 
-Step = np.ndarray | Literal["fails", "raises", "hangs"]
+Step = Pixels | Literal["fails", "raises", "hangs"]
 
 
 def noisy(seed: int, height: int = 48, width: int = 64) -> Pixels:

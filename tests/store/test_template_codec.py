@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from appliance.errors import StoreError
 from appliance.store.codec import decode_template, encode_template
 from appliance.types import Template
+
+Doubles = NDArray[np.float64]
 
 _HEADER_BYTES = 10
 
@@ -68,6 +71,6 @@ def test_a_spoilt_template_is_refused(
         (np.eye(4), np.full(4, np.nan)),
     ],
 )
-def test_a_template_that_makes_no_sense_is_not_kept(vectors: np.ndarray, mean: np.ndarray) -> None:
+def test_a_template_that_makes_no_sense_is_not_kept(vectors: Doubles, mean: Doubles) -> None:
     with pytest.raises(StoreError):
         encode_template(Template(vectors.astype(np.float32), mean.astype(np.float32), "m", "f"))
