@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"advice", "lockout", "vision", "store", "hardware"}),
     frozenset({"matching", "liveness", "door"}),
     frozenset({"decision", "door_controller", "perception"}),
-    frozenset({"attempt", "enrolment", "identification", "evaluation"}),
+    frozenset({"attempt", "enrolment", "evaluation"}),
     frozenset({"assemble"}),
     frozenset({"doctor"}),
     frozenset({"demo"}),
