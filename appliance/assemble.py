@@ -41,7 +41,7 @@ GAP_S = 1.5
 LONGEST_PULSES = 3
 # The part of the picture that the appearance network was found to judge best, and its scores:
 # `models/README.md` has the figures.
-APPEARANCE_CONTEXT = Context(side=1.5, drop=-0.1)
+APPEARANCE_CONTEXT = Context(side=1.4, drop=0.0)
 APPEARANCE_THRESHOLDS = Thresholds(attack=0.4, live=0.6)
 
 

@@ -15,8 +15,11 @@ from appliance import decision, lockout
 from appliance.door_controller import DoorController
 from appliance.perception import Observation, Perception
 from appliance.ports import AuditLog, Camera, Clock, FailureLedger
-from appliance.types import AuditRecord, Claim, Embedding, LivenessState, Match, Verdict
+from appliance.types import AuditRecord, Claim, Decision, Embedding, LivenessState, Match, Verdict
 from appliance.vision.manifest import Calibration
+
+# How far back in the audit log the last attempt is looked for.
+_RECENT = 50
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ class Attempt:
         state = self._state
         if not isinstance(state, decision.Collecting) or not state.used:
             return True
-        return at - state.used[-1].at >= self._rules.policy.frame_interval_s
+        apart = at - state.used[-1].at
+        return apart >= self._rules.policy.frame_interval_s - decision.ROUNDING_S
 
     def _undecided(self) -> bool:
         return isinstance(self._state, (decision.Collecting, decision.Comparing))
@@ -145,6 +149,7 @@ class Attempt:
             known=reference is not None,
             permitted=not few,
             locked_for_s=self._locked_for(claim, door),
+            cooling_for_s=self._cooling_for(door),
             obstacle="This person is enrolled with too few pictures for a door; "
             f"at least {door.min_frames} are needed."
             if few
@@ -157,6 +162,16 @@ class Attempt:
         if kept is not None and kept != count:
             door.failures.write(claim.name, kept)
         return lockout.remaining(kept, now, door.lockout)
+
+    def _cooling_for(self, door: DoorRoom) -> float:
+        """What is left of the cool-down after the last attempt, also one of another process."""
+        last = next((it for it in reversed(door.audit.tail(_RECENT)) if _is_an_end(it)), None)
+        if last is None:
+            return 0.0
+        cool_down = self._rules.policy.cool_down_s
+        elapsed = (self._clock.now() - last.at).total_seconds()
+        # A clock that was set back must neither free anybody early nor lock for long.
+        return cool_down if elapsed < 0 else max(cool_down - elapsed, 0.0)
 
     def _feed(self, event: decision.Event, now: float) -> None:
         """One event and all that follows from it."""
@@ -204,6 +219,12 @@ class Attempt:
     def _fail(self, error: BaseException) -> None:
         text = str(error) or type(error).__name__
         self._feed(decision.Failed(text), self._clock.monotonic())
+
+
+def _is_an_end(record: AuditRecord) -> bool:
+    """Whether this is the end of an attempt that looked at a face."""
+    ends = (decision.AuditEvent.GRANTED.value, decision.AuditEvent.DENIED.value)
+    return record.event in ends and record.detail.get("decision") != Decision.LOCKED_OUT.value
 
 
 def _event(observation: Observation) -> decision.Event:

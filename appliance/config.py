@@ -168,7 +168,7 @@ class DetectorConfig(_Section):
 class ModelConfig(_Section):
     """Which embedding network runs, and on what."""
 
-    name: str = "mobilefacenet_int8"
+    name: str = "mobilefacenet_dynamic"
     delegate: str = "cpu"
     threads: int = Field(2, ge=1, le=16)
     directory: _Path | None = None

@@ -104,11 +104,14 @@ class Standing:
 
     permitted: the template has enough frames and this model's fingerprint; `obstacle` says
     what is wrong where it is not. locked_for_s: the lock-out that remains, 0 for none.
+    cooling_for_s: what remains of the cool-down after an attempt that this state did not see,
+    such as one before a restart; 0 for none.
     """
 
     known: bool
     permitted: bool = True
     locked_for_s: float = 0.0
+    cooling_for_s: float = 0.0
     obstacle: str = ""
 
 
@@ -187,7 +190,6 @@ class AuditEvent(str, Enum):
 
     GRANTED = "access_granted"
     DENIED = "access_denied"
-    VERIFIED = "verified"  # told, without a door
 
 
 @dataclass(frozen=True)
@@ -349,6 +351,9 @@ Step: TypeAlias = tuple[State, tuple[Action, ...]]
 
 
 def _begin(_state: State, event: Begin, now: float, policy: Policy) -> Step:
+    if not event.standing.cooling_for_s <= 0:
+        verdict = Verdict(Decision.LOCKED_OUT, advice.wait(event.standing.cooling_for_s))
+        return Denied(verdict, now), (Tell(event.claim, verdict),)
     refusal = _refusal(event.standing)
     if refusal is not None:
         return _denied(event.claim, refusal, 0, now, policy)
@@ -427,8 +432,7 @@ def _compared(state: Comparing, event: Compared, now: float, policy: Policy) -> 
 def _accepted(collected: Collecting, verdict: Verdict, now: float, policy: Policy) -> Step:
     claim = collected.claim
     if policy.pulse_s is None:
-        audit = Audit(AuditEvent.VERIFIED, claim, verdict, collected.restarts)
-        return Served(verdict, now + policy.cool_down_s), (audit, Tell(claim, verdict))
+        return Served(verdict, now + policy.cool_down_s), (Tell(claim, verdict),)
     return Granted(verdict, until=now + policy.pulse_s), (
         ClearFailures(claim),
         Audit(AuditEvent.GRANTED, claim, verdict, collected.restarts),
@@ -463,14 +467,11 @@ def _broken(_state: State, event: Failed, now: float, policy: Policy) -> Step:
 
 
 def _denied(claim: Claim, verdict: Verdict, restarts: int, now: float, policy: Policy) -> Step:
-    door = policy.pulse_s is not None
-    event = AuditEvent.DENIED if door else AuditEvent.VERIFIED
-    actions: tuple[Action, ...] = (
-        Audit(event, claim, verdict, restarts),
-        Tell(claim, verdict),
-    )
-    if door and verdict.decision in COUNTED:
-        actions = (CountFailure(claim), *actions)
+    actions: tuple[Action, ...] = (Tell(claim, verdict),)
+    if policy.pulse_s is not None:  # what only tells changes and records nothing
+        actions = (Audit(AuditEvent.DENIED, claim, verdict, restarts), *actions)
+        if verdict.decision in COUNTED:
+            actions = (CountFailure(claim), *actions)
     return Denied(verdict, now + policy.cool_down_s), actions
 
 
@@ -570,7 +571,7 @@ def _is_late(state: Collecting, now: float, policy: Policy) -> bool:
 
 # --- the table ----------------------------------------------------------------------------
 
-_REFUSED = "locked out, unknown or not permitted"
+_REFUSED = "told to wait, locked out, unknown or not permitted"
 _BEGIN: Mapping[type, str] = {Collecting: "may try", Denied: _REFUSED}
 _WAIT: Mapping[type, str] = {
     Collecting: "cool-down over, may try",

@@ -139,6 +139,10 @@ class Perception:
             tracked,
         )
 
+    def embed(self, frame: Frame, face: Landmarks) -> Embedding:
+        """The embedding of a face, whatever its quality: for measuring, never for a door."""
+        return self._embedding(frame, face, FIVE_POINT_112.crop(frame.bgr, face))
+
     def forget(self) -> None:
         """The next frame is of another scene: search it whole."""
         self._last = None

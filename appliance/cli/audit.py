@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group("audit")
 def command() -> None:
-    r"""What happened at this door.
+    """What happened at this door.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def tail(session: Session, count: int) -> None:
-    r"""Show the last records, oldest first.
+    """Show the last records, oldest first.
 
     \b
     Example:
@@ -47,7 +47,7 @@ def tail(session: Session, count: int) -> None:
 @json_option
 @click.pass_obj
 def verify(session: Session) -> None:
-    r"""Check the chain of records; exits 1 and names the first that does not fit.
+    """Check the chain of records; exits 1 and names the first that does not fit.
 
     \b
     Example:

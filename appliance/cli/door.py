@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("door")
 def command() -> None:
-    r"""The lock, for the installer.
+    """The lock, for the installer.
 
     \b
     Example:
@@ -29,7 +29,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def test(session: Session) -> None:
-    r"""Pulse the lock once, as an accepted attempt would. Audited.
+    """Pulse the lock once, as an accepted attempt would. Audited.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def test(session: Session) -> None:
 @json_option
 @click.pass_obj
 def status(session: Session) -> None:
-    r"""Claim the lock's line, which commands it locked, and tell its state.
+    """Claim the lock's line, which commands it locked, and tell its state.
 
     \b
     Example:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def command(session: Session, name: str, sources: tuple[Path, ...], *, replace: bool) -> None:
-    r"""Keep a person's face as a template.
+    """Keep a person's face as a template.
 
     Five good pictures or more make a reliable template; frames that are blurred, dark, turned
     away or show somebody else are left out and listed.

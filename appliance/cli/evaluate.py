@@ -26,7 +26,7 @@ LFW_CAVEAT = (
 
 @click.group("evaluate")
 def command() -> None:
-    r"""Measure the appliance on labelled pictures.
+    """Measure the appliance on labelled pictures.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def lfw(session: Session, folder: Path, model: str | None, workers: int | None) -> None:
-    r"""Error rates of the shipped model and thresholds on NAME/*.jpg, with or without pairs.txt.
+    """Error rates of the shipped model and thresholds on NAME/*.jpg, with or without pairs.txt.
 
     Nothing is fitted here: thresholds are those of the shipped calibration. A picture without a
     face, or refused for its quality, counts as a rejection.

@@ -30,7 +30,7 @@ CANDIDATES = 5
 @json_option
 @click.pass_obj
 def command(session: Session, sources: tuple[Path, ...]) -> None:
-    r"""Tell whose face this is, among everybody enrolled.
+    """Tell whose face this is, among everybody enrolled.
 
     It only tells: at the door a claim is needed. With N people enrolled the false-accept rate
     of a single comparison must be N times smaller, so identify is stricter than verify.

@@ -66,7 +66,7 @@ class _Commands(click.Group):
 @click.version_option(appliance.__version__, "-V", "--version", prog_name="appliance")
 @click.pass_context
 def cli(context: click.Context, config_path: Path | None) -> None:
-    r"""A door that recognises the person who claims to be Alice.
+    """A door that recognises the person who claims to be Alice.
 
     \b
     Example:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("models")
 def command() -> None:
-    r"""The networks that came with this installation.
+    """The networks that came with this installation.
 
     \b
     Example:
@@ -29,7 +29,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def list_models(session: Session) -> None:
-    r"""List the models: what each is for, where it is from, and its licence.
+    """List the models: what each is for, where it is from, and its licence.
 
     \b
     Example:
@@ -45,7 +45,7 @@ def list_models(session: Session) -> None:
 @json_option
 @click.pass_obj
 def verify(session: Session) -> None:
-    r"""Check every model file against the manifest; exits 3 when one is missing or changed.
+    """Check every model file against the manifest; exits 3 when one is missing or changed.
 
     \b
     Example:

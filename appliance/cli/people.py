@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group("people")
 def command() -> None:
-    r"""Who is enrolled.
+    """Who is enrolled.
 
     \b
     Example:
@@ -30,7 +30,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def list_people(session: Session) -> None:
-    r"""List everybody, by name. Needs no key.
+    """List everybody, by name. Needs no key.
 
     \b
     Example:
@@ -46,7 +46,7 @@ def list_people(session: Session) -> None:
 @json_option
 @click.pass_obj
 def show(session: Session, name: str) -> None:
-    r"""Show one person's template: when, with what, of how many frames that agree how well.
+    """Show one person's template: when, with what, of how many frames that agree how well.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def show(session: Session, name: str) -> None:
 @json_option
 @click.pass_obj
 def remove(session: Session, name: str) -> None:
-    r"""Erase a person's template for good.
+    """Erase a person's template for good.
 
     \b
     Example:

@@ -29,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Session:
     """One call of the command line."""
 
-    def __init__(self, config_path: Path | None, *, as_json: bool) -> None:
+    def __init__(self, config_path: Path | None = None, *, as_json: bool = False) -> None:
         self._config_path = config_path
         self._config: config.Config | None = None
         self.as_json = as_json

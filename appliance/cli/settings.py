@@ -13,7 +13,7 @@ from appliance.cli.session import Session, json_option
 
 @click.group("config")
 def command() -> None:
-    r"""The settings in force.
+    """The settings in force.
 
     \b
     Example:
@@ -26,7 +26,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def check(session: Session, file: Path | None) -> None:
-    r"""Check a config file, or the one in force; every fault is told at once.
+    """Check a config file, or the one in force; every fault is told at once.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def check(session: Session, file: Path | None) -> None:
 @json_option
 @click.pass_obj
 def show(session: Session) -> None:
-    r"""Show every setting in force, defaults included and secrets hidden.
+    """Show every setting in force, defaults included and secrets hidden.
 
     \b
     Example:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def command(session: Session, name: str, sources: tuple[Path, ...], *, unlock: bool) -> None:
-    r"""Tell whether a face is the one enrolled under a name.
+    """Tell whether a face is the one enrolled under a name.
 
     Without --unlock it only tells and changes nothing; one good picture is enough. Files never
     open a real door: together with --from, --unlock needs door.driver: simulated.

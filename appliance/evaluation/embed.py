@@ -22,7 +22,11 @@ Open = Callable[[Path], Camera]
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """What became of one picture: a unit vector, or the reason why there is none."""
+    """What became of one picture.
+
+    vector: a unit vector wherever a face was found, also one that a door would refuse.
+    fault: why a door would refuse it, or why there is no vector.
+    """
 
     vector: Floats | None
     fault: str | None = None
@@ -90,9 +94,10 @@ def embed_frame(perception: Perception, frame: Frame) -> Embedded:
     faces = perception.search(frame)
     if not faces:
         return Embedded(None, Fault.NO_FACE.value)
-    seen = perception.describe(frame, min(faces, key=lambda face: _off_centre(frame, face)))
+    face = min(faces, key=lambda face: _off_centre(frame, face))
+    seen = perception.describe(frame, face)
     if seen.embedding is None:
-        return Embedded(None, seen.faults[0].value)
+        return Embedded(perception.embed(frame, face).vector, seen.faults[0].value)
     return Embedded(seen.embedding.vector)
 
 

@@ -19,16 +19,23 @@ from appliance.matching import fused
 # What a template is made of in the second protocol; a person needs one picture more as a probe.
 ENROLLED = 5
 MISSED = -np.inf
+# Rows of the matrix of all comparisons that are held at a time.
+_BLOCK = 512
+
+# scores, one person, the other person
+_Part = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
     """A data set's vectors, rows of zeros where there is none.
 
-    vectors: (n, dimensions) float32; usable: (n,) bool; person: (n,) int32; people: how many.
+    vectors: (n, dimensions) float32; person: (n,) int32; people: how many.
+    found: (n,) bool, a face was found; usable: (n,) bool, and a door would take it.
     """
 
     vectors: NDArray[np.float32]
+    found: NDArray[np.bool_]
     usable: NDArray[np.bool_]
     person: NDArray[np.int32]
     people: int
@@ -39,16 +46,20 @@ def gather(dataset: Dataset, embedded: Sequence[Embedded]) -> Embeddings:
     size = next((item.vector.size for item in embedded if item.vector is not None), 1)
     nothing = np.zeros(size, np.float32)
     vectors = np.stack([nothing if item.vector is None else item.vector for item in embedded])
-    usable = np.array([item.vector is not None for item in embedded])
+    found = np.array([item.vector is not None for item in embedded])
+    usable = np.array([item.fault is None for item in embedded]) & found
     person = np.array([picture.person for picture in dataset.pictures], np.int32)
-    return Embeddings(vectors, usable, person, len(dataset.people))
+    return Embeddings(vectors, found, usable, person, len(dataset.people))
 
 
 def pair_scores(data: Embeddings, pairs: Sequence[Pair]) -> NDArray[np.float32]:
-    """(pairs,) cosine of each pair of pairs.txt; -inf where a picture is missing."""
+    """(pairs,) cosine of each pair of pairs.txt; -inf where a face was missed.
+
+    The protocol measures the network on every face, so quality refuses nothing here.
+    """
     one, other = np.array([(pair.one, pair.other) for pair in pairs]).T
     scores = (data.vectors[one] * data.vectors[other]).sum(axis=1)
-    scores[~(data.usable[one] & data.usable[other])] = MISSED
+    scores[~(data.found[one] & data.found[other])] = MISSED
     return np.asarray(scores, np.float32)
 
 
@@ -57,26 +68,23 @@ def single(data: Embeddings) -> tuple[Trials, Trials]:
 
     Genuine trials include missed pictures, as rejections; impostor trials are of usable ones.
     """
-    genuine_one, genuine_other, genuine_scores = [], [], []
-    impostors: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]] = []
-    for row in range(len(data.person) - 1):
-        rest = slice(row + 1, None)
-        scores = data.vectors[rest] @ data.vectors[row]
-        both = data.usable[rest] & data.usable[row]
-        same = data.person[rest] == data.person[row]
-        genuine_scores.append(np.where(both, scores, MISSED)[same])
-        genuine_one.append(data.person[rest][same])
-        genuine_other.append(data.person[rest][same])
+    genuine: list[_Part] = []
+    impostors: list[_Part] = []
+    for first in range(0, len(data.person), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        scores = data.vectors[block] @ data.vectors.T
+        # Each pair once: only what lies right of the diagonal.
+        row, column = np.nonzero(np.triu(np.ones(scores.shape, bool), first + 1))
+        one, other = data.person[block][row], data.person[column]
+        both = data.usable[block][row] & data.usable[column]
+        score = scores[row, column]
+        same = one == other
         strangers = both & ~same
-        others = data.person[rest][strangers]
-        impostors.append((scores[strangers], np.full_like(others, data.person[row]), others))
-    genuine = Trials(
-        np.concatenate(genuine_scores).astype(np.float32),
-        np.concatenate(genuine_one),
-        np.concatenate(genuine_other),
-        data.people,
-    )
-    return genuine, _joined(impostors, data.people)
+        genuine.append(
+            (np.where(both, score, MISSED)[same].astype(np.float32), one[same], one[same])
+        )
+        impostors.append((score[strangers], one[strangers], other[strangers]))
+    return _joined(genuine, data.people), _joined(impostors, data.people)
 
 
 def templates(data: Embeddings, probes: int = 1) -> tuple[Trials, Trials]:
@@ -87,8 +95,8 @@ def templates(data: Embeddings, probes: int = 1) -> tuple[Trials, Trials]:
     Impostors are all groups of all other people.
     """
     groups, owner = _probe_groups(data, probes)
-    genuine: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]] = []
-    impostors: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]] = []
+    genuine: list[_Part] = []
+    impostors: list[_Part] = []
     for person in range(data.people):
         mine = np.flatnonzero(data.person == person)
         enrolled = mine[data.usable[mine]][:ENROLLED]
@@ -129,9 +137,7 @@ def _score(data: Embeddings, template: NDArray[np.float32], group: NDArray[np.in
     return float(template @ fused(list(data.vectors[group])))
 
 
-def _joined(
-    parts: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]], people: int
-) -> Trials:
+def _joined(parts: list[_Part], people: int) -> Trials:
     if not parts:
         none = np.zeros(0, np.int32)
         return Trials(np.zeros(0, np.float32), none, none, people)

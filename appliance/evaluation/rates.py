@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +45,19 @@ class Trials:
         self.scores = scores
         self._one = one
         self._other = other
+        self._people = people
         self._genuine = bool((one == other).all())
-        random = np.random.default_rng(0)
-        drawn = random.integers(0, people, (ROUNDS, people))
-        self._weights = np.stack([np.bincount(row, minlength=people) for row in drawn])
-        self._totals = self._weighted(one, other)
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float32]:
+        """(rounds, people): how often each person was drawn in each round."""
+        drawn = np.random.default_rng(0).integers(0, self._people, (ROUNDS, self._people))
+        counts = [np.bincount(row, minlength=self._people) for row in drawn]
+        return np.asarray(counts, np.float32)
+
+    @cached_property
+    def _totals(self) -> NDArray[np.float64]:
+        return self._weighted(self._one, self._other)
 
     def accepted(self, threshold: float) -> Rate:
         """The share whose score reaches the threshold: the FAR of impostor trials."""
@@ -71,12 +80,14 @@ class Trials:
 
     def _weighted(self, one: People, other: People) -> NDArray[np.float64]:
         """(rounds,) the trials' total weight in each round of the bootstrap."""
-        people = self._weights.shape[1]
-        key, number = np.unique(one.astype(np.int64) * people + other, return_counts=True)
-        first, second = key // people, key % people
+        people, weights = self._people, self._weights
         if self._genuine:
-            return np.asarray(self._weights[:, first] @ number.astype(float))
-        return np.array([(row[first] * row[second]) @ number for row in self._weights], float)
+            counts = np.bincount(one, minlength=people).astype(np.float32)
+            return np.asarray(weights @ counts, np.float64)
+        # Millions of trials fall on fewer pairs of people: count those, then one matrix product.
+        flat = np.bincount(one.astype(np.int64) * people + other, minlength=people * people)
+        pairs = flat.reshape(people, people).astype(np.float32)
+        return np.asarray(((weights @ pairs) * weights).sum(axis=1, dtype=np.float64))
 
 
 _EDGES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)

@@ -28,7 +28,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Context:
-    """The square around a face that the network is shown, in widths of the mesh's extent.
+    """The square around a face that the network is shown; what lies outside the picture is black.
 
     side: its side over the larger side of the mesh's box. drop: how far its centre lies below
     the box's, in box heights.

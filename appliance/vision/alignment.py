@@ -78,11 +78,13 @@ FIVE_POINT_112 = Alignment(
     matrix=similarity,
 )
 
-# The indices 36, 45 and 33 of the 68-point mean face that OpenFace aligns by, in its 96 pixels.
+# OpenFace aligns the points 36, 45 and 33 of dlib's 68 to a mean face. The mesh puts the corners of
+# the eyes farther out: these are the places where the mesh's points lie when dlib's are in place
+# (`python -m models.build.openface_report targets`).
 OUTER_EYES_AND_NOSE_96 = Alignment(
     name="outer_eyes_and_nose_96",
     size=96,
-    target=np.array([(18.64, 16.25), (75.73, 15.18), (49.42, 51.39)], np.float32),
+    target=np.array([(17.72, 15.57), (77.31, 14.76), (47.65, 48.65)], np.float32),
     points=outer_eyes_and_nose,
     matrix=affine,
 )

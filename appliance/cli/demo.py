@@ -1,0 +1,129 @@
+"""`appliance demo`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+
+from appliance.cli.door import history_json, print_history
+from appliance.cli.session import Session, json_option
+from appliance.cli.verify import describe_match
+from appliance.demo import sheet, story
+from appliance.types import Decision
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-out"),
+    show_default=True,
+    help="Folder for the contact sheet.",
+)
+@click.option("--enrol", multiple=True, type=click.Path(path_type=Path), help="Enrol from these.")
+@click.option("--genuine", type=click.Path(path_type=Path), help="Shown as the same person.")
+@click.option("--impostor", type=click.Path(path_type=Path), help="Shown as another person.")
+@json_option
+@click.pass_obj
+def command(
+    session: Session,
+    out: Path,
+    enrol: tuple[Path, ...],
+    genuine: Path | None,
+    impostor: Path | None,
+) -> None:
+    """Enrol one person, then try the door with four pictures; the lock is simulated.
+
+    Uses bundled pictures, or yours. Everything is done by the parts that work at a real door, in
+    a temporary folder; only the contact sheet stays.
+
+    \b
+    Example:
+      appliance demo
+      appliance demo --enrol me1.jpg --enrol me2.jpg --genuine me3.jpg --impostor you.jpg
+    """
+    usual = story.Cast()
+    cast = story.Cast(enrol or usual.enrolled, genuine or usual.genuine, impostor or usual.impostor)
+    with tempfile.TemporaryDirectory(prefix="appliance-demo-") as name:
+        folder = Path(name)
+        config = story.settings(folder / "state", session.config)
+        if not session.as_json:
+            _introduce(cast)
+        account = story.play(config, cast, folder, lambda step: _tell(session, step))
+    path = out / "contact-sheet.png"
+    sheet.save(account, path)
+    session.result(_as_json(account, path), lambda console: _end(console, account, path))
+
+
+def _introduce(cast: story.Cast) -> None:
+    names = " and ".join(path.name for path in cast.enrolled)
+    click.echo(f"Enrolling {story.NAME!r} from {names}.")
+    click.echo(
+        "Then four attempts at the door. Each picture stands in for a person who stands still: it "
+        "is shown three\ntimes, moved by a few pixels. Demo settings: simulated lock, "
+        "0.5 s pulse, fewer than 5 pictures\nenrolled, no wait between attempts.\n"
+    )
+
+
+def _tell(session: Session, step: story.Step) -> None:
+    if session.as_json:
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    verdict = step.verdict
+    if verdict is None:
+        console.print(f"[bold red]refused[/]  {escape(step.title)}: {escape(step.error)}")
+        return
+    style = "bold green" if verdict.decision is Decision.ACCEPT else "bold red"
+    title = f"{step.title} ({step.source})"
+    console.print(f"[{style}]{verdict.decision.value}[/]  {escape(title)}: {verdict.reason}")
+    if verdict.match is not None:
+        console.print(f"    {describe_match(verdict.match)}")
+    if verdict.liveness.score is not None:
+        live = verdict.liveness
+        console.print(f"    liveness: {live.state.value}, score {live.score:.2f}, by appearance")
+    stages = ", ".join(f"{name} {spent:.0f}" for name, spent in step.timings_ms.items())
+    console.print(f"    {verdict.frames_used} frames used; ms: {stages}")
+
+
+def _as_json(account: story.Account, path: Path) -> dict[str, Any]:
+    return {
+        "enrolled": {
+            "name": story.NAME,
+            "frames_used": account.template.count,
+            "model": account.template.model,
+        },
+        "steps": [_step_json(step) for step in account.steps],
+        "lock_history": history_json(list(account.lock)),
+        "contact_sheet": str(path),
+    }
+
+
+def _step_json(step: story.Step) -> dict[str, Any]:
+    verdict = step.verdict
+    match = verdict.match if verdict else None
+    return {
+        "title": step.title,
+        "source": step.source,
+        "decision": verdict.decision.value if verdict else None,
+        "similarity": round(match.similarity, 5) if match else None,
+        "threshold": round(match.threshold, 5) if match else None,
+        "liveness": verdict.liveness.score if verdict else None,
+        "error": step.error or None,
+        "opened": any(event.state.value == "unlocked" for event in step.lock),
+        "timings_ms": step.timings_ms,
+    }
+
+
+def _end(console: Console, account: story.Account, path: Path) -> None:
+    console.print()
+    print_history(console, list(account.lock), simulated=True)
+    console.print(f"\nContact sheet: {escape(str(path))}")

@@ -1,0 +1,1 @@
+"""The main job on bundled pictures: enrol, verify, and a simulated lock that shows what it did."""

@@ -1,0 +1,163 @@
+"""The contact sheet: one card a picture, with what the appliance saw in it and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from appliance.demo.story import Account, Step
+from appliance.errors import InputError
+from appliance.perception import Observation
+from appliance.types import Decision, Pixels
+
+CARD_WIDTH, CARD_HEIGHT = 620, 300
+MARGIN = 16
+PICTURE = 250
+CROP = 112
+
+# Blue, green, red.
+PAPER = (250, 250, 248)
+CARD = (255, 255, 255)
+INK = (40, 36, 32)
+FAINT = (140, 134, 128)
+GREEN = (84, 150, 40)
+RED = (60, 50, 200)
+MESH = (200, 170, 40)
+
+Lines = Sequence[tuple[str, tuple[int, int, int]]]
+
+
+def draw(account: Account) -> Pixels:
+    """The whole sheet, (height, width, 3) uint8 BGR."""
+    cards = [_enrolled_card(item, account) for item in account.enrolled]
+    cards += [_step_card(step) for step in account.steps]
+    columns = 2
+    rows = -(-len(cards) // columns)
+    width = columns * CARD_WIDTH + (columns + 1) * MARGIN
+    height = rows * CARD_HEIGHT + (rows + 1) * MARGIN
+    sheet = np.full((height, width, 3), PAPER, np.uint8)
+    for number, card in enumerate(cards):
+        top = MARGIN + (number // columns) * (CARD_HEIGHT + MARGIN)
+        left = MARGIN + (number % columns) * (CARD_WIDTH + MARGIN)
+        sheet[top : top + CARD_HEIGHT, left : left + CARD_WIDTH] = card
+    return sheet
+
+
+def save(account: Account, path: Path) -> None:
+    """Write the sheet as PNG. InputError when the place cannot be written."""
+    _, encoded = cv2.imencode(".png", draw(account))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded.tobytes())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"The contact sheet {path} cannot be written: {reason}.",
+            hint="Give a folder that this user may write to with --out.",
+        ) from error
+
+
+def _enrolled_card(seen: Observation, account: Account) -> Pixels:
+    lines = [
+        ("ENROLLED" if not seen.faults else "NOT USED", INK if not seen.faults else RED),
+        (seen.frame.source, FAINT),
+        *_measures(seen),
+        (f"template of {account.template.count}", FAINT),
+    ]
+    return _card(seen, lines)
+
+
+def _step_card(step: Step) -> Pixels:
+    verdict = step.verdict
+    yes = verdict is not None and verdict.decision is Decision.ACCEPT
+    word = "REFUSED FILE" if verdict is None else verdict.decision.value.upper().replace("_", " ")
+    lines: list[tuple[str, tuple[int, int, int]]] = [
+        (word, GREEN if yes else RED),
+        (f"{step.title}: {step.source}", FAINT),
+    ]
+    if verdict is not None and verdict.match is not None:
+        match = verdict.match
+        lines.append((f"similarity {match.similarity:.3f}", INK))
+        lines.append((f"threshold  {match.threshold:.3f}", INK))
+        lines.append((f"target FAR {match.target_far:.0e}", FAINT))
+    if verdict is not None and verdict.liveness.score is not None:
+        live = verdict.liveness
+        lines.append((f"{live.state.value} {live.score:.2f}", INK))
+    opened = any(event.state.value == "unlocked" for event in step.lock)
+    lines.append(("door opened" if opened else "door stayed shut", GREEN if opened else RED))
+    return _card(step.seen, lines)
+
+
+def _measures(seen: Observation) -> Lines:
+    if seen.quality is None:
+        return [(", ".join(fault.value for fault in seen.faults), RED)]
+    quality = seen.quality
+    return [
+        (f"eyes {quality.eye_distance:.0f} px apart", INK),
+        (f"yaw {quality.yaw:+.0f}, pitch {quality.pitch:+.0f}", INK),
+        (f"sharpness {quality.sharpness:.2f}", INK),
+    ]
+
+
+def _card(seen: Observation | None, lines: Lines) -> Pixels:
+    card = np.full((CARD_HEIGHT, CARD_WIDTH, 3), CARD, np.uint8)
+    cv2.rectangle(card, (0, 0), (CARD_WIDTH - 1, CARD_HEIGHT - 1), (226, 224, 220), 1)
+    inner = (CARD_HEIGHT - PICTURE) // 2
+    if seen is None:
+        _text(card, "not a picture", (inner + 60, CARD_HEIGHT // 2), FAINT, 0.6)
+    else:
+        picture = _annotated(seen)
+        card[inner : inner + PICTURE, inner : inner + PICTURE] = picture
+    left = inner + PICTURE + MARGIN
+    if seen is not None and seen.crop is not None:
+        card[inner : inner + CROP, CARD_WIDTH - inner - CROP : CARD_WIDTH - inner] = seen.crop.bgr
+    for number, (text, colour) in enumerate(lines):
+        scale = 0.75 if number == 0 else 0.5
+        _text(card, text, (left, inner + 22 + number * 30), colour, scale)
+    return card
+
+
+def _annotated(seen: Observation) -> Pixels:
+    """The picture around its faces, with their boxes and meshes, as a square."""
+    picture = seen.frame.bgr.copy()
+    thick = max(round(max(picture.shape[:2]) / 300), 1)
+    for face in seen.faces:
+        box = face.box
+        corner = int(box.left + box.width), int(box.top + box.height)
+        cv2.rectangle(picture, (int(box.left), int(box.top)), corner, GREEN, 2 * thick)
+        for x, y in face.points[:, :2]:
+            cv2.circle(picture, (int(x), int(y)), thick, MESH, -1, cv2.LINE_AA)
+    return _square(_around(picture, seen), PICTURE)
+
+
+def _around(picture: Pixels, seen: Observation) -> Pixels:
+    """The part of a large picture that holds the first face with room around it."""
+    if not seen.faces:
+        return picture
+    box = seen.faces[0].box
+    reach = 1.3 * max(box.width, box.height)
+    x, y = box.centre
+    left, top = max(int(x - reach), 0), max(int(y - reach), 0)
+    return picture[top : int(y + reach), left : int(x + reach)]
+
+
+def _square(picture: Pixels, side: int) -> Pixels:
+    factor = side / max(picture.shape[:2])
+    size = max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    square = np.full((side, side, 3), PAPER, np.uint8)
+    top, left = (side - small.shape[0]) // 2, (side - small.shape[1]) // 2
+    square[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return square
+
+
+def _text(
+    card: Pixels, text: str, place: tuple[int, int], colour: tuple[int, int, int], scale: float
+) -> None:
+    # OpenCV's fonts hold ASCII only.
+    plain = text.encode("ascii", "replace").decode()
+    thickness = 2 if scale > 0.7 else 1
+    cv2.putText(card, plain, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)

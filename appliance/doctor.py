@@ -1,0 +1,230 @@
+"""Is this installation fit for a door? One check a part, each with a hint where it is not.
+
+A check looks at the part itself: it hashes the models, takes a picture, claims the lock's line
+(which commands it locked) and opens the store. It changes nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+
+from appliance import assemble
+from appliance.config import Config
+from appliance.errors import ApplianceError, DeviceBusyError
+from appliance.vision.interpreter import runtime
+
+# A board without a battery-backed clock starts in 1970 or at its image's date.
+EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
+# The audit log stops the door when it cannot be written.
+LEAST_FREE_MB = 200
+SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
+STRICT_GPIO = Path("/proc/device-tree/chosen/strict_gpiod")
+
+
+class Status(str, Enum):
+    """How a check went."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. hint: what to do where the status is not ok."""
+
+    name: str
+    status: Status
+    detail: str
+    hint: str = ""
+
+
+def examine(config: Config) -> Iterator[Check]:
+    """Run every check, one after the other; a check that raises is a failed one."""
+    for name, check in _CHECKS.items():
+        yield _outcome(name, check, config)
+
+
+def _outcome(name: str, check: Callable[[Config], Check], config: Config) -> Check:
+    try:
+        return check(config)
+    except ApplianceError as error:
+        return Check(name, Status.FAIL, error.message, error.hint)
+
+
+def _runtime(_config: Config) -> Check:
+    name = runtime().__name__.split(".")[0]
+    text = f"Python {platform.python_version()} on {platform.machine()}, TFLite by {name}"
+    return Check("runtime", Status.OK, text)
+
+
+def _models(config: Config) -> Check:
+    models = assemble.manifest(config)
+    for entry in models.entries.values():
+        models.read(entry)
+    entry = models.entry(config.model.name, "embedder")
+    assemble.calibration(config)
+    text = f"{len(models.entries)} files unchanged, {entry.name} embeds"
+    if entry.name.startswith("openface"):
+        return Check(
+            "models",
+            Status.WARN,
+            f"{text}; OpenFace rejects about half of all genuine users at a safe threshold",
+            "Set model.name to a MobileFaceNet for a door.",
+        )
+    return Check("models", Status.OK, text)
+
+
+def _liveness(config: Config) -> Check:
+    profile = config.liveness.profile
+    if profile == "off":
+        return Check(
+            "liveness",
+            Status.WARN,
+            "off: a photograph of an enrolled person opens the door",
+            "Set liveness.profile: passive.",
+        )
+    return Check("liveness", Status.OK, f"{profile}: prints and screens are refused by appearance")
+
+
+def _camera(config: Config) -> Check:
+    if config.camera.driver == "files":
+        return Check(
+            "camera",
+            Status.WARN,
+            f"frames are replayed from {config.camera.source}",
+            "Set camera.driver to a real camera for a door.",
+        )
+    try:
+        with assemble.devices(config), closing(assemble.camera(config)) as camera:
+            frame = next(camera.frames())
+    except DeviceBusyError as error:
+        return Check("camera", Status.OK, error.message)
+    text = f"{config.camera.source} delivers {frame.width} x {frame.height}"
+    return Check("camera", Status.OK, text)
+
+
+def _door(config: Config) -> Check:
+    door = config.door
+    if door.driver is None:
+        return Check(
+            "door",
+            Status.WARN,
+            "unconfigured: no lock is driven",
+            "Set door.driver and door.pin once the relay is wired (docs/hardware.md).",
+        )
+    if door.driver == "simulated":
+        return Check(
+            "door",
+            Status.WARN,
+            "simulated: nothing moves",
+            "Set door.driver: gpiozero for a real lock.",
+        )
+    try:
+        with assemble.devices(config), closing(assemble.lock(config)) as lock:
+            state = lock.state.value
+    except DeviceBusyError as error:
+        return Check("door", Status.OK, error.message)
+    text = f"chip {door.chip}, line {door.pin}: claimed, {state}"
+    if _keeps_levels():
+        return Check(
+            "door",
+            Status.WARN,
+            f"{text}; the kernel keeps the line's level when its process dies",
+            "Add dtparam=strict_gpiod to config.txt, and use a timer relay (docs/hardware.md).",
+        )
+    return Check("door", Status.OK, text)
+
+
+def _keeps_levels() -> bool:
+    """On a Raspberry Pi, unless strict_gpiod is set."""
+    model = Path("/proc/device-tree/model")
+    try:
+        is_a_pi = "Raspberry Pi" in model.read_text(errors="replace")
+    except OSError:
+        return False
+    return is_a_pi and not STRICT_GPIO.exists()
+
+
+def _store(config: Config) -> Check:
+    place = assemble.location(config)
+    with assemble.store(config, create=False) as store:
+        people = list(store.people.everybody())
+        bad = store.audit.first_bad()
+    if bad is not None:
+        return Check(
+            "store",
+            Status.FAIL,
+            f"the audit chain of {place.database} breaks at record {bad}",
+            "Somebody changed the log, or the disk is failing: keep a copy and look into it.",
+        )
+    if not people:
+        text = f"{place.database}: nobody is enrolled"
+        return Check("store", Status.WARN, text, "Begin with `appliance enroll --name NAME`.")
+    few = [it.name for it in people if it.template.count < config.enrolment.min_frames_for_door]
+    if few:
+        return Check(
+            "store",
+            Status.WARN,
+            f"{len(people)} enrolled, too few frames for a door: {', '.join(few)}",
+            "Enrol them anew from five pictures or more, with --replace.",
+        )
+    return Check("store", Status.OK, f"{len(people)} enrolled, audit chain whole")
+
+
+def _clock(_config: Config) -> Check:
+    now = assemble.clock().now()
+    if now < EARLIEST:
+        return Check(
+            "clock",
+            Status.FAIL,
+            f"it says {now:%Y-%m-%d}, which cannot be",
+            "Give the board a network time source or a battery-backed clock.",
+        )
+    if not SYNCHRONISED.exists():
+        return Check(
+            "clock",
+            Status.WARN,
+            f"{now:%Y-%m-%d %H:%M} UTC; nothing shows that it is synchronised",
+            "Enable systemd-timesyncd or another time service.",
+        )
+    return Check("clock", Status.OK, f"{now:%Y-%m-%d %H:%M} UTC, synchronised")
+
+
+def _disk(config: Config) -> Check:
+    folder = assemble.location(config).folder
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if not os.access(folder, os.W_OK):
+        return Check(
+            "disk", Status.FAIL, f"{folder} cannot be written by this user", "Check its owner."
+        )
+    if free < LEAST_FREE_MB:
+        return Check(
+            "disk",
+            Status.FAIL,
+            f"{free} MB free at {folder}",
+            "Free some room: the door stays shut when its audit log cannot be written.",
+        )
+    return Check("disk", Status.OK, f"{free} MB free at {folder}")
+
+
+_CHECKS: Mapping[str, Callable[[Config], Check]] = {
+    "runtime": _runtime,
+    "models": _models,
+    "liveness": _liveness,
+    "camera": _camera,
+    "door": _door,
+    "store": _store,
+    "clock": _clock,
+    "disk": _disk,
+}
