@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from appliance.store.store import Store
 
 
+# The ends of the calibration curves: beyond them a rate is a bound, not a measurement.
+HALF, LEAST = 0.5, 1.001e-6
+
+
 @click.command("verify")
 @name_option
 @from_option
@@ -135,7 +139,13 @@ def _for_people(console: Console, name: str, verdict: Verdict, timings: dict[str
 def describe_match(match: Match) -> str:
     """Similarity against threshold, and what both are worth."""
     return (
-        f"similarity {match.similarity:.3f}, threshold {match.threshold:.3f} "
-        f"(false accepts: {percent(match.target_far)} wanted, "
-        f"{percent(match.far)} at this similarity)"
+        f"similarity {match.similarity:.3f}, threshold {match.threshold:.3f} for a false-accept "
+        f"rate of {percent(match.target_far)}; {_worth(match.far)} of strangers come this close"
     )
+
+
+def _worth(far: float) -> str:
+    """A rate for people; the curve says nothing beyond its ends."""
+    if far >= HALF:
+        return "half or more"
+    return f"{percent(far)} or fewer" if far <= LEAST else percent(far)

@@ -11,11 +11,12 @@ import numpy as np
 from appliance.demo.story import Account, Step
 from appliance.errors import InputError
 from appliance.perception import Observation
-from appliance.types import Decision, Pixels
+from appliance.types import Decision, Pixels, Region
+from appliance.vision.warp import apply, region_matrix, warp
 
-CARD_WIDTH, CARD_HEIGHT = 620, 300
+CARD_WIDTH, CARD_HEIGHT = 640, 330
 MARGIN = 16
-PICTURE = 250
+PICTURE = 300
 CROP = 112
 
 # Blue, green, red.
@@ -76,7 +77,8 @@ def _step_card(step: Step) -> Pixels:
     word = "REFUSED FILE" if verdict is None else verdict.decision.value.upper().replace("_", " ")
     lines: list[tuple[str, tuple[int, int, int]]] = [
         (word, GREEN if yes else RED),
-        (f"{step.title}: {step.source}", FAINT),
+        (step.title, INK),
+        (step.source, FAINT),
     ]
     if verdict is not None and verdict.match is not None:
         match = verdict.match
@@ -122,36 +124,29 @@ def _card(seen: Observation | None, lines: Lines) -> Pixels:
 
 def _annotated(seen: Observation) -> Pixels:
     """The picture around its faces, with their boxes and meshes, as a square."""
-    picture = seen.frame.bgr.copy()
-    thick = max(round(max(picture.shape[:2]) / 300), 1)
+    region = _around(seen)
+    factor = PICTURE / region.side
+    square = warp(seen.frame.bgr, region_matrix(region, PICTURE), PICTURE)
     for face in seen.faces:
-        box = face.box
-        corner = int(box.left + box.width), int(box.top + box.height)
-        cv2.rectangle(picture, (int(box.left), int(box.top)), corner, GREEN, 2 * thick)
-        for x, y in face.points[:, :2]:
-            cv2.circle(picture, (int(x), int(y)), thick, MESH, -1, cv2.LINE_AA)
-    return _square(_around(picture, seen), PICTURE)
-
-
-def _around(picture: Pixels, seen: Observation) -> Pixels:
-    """The part of a large picture that holds the first face with room around it."""
-    if not seen.faces:
-        return picture
-    box = seen.faces[0].box
-    reach = 1.3 * max(box.width, box.height)
-    x, y = box.centre
-    left, top = max(int(x - reach), 0), max(int(y - reach), 0)
-    return picture[top : int(y + reach), left : int(x + reach)]
-
-
-def _square(picture: Pixels, side: int) -> Pixels:
-    factor = side / max(picture.shape[:2])
-    size = max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    square = np.full((side, side, 3), PAPER, np.uint8)
-    top, left = (side - small.shape[0]) // 2, (side - small.shape[1]) // 2
-    square[top : top + small.shape[0], left : left + small.shape[1]] = small
+        points = apply(region_matrix(region, PICTURE), face.points[:, :2])
+        for x, y in points:
+            cv2.circle(square, (round(float(x)), round(float(y))), 1, MESH, -1, cv2.LINE_AA)
+        low, high = points.min(axis=0), points.max(axis=0)
+        corners = [(round(float(x)), round(float(y))) for x, y in (low, high)]
+        cv2.rectangle(square, corners[0], corners[1], GREEN, 1 if factor < 1 else 2, cv2.LINE_AA)
     return square
+
+
+def _around(seen: Observation) -> Region:
+    """The first face with room around it, or the whole picture."""
+    if not seen.faces:
+        side = max(seen.frame.width, seen.frame.height)
+        return Region(seen.frame.width / 2, seen.frame.height / 2, side)
+    boxes = [face.box for face in seen.faces]
+    left, top = min(box.left for box in boxes), min(box.top for box in boxes)
+    right = max(box.left + box.width for box in boxes)
+    bottom = max(box.top + box.height for box in boxes)
+    return Region((left + right) / 2, (top + bottom) / 2, 2.2 * max(right - left, bottom - top))
 
 
 def _text(

@@ -35,7 +35,8 @@ class FaceSizes:
         least = self.farthest * shorter_side
         steps = [max(self.nearest / 2 * shorter_side, least)]
         while steps[-1] > least:
-            steps.append(max(steps[-1] / 2, least))
+            # A last step that is hardly finer than the one before would cost as much again.
+            steps.append(steps[-1] / 2 if steps[-1] / 2 > 1.5 * least else least)
         return steps
 
 
