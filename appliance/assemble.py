@@ -23,16 +23,17 @@ from appliance.hardware.lock import SimulatedLock, open_gpio_lock
 from appliance.hardware.v4l2 import Format, V4l2Camera
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
 from appliance.perception import Perception, Stages
-from appliance.ports import Camera, Clock, Detector, LivenessCheck, Lock
+from appliance.ports import Aligner, Camera, Clock, Detector, LivenessCheck, Lock
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.vision.acquisition import Acquisition, FaceSizes
-from appliance.vision.alignment import ALIGNMENTS
+from appliance.vision.alignment import ALIGNMENTS, PredictedAlignment
 from appliance.vision.detector import HaarDetector, HogDetector
 from appliance.vision.embedding import TfliteEmbedder
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.landmarks import FaceMesh
 from appliance.vision.manifest import Calibration, Manifest, load, shipped_folder
+from appliance.vision.predictor import FivePointPredictor
 from appliance.vision.quality import QualityLimits
 
 # A face out of sight for longer than this may have changed places with another.
@@ -77,7 +78,7 @@ def perception(config: Config, *, liveness: bool = True) -> Perception:
     stages = Stages(
         acquisition=Acquisition(_detector(config), mesh, sizes),
         mesh=mesh,
-        alignment=ALIGNMENTS[entry.alignment.name],
+        alignment=_aligner(entry.alignment.name, models),
         embedder=TfliteEmbedder(entry, _tflite(models, entry.name, "embedder", threads)),
         limits=QualityLimits(**config.quality.model_dump()),
         liveness=_liveness(config, models) if liveness else None,
@@ -89,6 +90,15 @@ def evaluation_perception(config: Config) -> Perception:
     """A pipeline for measuring: no liveness, one thread, for one runs on each core."""
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
     return perception(single, liveness=False)
+
+
+def _aligner(name: str, models: Manifest) -> Aligner:
+    if name in ALIGNMENTS:
+        return ALIGNMENTS[name]
+    entry = models.entry("landmarks5", "landmarks5")
+    models.read(entry)  # dlib loads by path only; this refuses a changed file
+    predictor = FivePointPredictor(models.path(entry))
+    return PredictedAlignment(predictor.outer_eyes_and_nose, name)
 
 
 def _detector(config: Config) -> Detector:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance import advice
+from appliance.decision import ROUNDING_S
 from appliance.errors import InputError
 from appliance.matching import make_template
 from appliance.perception import Observation, Perception
@@ -93,7 +94,7 @@ def _collect(
     rejected: list[Rejected] = []
     interval = policy.interval_s
     for frame in frames:
-        due = not chosen or frame.at - chosen[-1].at >= interval
+        due = not chosen or frame.at - chosen[-1].at >= interval - ROUNDING_S
         observation = perception.look(frame, embed=due)
         seen(observation)
         if observation.faults:
@@ -103,8 +104,9 @@ def _collect(
         if policy.frames is not None and len(chosen) >= policy.frames:
             break
         if len(chosen) > 2 * MOST_FRAMES:
-            # Half of them, twice as far apart: the whole recording stays evenly covered.
-            chosen, interval = chosen[::2], interval * 2
+            # Half of them, and what follows as far apart as they are: all stays evenly covered.
+            chosen = chosen[::2]
+            interval = (chosen[-1].at - chosen[0].at) / (len(chosen) - 1)
     return chosen[:: -(-len(chosen) // MOST_FRAMES) or 1], rejected
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from appliance.ports import Clock, Embedder, LandmarkModel, LivenessCheck
+from appliance.ports import Aligner, Clock, Embedder, LandmarkModel, LivenessCheck
 from appliance.types import (
     Embedding,
     FaceCrop,
@@ -22,7 +22,7 @@ from appliance.types import (
     Quality,
 )
 from appliance.vision.acquisition import Acquisition, rivals
-from appliance.vision.alignment import FIVE_POINT_112, Alignment
+from appliance.vision.alignment import FIVE_POINT_112
 from appliance.vision.motion import MotionGate
 from appliance.vision.quality import QualityLimits, assess
 from appliance.vision.tracker import follow
@@ -82,7 +82,7 @@ class Stages:
 
     acquisition: Acquisition
     mesh: LandmarkModel
-    alignment: Alignment
+    alignment: Aligner
     embedder: Embedder
     limits: QualityLimits
     liveness: LivenessCheck | None = None

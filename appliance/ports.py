@@ -90,6 +90,19 @@ class LandmarkModel(Protocol):
         ...
 
 
+class Aligner(Protocol):
+    """Warps a face to where a network expects the eyes."""
+
+    @property
+    def name(self) -> str:
+        """The convention, part of a template's fingerprint."""
+        ...
+
+    def crop(self, bgr: Pixels, landmarks: Landmarks) -> FaceCrop:
+        """Align one face of a frame."""
+        ...
+
+
 class Embedder(Protocol):
     """Turns an aligned crop into a point on the unit sphere."""
 

@@ -40,8 +40,8 @@ DOORKEEPERS: Mapping[str, frozenset[str]] = {"hardware": frozenset({"assemble"})
 
 # The pure stages, and what they share. Stages are put together by `perception`.
 STAGES = frozenset(
-    {"acquisition", "alignment", "detector", "embedding", "landmarks", "motion", "quality"}
-    | {"tracker"}
+    {"acquisition", "alignment", "detector", "embedding", "landmarks", "motion", "predictor"}
+    | {"quality", "tracker"}
 )
 SHARED = frozenset({"interpreter", "manifest", "mesh", "warp"})
 

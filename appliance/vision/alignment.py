@@ -90,3 +90,24 @@ OUTER_EYES_AND_NOSE_96 = Alignment(
 )
 
 ALIGNMENTS = {item.name: item for item in (FIVE_POINT_112, OUTER_EYES_AND_NOSE_96)}
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedAlignment:
+    """OpenFace's alignment by the points of dlib's own predictor, on OpenFace's own template.
+
+    points: from a frame and a face's mesh to (3, 2): both outer eye corners, the nose's base.
+    """
+
+    points: Callable[[Pixels, Landmarks], Floats]
+    name: str = "outer_eyes_and_nose_96_dlib5"
+    size: int = 96
+
+    def crop(self, bgr: Pixels, landmarks: Landmarks) -> FaceCrop:
+        """Align one face of a frame."""
+        matrix = affine(self.points(bgr, landmarks), _PUBLISHED_TEMPLATE)
+        return FaceCrop(warp(bgr, matrix, self.size), self.name)
+
+
+# Points 36, 45 and 33 of OpenFace's mean face, in 96 pixels.
+_PUBLISHED_TEMPLATE = np.array([(18.64, 16.25), (75.73, 15.18), (47.52, 49.39)], np.float32)

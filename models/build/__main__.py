@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from models.build.fetch import MEMBERS, obtain
-from models.build.job import Job
+from models.build.job import MODELS, Job
 
 # What can be made, in an order that works from nothing, and the module whose `build(job)` does it.
 BUILDERS = {
@@ -61,7 +61,7 @@ def main() -> None:
       python -m models.build make landmarks mobilefacenet
       python -m models.build make --pictures lfw/images
       python -m models.build report --pictures lfw/images
-    """  # noqa: D301 - click wants the backspace character itself
+    """
 
 
 @main.command()
@@ -73,7 +73,7 @@ def fetch(names: tuple[str, ...], cache: Path) -> None:
     \b
     Example:
       python -m models.build fetch mobilefacenet face_mesh
-    """  # noqa: D301 - click wants the backspace character itself
+    """
     for name in names or MEMBERS:
         click.echo(f"{name}: {obtain(name, cache)}")
 
@@ -91,7 +91,7 @@ def make(names: tuple[str, ...], pictures: Path | None, cache: Path) -> None:
     Examples:
       python -m models.build make landmarks mobilefacenet
       python -m models.build make mobilefacenet_int8 --pictures lfw/images
-    """  # noqa: D301 - click wants the backspace character itself
+    """
     job = Job(cache=cache, pictures=pictures)
     for name in names or BUILDERS:
         importlib.import_module(BUILDERS[name]).build(job)
@@ -109,10 +109,31 @@ def report(pictures: Path | None, cache: Path) -> None:
     \b
     Example:
       python -m models.build report --pictures lfw/images
-    """  # noqa: D301 - click wants the backspace character itself
+    """
     from models.build.report import print_report
 
     print_report(Job(cache=cache, pictures=pictures))
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of NAME/*.jpg; LFW's own layout is understood.",
+)
+def calibrate(names: tuple[str, ...], data: Path) -> None:
+    """Measure how similar strangers are to each model, and keep the curves in the manifest.
+
+    \b
+    Example:
+      python -m models.build calibrate mobilefacenet_dynamic --data lfw
+    """
+    from models.build.calibrate import calibrate as measure
+
+    for name in names:
+        measure(name, data, MODELS)
 
 
 if __name__ == "__main__":

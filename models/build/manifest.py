@@ -59,7 +59,13 @@ class Input:
 class Alignment:
     """How a face is laid into the input; size is the side of the square crop in pixels."""
 
-    name: Literal["five_point_112", "outer_eyes_and_nose_96", "context_crop", "none"]
+    name: Literal[
+        "five_point_112",
+        "outer_eyes_and_nose_96",
+        "outer_eyes_and_nose_96_dlib5",
+        "context_crop",
+        "none",
+    ]
     size: int
 
 

@@ -56,9 +56,17 @@ OPENFACE_INT8 = replace(
     precision="int8",
 )
 
+# The same file behind OpenFace's own alignment: dlib's points instead of the mesh's.
+OPENFACE_DLIB5 = replace(
+    OPENFACE,
+    name="openface_dlib5",
+    description=f"{OPENFACE.description} Aligned by dlib's five-point predictor.",
+    alignment=Alignment("outer_eyes_and_nose_96_dlib5", SIZE),
+)
+
 
 def build(job: Job) -> None:
-    """Write and register both files."""
+    """Write and register both files; the first is registered with either alignment."""
     layers = read_network(obtain("openface", job.cache))
     for entry in (OPENFACE, OPENFACE_INT8):
         content = to_tflite(
@@ -68,6 +76,7 @@ def build(job: Job) -> None:
         )
         (job.models / entry.file).write_bytes(content)
         register(entry, job.models)
+    register(OPENFACE_DLIB5, job.models)
 
 
 def forward(layers: Iterable[Layer], value: Any) -> Any:
