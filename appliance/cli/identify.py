@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ def command(session: Session, sources: tuple[Path, ...]) -> None:
     with assemble.store(config, create=False) as store:
         people = Anybody(list(store.people.everybody()))
     verdict = _verdict(session, people, sources)
+    if not people.count:
+        verdict = replace(verdict, reason="Nobody is enrolled yet.")
     accepted = verdict.decision is Decision.ACCEPT
     nearest = people.candidates[:CANDIDATES]
     data: dict[str, object] = {
