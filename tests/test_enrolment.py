@@ -1,0 +1,146 @@
+"""From frames to a template: good ones, of one person, each once, spread over the recording."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from appliance.enrolment import MOST_FRAMES, Enrolled, Policy, Rejected, enrol
+from appliance.errors import InputError
+from appliance.types import Frame
+from tests.toys import ALICE, BOB, CAROL, FINGERPRINT, Toy, scene, toy_perception, vector_of
+
+ALL = Policy(frames=None, interval_s=0.1, agreement=0.3)
+
+
+def pictures(*toys: Toy | None) -> list[Frame]:
+    """A folder: one picture a second."""
+    return [scene(float(at), *([toy] if toy else [])) for at, toy in enumerate(toys)]
+
+
+def film(seconds: float, fps: float) -> list[Frame]:
+    return [scene(index / fps, Toy(ALICE)) for index in range(round(seconds * fps))]
+
+
+def from_frames(frames: list[Frame], policy: Policy = ALL) -> Enrolled:
+    return enrol(frames, toy_perception(), policy)
+
+
+def seconds(done: Enrolled) -> list[float]:
+    return [float(source.split()[2]) for source in done.used]
+
+
+def test_good_pictures_of_one_person_become_a_template() -> None:
+    done = from_frames(pictures(*[Toy(ALICE)] * 5))
+    assert (done.template.count, done.template.fingerprint) == (5, FINGERPRINT)
+    assert (done.template.model, list(done.rejected)) == ("toy", [])
+    assert np.linalg.norm(done.template.mean) == pytest.approx(1)
+    # The mean of five lies nearer to the person than any one of them.
+    alone = done.template.vectors @ vector_of(ALICE, spread=0)
+    assert done.template.mean @ vector_of(ALICE, spread=0) > alone.max()
+
+
+def test_one_good_picture_is_enough_to_enrol() -> None:
+    assert from_frames(pictures(Toy(ALICE))).template.count == 1
+
+
+def test_every_picture_left_out_is_listed_with_its_reason() -> None:
+    done = from_frames(
+        pictures(Toy(ALICE), None, Toy(ALICE, sharp=False), Toy(BOB), Toy(ALICE), Toy(ALICE))
+    )
+    assert done.used == ["frame at 0 s", "frame at 4 s", "frame at 5 s"]
+    assert list(done.rejected) == [
+        Rejected("frame at 1 s", "no_face"),
+        Rejected("frame at 2 s", "blurred"),
+        Rejected("frame at 3 s", "another_face"),
+    ]
+
+
+def test_files_that_could_not_be_read_are_listed_as_well() -> None:
+    done = enrol(
+        pictures(Toy(ALICE)), toy_perception(), ALL, skipped=lambda: [("notes.jpg", "no picture")]
+    )
+    assert list(done.rejected) == [Rejected("notes.jpg", "no picture")]
+
+
+def test_the_same_picture_given_twice_counts_once() -> None:
+    first = scene(0.0, Toy(ALICE), seed=1)
+    again = Frame(first.bgr, 1.0, "a copy")
+    done = from_frames([first, again, scene(2.0, Toy(ALICE))])
+    assert done.used == ["frame at 0 s", "frame at 2 s"]
+    assert list(done.rejected) == [Rejected("a copy", "duplicate")]
+
+
+def test_copies_of_one_stranger_do_not_outvote_the_person() -> None:
+    stranger = scene(0.0, Toy(BOB), seed=1)
+    copies = [Frame(stranger.bgr, float(at), f"copy {at}") for at in range(5)]
+    done = from_frames([*copies, *[scene(10.0 + i, Toy(ALICE)) for i in range(3)]])
+    assert done.template.count == 3
+    assert Rejected("copy 0", "another_face") in done.rejected
+
+
+@pytest.mark.parametrize(
+    "people", [(ALICE, BOB), (ALICE, ALICE, BOB, BOB), (ALICE, ALICE, BOB, CAROL)]
+)
+def test_pictures_without_a_clear_majority_are_refused(people: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        from_frames(pictures(*[Toy(who) for who in people]))
+    assert caught.value.code == "several_people"
+    assert f"The {len(people)} usable pictures" in caught.value.message
+
+
+def test_nothing_usable_says_how_many_were_refused_for_what() -> None:
+    blurred = Toy(ALICE, sharp=False)
+    with pytest.raises(InputError) as caught:
+        from_frames(pictures(None, blurred, blurred))
+    assert caught.value.code == "no_usable_frames"
+    assert caught.value.message == (
+        "None of the 3 frames can be used to enrol: 2 blurred, 1 no face."
+    )
+    assert caught.value.hint == "Hold still for a moment."
+
+
+def test_one_unusable_picture_is_called_by_its_name() -> None:
+    with pytest.raises(InputError) as caught:
+        from_frames(pictures(None))
+    assert caught.value.message == "“frame at 0 s” cannot be used to enrol: 1 no face."
+
+
+def test_no_frame_at_all_is_told_apart_from_bad_ones() -> None:
+    with pytest.raises(InputError, match="not a single frame"):
+        from_frames([])
+
+
+def test_a_live_enrolment_stops_when_it_has_enough() -> None:
+    looked: list[float] = []
+    done = enrol(
+        film(5, fps=10),
+        toy_perception(),
+        Policy(frames=10, interval_s=0.2, agreement=0.3),
+        seen=lambda observation: looked.append(observation.frame.at),
+    )
+    assert done.template.count == 10
+    assert looked[-1] == pytest.approx(1.8)
+    assert np.diff(seconds(done)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("fps", [5.0, 10.0, 20.0])
+def test_a_recording_gives_a_frame_at_every_interval_whatever_the_floats_say(fps: float) -> None:
+    done = from_frames(film(4, fps))
+    assert np.diff(seconds(done)) == pytest.approx(max(0.1, 1 / fps))
+    assert done.template.count == 4 * min(fps, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("count", "interval_s"), [(51, 0.1), (101, 0.1), (230, 0.1), (230, 0.0), (230, 2.0)]
+)
+def test_a_long_series_is_bounded_and_covered_evenly(count: int, interval_s: float) -> None:
+    done = from_frames(
+        [scene(float(at), Toy(ALICE)) for at in range(count)], Policy(None, interval_s, 0.3)
+    )
+    gaps = np.diff(seconds(done))
+    assert MOST_FRAMES / 3 <= done.template.count <= MOST_FRAMES
+    assert gaps.max() <= gaps.min() * 1.5
+    # From the beginning to the end.
+    assert seconds(done)[0] == 0
+    assert seconds(done)[-1] >= count - 1 - gaps.max()
