@@ -7,13 +7,15 @@ check and the load is never run.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from appliance.errors import ModelError
 
@@ -82,6 +84,18 @@ class Curve(_Table):
     log10_far: Annotated[tuple[float, ...], Field(min_length=2)]
     trials: int = Field(ge=1)
     people: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Curve:
+        if len(self.similarity) != len(self.log10_far):
+            raise ValueError("similarity and log10_far must have the same length")
+        if not all(math.isfinite(value) for value in (*self.similarity, *self.log10_far)):
+            raise ValueError("similarity and log10_far must be finite")
+        if any(later < before for before, later in pairwise(self.similarity)):
+            raise ValueError("similarity must not fall")
+        if any(later >= before for before, later in pairwise(self.log10_far)):
+            raise ValueError("log10_far must fall")
+        return self
 
 
 class Calibration(_Table):
