@@ -74,8 +74,11 @@ class Trials:
         counted = self._totals > 0
         shares = self._weighted(self._one[hit], self._other[hit])[counted] / self._totals[counted]
         low, high = (float(edge) for edge in np.quantile(shares, _EDGES))
-        # No error seen is no proof of none: the rule of three bounds what stayed hidden.
-        high = high if hit.any() else max(high, 3 / count)
+        # No error seen is no proof of none, nor nothing but errors of certainty: the rule of three
+        # bounds what stayed hidden.
+        hidden = min(3 / count, 1.0)
+        high = high if hit.any() else max(high, hidden)
+        low = low if not hit.all() else min(low, 1 - hidden)
         return Rate(float(hit.mean()), (low, high), count)
 
     def _weighted(self, one: People, other: People) -> NDArray[np.float64]:
@@ -122,16 +125,25 @@ def folded_accuracy(
 
 
 def _best_threshold(scores: Scores, same: Hits) -> float:
-    """The threshold with most pairs right: sweep over all scores, sorted once."""
-    order = np.argsort(scores, kind="stable")
-    ranked, truth = scores[order], same[order]
+    """The threshold with most pairs right: sweep over all scores, sorted once.
+
+    Pairs with a missed picture are rejected at every threshold and have no say.
+    """
+    seen = np.isfinite(scores)
+    if not seen.any():
+        return 0.0
+    order = np.argsort(scores[seen], kind="stable")
+    ranked, truth = scores[seen][order], same[seen][order]
     # Accepting from position i on: wrong are the genuine before i and the impostors from i on.
     wrong = np.concatenate([[0], np.cumsum(truth)]) + np.concatenate(
         [[(~truth).sum()], (~truth).sum() - np.cumsum(~truth)]
     )
-    best = np.flatnonzero(wrong == wrong.min())
+    # No threshold parts equal scores.
+    parts = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
+    best = np.flatnonzero(parts & (wrong == wrong[parts].min()))
     middle = int(best[len(best) // 2])
-    if middle == 0 or middle == len(ranked):
-        return float(ranked[min(middle, len(ranked) - 1)])
-    low, high = ranked[middle - 1], ranked[middle]
-    return float((low + high) / 2) if np.isfinite(low) else float(high)
+    if middle == 0:
+        return float(ranked[0])
+    if middle == len(ranked):
+        return float(np.nextafter(ranked[-1], np.float32(np.inf)))
+    return float((ranked[middle - 1] + ranked[middle]) / 2)
