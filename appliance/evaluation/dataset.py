@@ -64,17 +64,18 @@ def load(folder: Path) -> Dataset:
 
 def _with_pairs(dataset: Dataset, listing: Path) -> Dataset:
     """LFW's format: a header `FOLDS N` (or `N`), then per fold N same and N different pairs."""
-    lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line]
-    if not lines or not all(item.isdigit() for item in lines[0]):
+    lines = _numbered_lines(listing)
+    header = lines[0][1] if lines else []
+    if not header or not all(item.isdecimal() for item in header) or int(header[-1]) == 0:
         raise InputError(
             f"{listing} does not begin with its header.",
             hint="LFW's pairs.txt begins with a line `10 300`: folds, pairs of each kind.",
         )
-    per_fold = 2 * int(lines[0][-1])
+    per_fold = 2 * int(header[-1])
     index = {picture.path.stem: number for number, picture in enumerate(dataset.pictures)}
     pairs: list[Pair] = []
-    for number, parts in enumerate(lines[1:]):
-        names = _picture_names(parts, listing, number + 2)
+    for number, (line, parts) in enumerate(lines[1:]):
+        names = _picture_names(parts, listing, line)
         found = [index.get(name) for name in names]
         if found[0] is not None and found[1] is not None:
             pairs.append(Pair(found[0], found[1], len(parts) == 3, number // per_fold))
@@ -82,15 +83,27 @@ def _with_pairs(dataset: Dataset, listing: Path) -> Dataset:
     return Dataset(dataset.people, dataset.pictures, pairs, missing)
 
 
+def _numbered_lines(listing: Path) -> list[tuple[int, list[str]]]:
+    """The words of every line that is not blank, with the line's number."""
+    try:
+        text = listing.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{listing} cannot be read: {error}.", hint="A text file in UTF-8 is expected."
+        ) from error
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1)]
+    return [(number, words) for number, words in lines if words]
+
+
 def _picture_names(parts: Sequence[str], listing: Path, line: int) -> tuple[str, str]:
     try:
         if len(parts) == 3:
-            name, one, other = parts[0], int(parts[1]), int(parts[2])
-            return f"{name}_{one:04d}", f"{name}_{other:04d}"
-        first, one, second, other = parts[0], int(parts[1]), parts[2], int(parts[3])
-    except (ValueError, IndexError):
+            name, one, other = parts
+            return f"{name}_{int(one):04d}", f"{name}_{int(other):04d}"
+        first, one, second, other = parts
+        return f"{first}_{int(one):04d}", f"{second}_{int(other):04d}"
+    except ValueError:
         raise InputError(
             f"{listing}, line {line}: {' '.join(parts)!r} is not a pair.",
             hint="Write `NAME 1 2` for one person and `NAME 1 OTHER 3` for two.",
         ) from None
-    return f"{first}_{one:04d}", f"{second}_{other:04d}"

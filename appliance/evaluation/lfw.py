@@ -40,6 +40,7 @@ def report(
     }
     if dataset.pairs:
         result["accuracy"] = _accuracy(dataset, pair_scores(data, dataset.pairs))
+    if dataset.pairs or dataset.missing_pairs:
         result["missing_pairs"] = dataset.missing_pairs
     result["single"] = _at_targets(*single(data), calibration, enrolled=1)
     result[f"template_{ENROLLED}_1"] = _at_targets(*templates(data), calibration, enrolled=ENROLLED)
