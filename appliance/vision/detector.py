@@ -49,7 +49,7 @@ class HogDetector:
 class HaarDetector:
     """OpenCV's frontal cascade, as the tutorials compare it with HOG.
 
-    Its boxes are brought to HOG's size, so that what follows need not know who found a face.
+    Its boxes are about as large as HOG's, so that what follows need not know who found a face.
     """
 
     WINDOW = 24
@@ -59,11 +59,17 @@ class HaarDetector:
         """cascade: an XML file; None takes the frontal one that ships with OpenCV."""
         path = cascade or Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
         self._cascade = cv2.CascadeClassifier()
-        if not path.is_file() or not self._cascade.load(str(path)):
+        if not (path.is_file() and self._loads(path)):
             raise ModelError(
                 f"OpenCV cannot load the Haar cascade {path}.",
                 hint="Reinstall opencv-python-headless below version 5, or use detector: hog.",
             )
+
+    def _loads(self, path: Path) -> bool:
+        try:
+            return bool(self._cascade.load(str(path)))
+        except cv2.error:  # what is no XML at all raises
+            return False
 
     def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
         """Boxes of faces at least `smallest` pixels wide, best score first."""

@@ -190,7 +190,11 @@ def load(folder: Path) -> Manifest:
             f"The model manifest {path} has schema {data.get('schema')!r}, not {SCHEMA}.",
             hint="Install the models that came with this version.",
         )
-    tables: dict[str, Any] = data.get("models", {})
+    tables: Any = data.get("models", {})
+    if not isinstance(tables, dict):
+        raise ModelError(
+            f"The model manifest {path} is malformed: models is no table.", hint=REBUILD
+        )
     try:
         entries = {name: Entry(name=name, **table) for name, table in tables.items()}
     except (ValidationError, TypeError) as error:

@@ -46,7 +46,7 @@ def warp(bgr: Pixels, matrix: Matrix, size: int) -> Pixels:
     factor = int(1 / scale) if scale > 0 else 1
     if factor < 2:
         return _sampled(bgr, matrix, size)
-    left, top, right, bottom = _needed(matrix, size, bgr.shape[1], bgr.shape[0])
+    left, top, right, bottom = _needed(matrix, size, factor, bgr.shape[1], bgr.shape[0])
     if right - left < factor or bottom - top < factor:
         return np.zeros((size, size, 3), np.uint8)
     part = bgr[top:bottom, left:right]
@@ -66,10 +66,13 @@ def _sampled(bgr: NDArray[Any], matrix: Matrix, size: int) -> Pixels:
     return np.asarray(crop, dtype=np.uint8)
 
 
-def _needed(matrix: Matrix, size: int, width: int, height: int) -> tuple[int, int, int, int]:
+def _needed(
+    matrix: Matrix, size: int, factor: int, width: int, height: int
+) -> tuple[int, int, int, int]:
     """The part of the frame that the crop samples: left, top, right, bottom, clipped."""
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float32)
     there = apply(inverse(matrix), corners)
-    low = np.floor(there.min(axis=0)).astype(int) - 1
-    high = np.ceil(there.max(axis=0)).astype(int) + 2
+    # One pixel of the averaged picture beyond: without it the rim would fade into black.
+    low = np.floor(there.min(axis=0)).astype(int) - factor
+    high = np.ceil(there.max(axis=0)).astype(int) + factor + 1
     return max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)

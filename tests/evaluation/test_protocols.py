@@ -11,6 +11,7 @@ from appliance.evaluation import protocols
 from appliance.evaluation.dataset import Pair
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.protocols import ENROLLED, gather, pair_scores, single, templates
+from appliance.evaluation.rates import Trials
 from tests.evaluation.worlds import BLURRED, MISSED, at, cosine, crowd, dataset, flat
 
 INF = math.inf
@@ -20,7 +21,7 @@ def gathered(people: list[list[Embedded]]) -> protocols.Embeddings:
     return gather(dataset(people), flat(people))
 
 
-def scores(trials: protocols.Trials) -> list[float]:
+def scores(trials: Trials) -> list[float]:
     return sorted(trials.scores.tolist())
 
 
