@@ -12,7 +12,7 @@ from appliance.errors import InputError
 from appliance.evaluation.dataset import Dataset, Pair
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.lfw import report
-from tests.evaluation.worlds import BLURRED, MISSED, at, crowd, dataset, flat
+from tests.evaluation.worlds import MISSED, at, crowd, dataset, flat, refused_at
 from tests.toys import CALIBRATION
 
 pytest.importorskip("scipy", reason="the extra [evaluate] is not installed")
@@ -47,7 +47,7 @@ def test_rates_at_the_shipped_thresholds_are_those_of_the_world() -> None:
 
 
 def test_missed_and_refused_pictures_are_told_apart_and_both_reject() -> None:
-    found = told([[at(0), at(0), MISSED, BLURRED], [at(90), at(90)]])
+    found = told([[at(0), at(0), MISSED, refused_at(0)], [at(90), at(90)]])
     assert (found["images"], found["people"]) == (6, 2)
     assert (found["missed"], found["refused"]) == (1, 1)
     assert found["refused_for"] == {"no_face": 1, "blurred": 1}

@@ -12,13 +12,17 @@ from appliance.evaluation.embed import Embedded
 from appliance.types import Floats
 
 MISSED = Embedded(None, "no_face")
-BLURRED = Embedded(None, "blurred")
 
 
 def at(degrees: float) -> Embedded:
     """A vector in the plane: the cosine of two is that of the angle between them."""
     turn = np.radians(degrees)
     return Embedded(np.array([np.cos(turn), np.sin(turn)], np.float32))
+
+
+def refused_at(degrees: float) -> Embedded:
+    """A face that was found, and that a door would refuse."""
+    return Embedded(at(degrees).vector, "blurred")
 
 
 def cosine(degrees: float) -> float:

@@ -100,6 +100,7 @@ def test_integers_are_rounded_clipped_and_widened(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_maintained_runtime_is_taken_where_it_is_installed() -> None:
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
     assert runtime().__name__ == "ai_edge_litert.interpreter"
 
 
