@@ -256,6 +256,22 @@ def test_frames_that_cannot_be_used_are_counted_and_do_not_stop_the_attempt(
     assert verdict.liveness.score == 1.0  # of the frames that were used
 
 
+def test_frames_that_come_too_soon_to_be_used_are_not_embedded(entrance: Entrance) -> None:
+    class Counting(ToyEmbedder):
+        embedded = 0
+
+        def embed(self, crop: FaceCrop) -> Embedding:
+            self.embedded += 1
+            return super().embed(crop)
+
+    embedder = Counting()
+    fast = [scene(at, Toy(ALICE)) for at in times(30, step=0.025)]
+    camera = ToyCamera(fast, entrance.clock)
+    attempt = entrance.attempt(toy_perception(entrance.clock, embedder=embedder))
+    verdict = attempt.run(CLAIM, Claimed(person()), camera)
+    assert (verdict.decision, camera.given, embedder.embedded) == (Decision.ACCEPT, 9, 3)
+
+
 # --- refused ------------------------------------------------------------------------------
 
 

@@ -63,6 +63,13 @@ def burnt(bgr: Pixels) -> Pixels:
     return np.asarray(np.clip(bgr * 3.0, 0, 255), np.uint8)
 
 
+def half_burnt(bgr: Pixels) -> Pixels:
+    """A lamp from the side: on average there is not too much light."""
+    lit = (bgr * 0.6).astype(np.uint8)
+    lit[:, round(face(NAME).box.centre[0]) :] = 254
+    return lit
+
+
 def pale(bgr: Pixels) -> Pixels:
     return np.asarray(np.clip(bgr * 0.2 + 200, 0, 255), np.uint8)
 
@@ -82,6 +89,7 @@ def pale(bgr: Pixels) -> Pixels:
         ),
         (dark, Fault.TOO_DARK),
         (burnt, Fault.OVEREXPOSED),
+        (half_burnt, Fault.OVEREXPOSED),
         (pale, Fault.OVEREXPOSED),
     ],
 )
