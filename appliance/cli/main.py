@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import traceback
@@ -13,7 +12,14 @@ from types import FrameType
 import click
 
 import appliance
-from appliance.cli.session import Session, json_option, report, stdout_is_broken
+from appliance.cli.session import (
+    Session,
+    drop_output,
+    flush_output,
+    json_option,
+    report,
+    settle_streams,
+)
 from appliance.errors import ApplianceError, ExitCode, UsageError
 
 # Command → module that holds a click command of that name. Loaded when called: `--help` and a
@@ -79,7 +85,11 @@ def cli(context: click.Context, config_path: Path | None) -> None:
 
 def main() -> None:
     """Run, and leave with the documented exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    settle_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Also when an installer's connection breaks in the middle of a pulse; not under nohup.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminated)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -88,18 +98,18 @@ def run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         outcome = cli.main(args=arguments, prog_name="appliance", standalone_mode=False)
-        sys.stdout.flush()
+        flush_output()
     except ApplianceError as error:
         report(error, as_json=as_json)
         return int(error.exit_code)
     except click.UsageError as error:
-        report(_usage(error), as_json=as_json)
+        _misused(error, as_json=as_json)
         return int(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        report(ApplianceError("Interrupted.", code="interrupted"), as_json=as_json)
         return INTERRUPTED
     except BrokenPipeError:
-        stdout_is_broken()
+        drop_output()
         return int(ExitCode.OK)
     except Exception as error:  # noqa: BLE001 - the edge: what nobody foresaw is a bug
         _bug(error, as_json=as_json)
@@ -107,22 +117,23 @@ def run(arguments: list[str]) -> int:
     return outcome if isinstance(outcome, int) else int(ExitCode.OK)
 
 
-def _usage(error: click.UsageError) -> UsageError:
+def _misused(error: click.UsageError, *, as_json: bool) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError" and not as_json:  # from click 8.2 on
+        click.echo(error.format_message(), err=True)
+        return
     command = error.ctx.command_path if error.ctx else "appliance"
-    return UsageError(error.format_message(), hint=f"`{command} --help` shows how it is used.")
+    message = "; ".join(error.format_message().splitlines())
+    hint = f"`{command} --help` shows how it is used."
+    report(UsageError(message, hint=hint), as_json=as_json)
 
 
 def _bug(error: Exception, *, as_json: bool) -> None:
     traceback.print_exc()
     text = f"{type(error).__name__}: {error}"
     hint = "This is a bug of the appliance; please report it with the lines above."
-    if as_json:
-        told = {"code": "internal", "message": text, "hint": hint}
-        click.echo(json.dumps({"error": told}))
-    else:
-        click.echo(hint, err=True)
+    report(ApplianceError(text, hint=hint), as_json=as_json)
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
+def _terminated(number: int, _frame: FrameType | None) -> None:
     # As an exception, so that every `finally` runs and a door in a pulse is locked.
-    raise SystemExit(128 + signal.SIGTERM)
+    raise SystemExit(128 + number)

@@ -6,24 +6,30 @@ standard error. Without it, results are written for people on standard output.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from appliance import config
-from appliance.errors import ApplianceError, ExitCode
+from appliance.errors import ApplianceError, BadDataError, ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# The code of an error that standard output itself has.
+OUTPUT = "output"
+# What a table may take where nobody's terminal says how wide it is.
+_WIDTH_OF_A_FILE = 200
 
 
 class Session:
@@ -52,11 +58,21 @@ class Session:
         return config.SYSTEM_CONFIG if config.SYSTEM_CONFIG.is_file() else None
 
     def result(self, data: dict[str, Any], people: Callable[[Console], None]) -> None:
-        """Show a result: as JSON, or the way `people` prints it."""
-        if self.as_json:
-            click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False))
-        else:
-            people(_console(stderr=False))
+        """Show a result: as JSON, or the way `people` prints it.
+
+        A reader who has gone takes nothing from the outcome, so the exit code stays the command's
+        own. BadDataError `output` when the result cannot be written for another reason.
+        """
+        try:
+            if self.as_json:
+                click.echo(json_text(data))
+            else:
+                people(_console(stderr=False))
+            flush_output()
+        except OSError as error:
+            drop_output()
+            if not isinstance(error, BrokenPipeError):
+                raise _unwritten(error) from error
 
     def say(self, text: str) -> None:
         """A sentence for people, beside the result."""
@@ -79,7 +95,34 @@ class Session:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            """Let it through: rich would leave with an exit code of its own."""
+            raise BrokenPipeError
+
+    # emoji: `:door:` in a file's name is not a picture of a door.
+    console = Pipe(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_OF_A_FILE
+    return console
+
+
+def json_text(data: dict[str, Any]) -> str:
+    """One line of JSON that standard output can take."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        # A file name that is no UTF-8, or a narrow encoding: escapes say the same.
+        return json.dumps(data, allow_nan=False)
+    return text
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that a terminal would obey instead of show."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def json_option(command: Command) -> Command:
@@ -105,10 +148,20 @@ def from_option(command: Command) -> Command:
         "--from",
         "sources",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=_Source(path_type=Path),
         metavar="PATH",
         help="A picture, a folder of pictures or a video instead of the camera. Repeatable.",
     )(command)
+
+
+class _Source(click.Path):
+    """A path; an empty one, as of an unset variable, would mean the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty path."""
+        if not str(value):
+            self.fail("the path is empty; is a variable of your script unset?", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def name_option(command: Command) -> Command:
@@ -118,13 +171,19 @@ def name_option(command: Command) -> Command:
 
 def report(error: ApplianceError, *, as_json: bool) -> None:
     """Tell an error: one object for scripts, one sentence and a hint for people."""
-    if as_json:
+    if as_json and error.code != OUTPUT:
         told = {"code": error.code, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"error": told}, ensure_ascii=False))
-        return
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {error.message}", err=True)
+        try:
+            click.echo(json_text({"error": told}))
+            flush_output()
+        except OSError:
+            drop_output()  # and tell people, at least
+        else:
+            return
+    message = printable(error.message)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(f"  {printable(error.hint)}", err=True)
 
 
 def leave(code: ExitCode) -> None:
@@ -146,6 +205,41 @@ def counted(words: Iterable[str]) -> str:
     return ", ".join(f"{count} {word.replace('_', ' ')}" for word, count in ranked)
 
 
-def stdout_is_broken() -> None:
-    """Silence the interpreter's own complaint when a reader such as `head` has gone."""
-    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the exit
+def settle_streams() -> None:
+    """Standard streams that can always be written to.
+
+    A closed one (`>&-`) becomes /dev/null: its number would go to the next file that is opened,
+    and a message into that file. What an encoding does not know is escaped.
+    """
+    number = os.open(os.devnull, os.O_RDWR)
+    while number < 3:  # the lowest free number is taken, so the closed ones come first
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush_output() -> None:
+    """Find out now whether standard output was written. Raises OSError."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def drop_output() -> None:
+    """Let what is left go nowhere, or the interpreter would complain once more at its end."""
+    with suppress(OSError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _unwritten(error: OSError) -> BadDataError:
+    reason = (error.strerror or str(error)).lower()
+    return BadDataError(
+        f"The command has run, but its result could not be written: {reason}.",
+        hint="Standard output goes to a full disk or to something that takes nothing.",
+        code=OUTPUT,
+    )
