@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance import assemble, enrolment
-from appliance.cli.session import Session, counted, from_option, json_option, name_option
+from appliance.cli.session import (
+    Session,
+    counted,
+    from_option,
+    json_option,
+    name_option,
+    printable,
+)
 from appliance.errors import InputError
 from appliance.store.names import check_name
 
@@ -18,6 +25,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.ports import Camera, PeopleStore
+
+# More than this are told by number.
+MOST_LISTED = 10
 
 
 @click.command("enroll")
@@ -40,12 +50,13 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, replace: 
     with assemble.store(session.config) as store:
         _refuse_existing(store.people, name, replace=replace)
         enrolled = _enrol(session, sources)
-        person = store.people.add(name, enrolled.template, replace=replace)
+        # The record first, as at the door: no template appears without one.
         store.audit.append(
             "enrolled",
-            person.name,
-            {"frames": enrolled.template.count, "replaced": replace, "by": "local command"},
+            name,
+            {"frames": enrolled.template.count, "replace": replace, "by": "local command"},
         )
+        store.people.add(name, enrolled.template, replace=replace)
     _warn(session, enrolled)
     session.result(_as_json(name, enrolled), lambda console: _for_people(console, name, enrolled))
 
@@ -122,4 +133,19 @@ def _for_people(console: Console, name: str, enrolled: enrolment.Enrolled) -> No
     used = "1 frame" if enrolled.template.count == 1 else f"{enrolled.template.count} frames"
     console.print(f"Enrolled {name!r} from {used} with {enrolled.template.model}.", markup=False)
     if enrolled.rejected:
-        console.print(f"Not used: {counted(item.reason for item in enrolled.rejected)}.")
+        console.print("Not used:")
+    for line in left_out(enrolled.rejected):
+        console.print(f"  {printable(line)}", markup=False)
+
+
+def left_out(rejected: Sequence[enrolment.Rejected]) -> list[str]:
+    """What was not used and why: by name where that can be read, by number in a long recording."""
+    sentences = [item for item in rejected if " " in item.reason]
+    faults = [item for item in rejected if " " not in item.reason]
+    if len(rejected) <= MOST_LISTED:
+        lines = [f"{item.source}: {item.reason.replace('_', ' ')}" for item in faults]
+    else:
+        lines = [counted(item.reason for item in faults)] if faults else []
+    lines += [item.reason.rstrip(".") for item in sentences[:MOST_LISTED]]
+    more = len(sentences) - MOST_LISTED
+    return [*lines, f"and {more} more files that cannot be read"] if more > 0 else lines

@@ -10,6 +10,7 @@ import numpy as np
 from appliance import assemble
 from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
+from appliance.store.names import name_key
 from appliance.types import Person, PersonSummary
 
 if TYPE_CHECKING:
@@ -72,10 +73,12 @@ def remove(session: Session, name: str) -> None:
       appliance people remove alice
     """
     with assemble.store(session.config) as store:
-        if not store.people.remove(name):
+        if name_key(name) not in {name_key(item.name) for item in store.people.summaries()}:
             raise _unknown(name)
-        store.failures.clear(name)
+        # The record first, as at the door: nobody disappears without one.
         store.audit.append("removed", name, {"by": "local command"})
+        store.failures.clear(name)
+        store.people.remove(name)
     session.result({"removed": name}, lambda it: it.print(f"Removed {name!r}.", markup=False))
 
 
@@ -117,6 +120,7 @@ def _details(person: Person) -> dict[str, object]:
 
 def _table(console: Console, found: list[PersonSummary]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     if not found:
         console.print("Nobody is enrolled yet. Begin with `appliance enroll --name NAME`.")
@@ -124,7 +128,8 @@ def _table(console: Console, found: list[PersonSummary]) -> None:
     table = Table("Name", "Frames", "Model", "Updated (UTC)", box=None, header_style="bold")
     for item in found:
         when = f"{item.updated:%Y-%m-%d %H:%M}"
-        table.add_row(item.name, str(item.count), item.model, when)
+        # Brackets in a name are no colours.
+        table.add_row(Text(item.name), str(item.count), item.model, when)
     console.print(table)
 
 

@@ -62,7 +62,8 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, unlock: b
         person = store.people.get(name)
         room = _door_room(config, stack, store) if unlock else None
         claim = Claim(person.name if person else name, "command")
-        verdict, timings = _attempt(session, claim, person, sources, room)
+        reference = Claimed(person, lambda: store.people.get(claim.name)) if person else None
+        verdict, timings = _attempt(session, claim, reference, sources, room)
     spent = timings.rounded() | {"total": round((time.monotonic() - started) * 1000, 1)}
     data = _as_json(name, verdict, config, spent)
     session.result(data, lambda console: _for_people(console, name, verdict, spent))
@@ -79,7 +80,7 @@ def _door_room(config: Config, stack: ExitStack, store: Store) -> DoorRoom:
 def _attempt(
     session: Session,
     claim: Claim,
-    person: Person | None,
+    reference: Claimed | None,
     sources: Sequence[Path],
     room: DoorRoom | None,
 ) -> tuple[Verdict, Timings]:
@@ -88,9 +89,8 @@ def _attempt(
         perception = assemble.perception(config)
         rules = assemble.rules(config, unlock=room is not None, live=camera.live)
         attempt = Attempt(perception, rules, assemble.clock(), room)
-        length = camera.length if person else 0
+        length = camera.length if reference else 0
         with session.progress("Looking at frames", length) as advance:
-            reference = Claimed(person) if person else None
             verdict = attempt.run(claim, reference, camera, seen=lambda _: advance())
         return verdict, perception.timings
 
@@ -129,11 +129,17 @@ def _for_people(console: Console, name: str, verdict: Verdict, timings: dict[str
     console.print(f"[{style}]{verdict.decision.value}[/]  {escape(name)}: {verdict.reason}")
     if verdict.match is not None:
         console.print(f"  {describe_match(verdict.match)}")
-    frames = "1 frame" if verdict.frames_used == 1 else f"{verdict.frames_used} frames"
-    basis = describe_basis(verdict.frames_used, verdict.liveness.state)
-    score = "" if verdict.liveness.score is None else f" {verdict.liveness.score:.2f}"
-    console.print(f"  {frames} used, liveness {verdict.liveness.state.value}{score} ({basis})")
+    if verdict.frames_used:
+        console.print(f"  {_frames_used(verdict)}")
     console.print(f"  {timings['total']:.0f} ms in all")
+
+
+def _frames_used(verdict: Verdict) -> str:
+    frames = "1 frame" if verdict.frames_used == 1 else f"{verdict.frames_used} frames"
+    live = verdict.liveness
+    score = "" if live.score is None else f" {live.score:.2f}"
+    basis = describe_basis(verdict.frames_used, live.state)
+    return f"{frames} used, liveness {live.state.value}{score} ({basis})"
 
 
 def describe_match(match: Match) -> str:
