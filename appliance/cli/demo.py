@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 
 from appliance.cli.door import history_json, print_history
-from appliance.cli.session import Session, json_option
+from appliance.cli.session import Session, json_option, printable
 from appliance.cli.verify import describe_match
 from appliance.demo import sheet, story
 from appliance.types import Decision
@@ -63,7 +63,7 @@ def command(
 
 
 def _introduce(cast: story.Cast) -> None:
-    names = " and ".join(path.name for path in cast.enrolled)
+    names = printable(" and ".join(path.name for path in cast.enrolled))
     click.echo(f"Enrolling {story.NAME!r} from {names}.")
     click.echo(
         "Then four attempts at the door. Each picture stands in for a person who stands still: it "
@@ -77,13 +77,13 @@ def _tell(session: Session, step: story.Step) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     verdict = step.verdict
     if verdict is None:
-        console.print(f"[bold red]refused[/]  {escape(step.title)}: {escape(step.error)}")
+        console.print(f"[bold red]refused[/]  {step.title}: {escape(printable(step.error))}")
         return
     style = "bold green" if verdict.decision is Decision.ACCEPT else "bold red"
-    title = f"{step.title} ({step.source})"
+    title = printable(f"{step.title} ({step.source})")
     console.print(f"[{style}]{verdict.decision.value}[/]  {escape(title)}: {verdict.reason}")
     if verdict.match is not None:
         console.print(f"    {describe_match(verdict.match)}")

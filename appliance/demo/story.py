@@ -80,7 +80,12 @@ def settings(folder: Path, base: Config) -> Config:
 
 
 def play(config: Config, cast: Cast, folder: Path, told: Callable[[Step], None]) -> Account:
-    """Run the whole story. folder: for two made-up files. told: hears each step when it is over."""
+    """Run the whole story. folder: for two made-up files. told: hears each step when it is over.
+
+    Raises InputError before anything is done when a picture of the cast is none.
+    """
+    for path in (cast.genuine, cast.impostor):
+        StillCamera(path).close()
     with ExitStack() as stack:
         store = stack.enter_context(assemble.store(config))
         stack.enter_context(assemble.devices(config))
@@ -92,7 +97,7 @@ def play(config: Config, cast: Cast, folder: Path, told: Callable[[Step], None])
             ("the same person", cast.genuine),
             ("another person", cast.impostor),
             ("an empty hall", _empty_hall(folder)),
-            ("a damaged file", _damaged(folder, cast.genuine)),
+            ("a damaged file", _damaged(folder, Cast().genuine)),
         ):
             steps.append(stage.attempt(title, path))
             told(steps[-1])
