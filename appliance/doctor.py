@@ -201,7 +201,7 @@ def _clock(_config: Config) -> Check:
 
 def _disk(config: Config) -> Check:
     folder = assemble.location(config).folder
-    while not folder.exists():
+    while not os.path.isdir(folder):  # noqa: PTH112 - is_dir() raises where it may not look
         folder = folder.parent
     free = shutil.disk_usage(folder).free // 1_000_000
     if not os.access(folder, os.W_OK):

@@ -285,10 +285,17 @@ def _opened(path: Path, source: str) -> Iterator[int]:
         os.close(file)
 
 
+def _whole(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError:  # the working folder was removed
+        return path
+
+
 def _unreadable(path: Path, source: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
         return InputError(
-            f"{source} does not exist.", hint=f"Looked for {path.absolute()}; check the path."
+            f"{source} does not exist.", hint=f"Looked for {_whole(path)}; check the path."
         )
     if isinstance(error, PermissionError):
         return InputError(

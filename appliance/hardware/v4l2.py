@@ -270,13 +270,18 @@ def _check_device(device: Path) -> None:
         raise _device_error(device, error) from error
     try:
         if not _captures(file):
-            raise CameraError(
-                f"{device} is not a camera.",
-                hint=f"Set camera.source to one; there is {_cameras(device.parent)}. A USB camera "
-                "often has two nodes, of which the first one gives pictures.",
-            )
+            raise _no_camera(device)
     finally:
         os.close(file)
+
+
+def _no_camera(device: Path) -> CameraError:
+    return CameraError(
+        f"{device} is not a camera.",
+        hint=f"Set camera.source to one; there is {_cameras(Path('/dev'))}. A USB camera often "
+        "has two nodes, of which the first one gives pictures. Recordings are replayed with "
+        "--from, or with camera.driver: files.",
+    )
 
 
 def _device_error(device: Path, error: OSError) -> CameraError:
@@ -285,6 +290,8 @@ def _device_error(device: Path, error: OSError) -> CameraError:
             f"The camera {device} does not exist.",
             hint=f"Plug it in, or set camera.source; there is {_cameras(device.parent)}.",
         )
+    if error.errno == errno.EISDIR:
+        return _no_camera(device)
     if error.errno in {errno.EACCES, errno.EPERM}:
         return CameraError(
             f"This user may not use the camera {device}.",

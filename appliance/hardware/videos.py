@@ -68,4 +68,10 @@ class Video:
             )
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if width <= 0 or height <= 0:
+            raise InputError(
+                f"{self._source} is a video without a size that can be used: it is damaged, or far "
+                "too large.",
+                hint="Record it again, or scale it down.",
+            )
         check_size(width, height, self._source)

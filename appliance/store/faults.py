@@ -7,6 +7,7 @@ The stable codes that scripts may rely on: `disk_full`, `locked`, `not_a_databas
 from __future__ import annotations
 
 import errno
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.errors import StoreError
+
+# Bytes: SQLite's shared index of its log takes 32 KiB.
+_LEAST_ROOM = 65_536
 
 
 class _Fault(NamedTuple):
@@ -95,11 +99,21 @@ def translate(error: sqlite3.Error | OSError, path: Path) -> StoreError:
         detail = str(error)
         words = detail.lower()
         fault = next((fault for part, fault in _BY_WORDS if part in words), _OTHER)
+        if fault is _IO and _has_no_room(path):
+            # So SQLite puts it when the full disk keeps it from sharing its log.
+            fault = _FULL
     return StoreError(
         fault.sentence.format(path=path, error=detail),
         hint=fault.hint.format(path=path),
         code=fault.code,
     )
+
+
+def _has_no_room(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_ROOM
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.config import StoreConfig
+from appliance.errors import ConfigError
 
 _DATABASE_NAME = "appliance.db"
 _DATABASE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
@@ -79,4 +80,13 @@ def _with_home(path: Path, environment: Mapping[str, str]) -> Path:
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    if environment.get("HOME"):
+        return Path(environment["HOME"])
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise ConfigError(
+            "This user has no home folder, so there is no place for the enrolled people.",
+            hint="Set store.path to a folder, or the environment variable HOME.",
+            code="no_home",
+        ) from None
