@@ -149,7 +149,8 @@ def _one_person(
 
 
 def _nothing_usable(rejected: Sequence[Rejected]) -> InputError:
-    counts = Counter(item.reason for item in rejected)
+    # What a camera skipped is told in whole sentences.
+    counts = Counter("unreadable" if " " in item.reason else item.reason for item in rejected)
     told = ", ".join(
         f"{count} {reason.replace('_', ' ')}" for reason, count in counts.most_common()
     )
