@@ -27,7 +27,7 @@ def from_frames(frames: list[Frame], policy: Policy = ALL) -> Enrolled:
 
 
 def seconds(done: Enrolled) -> list[float]:
-    return [float(source.split()[2]) for source in done.used]
+    return [int(source.partition("#")[2]) / 1000 for source in done.used]
 
 
 def test_good_pictures_of_one_person_become_a_template() -> None:
@@ -48,11 +48,11 @@ def test_every_picture_left_out_is_listed_with_its_reason() -> None:
     done = from_frames(
         pictures(Toy(ALICE), None, Toy(ALICE, sharp=False), Toy(BOB), Toy(ALICE), Toy(ALICE))
     )
-    assert done.used == ["frame at 0 s", "frame at 4 s", "frame at 5 s"]
+    assert done.used == ["film#0", "film#4000", "film#5000"]
     assert list(done.rejected) == [
-        Rejected("frame at 1 s", "no_face"),
-        Rejected("frame at 2 s", "blurred"),
-        Rejected("frame at 3 s", "another_face"),
+        Rejected("film#1000", "no_face"),
+        Rejected("film#2000", "blurred"),
+        Rejected("film#3000", "another_face"),
     ]
 
 
@@ -67,7 +67,7 @@ def test_the_same_picture_given_twice_counts_once() -> None:
     first = scene(0.0, Toy(ALICE), seed=1)
     again = Frame(first.bgr, 1.0, "a copy")
     done = from_frames([first, again, scene(2.0, Toy(ALICE))])
-    assert done.used == ["frame at 0 s", "frame at 2 s"]
+    assert done.used == ["film#0", "film#2000"]
     assert list(done.rejected) == [Rejected("a copy", "duplicate")]
 
 
@@ -103,7 +103,7 @@ def test_nothing_usable_says_how_many_were_refused_for_what() -> None:
 def test_one_unusable_picture_is_called_by_its_name() -> None:
     with pytest.raises(InputError) as caught:
         from_frames(pictures(None))
-    assert caught.value.message == "“frame at 0 s” cannot be used to enrol: 1 no face."
+    assert caught.value.message == "“film#0” cannot be used to enrol: 1 no face."
 
 
 def test_no_frame_at_all_is_told_apart_from_bad_ones() -> None:

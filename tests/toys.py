@@ -70,9 +70,9 @@ def paint(*faces: Toy, seed: int = 0) -> Pixels:
 
 
 def scene(at: float, *faces: Toy, seed: int | None = None) -> Frame:
-    """A frame at `at` seconds; its texture differs from that of other moments."""
+    """A frame of one film at `at` seconds; its texture differs from that of other moments."""
     seed = round(at * 1000) if seed is None else seed
-    return Frame(paint(*faces, seed=seed), at, f"frame at {at:g} s")
+    return Frame(paint(*faces, seed=seed), at, f"film#{round(at * 1000)}")
 
 
 def _painted(bgr: Pixels) -> list[Box]:
