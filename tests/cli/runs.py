@@ -151,7 +151,7 @@ def write_config(path: Path, state: Path, **sections: Mapping[str, object]) -> N
     data = {**QUICK, **merged}
     if "path" not in sections.get("store", {}):
         data["store"] = {**data["store"], "path": str(state)}
-    path.write_text(json.dumps(data), encoding="utf-8")
+    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
 def read(path: Path) -> Pixels:

@@ -147,7 +147,7 @@ def test_what_is_no_file_is_refused_at_once(kind: str, enrolled: Appliance, tmp_
     }
 
 
-@pytest.mark.parametrize("name", ["a b", "😀", "-x", "--from", "concat:x", "http:", "100%d", "~"])
+@pytest.mark.parametrize("name", ["a b 😀", "--from", "concat:x", "100%d"])
 def test_odd_names_of_folders_and_files(
     name: str, enrolled: Appliance, films: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
