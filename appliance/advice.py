@@ -35,7 +35,10 @@ DECISIONS: Mapping[Decision, str] = {
     Decision.LOCKED_OUT: "Too many failed attempts.",
 }
 
-UNJUDGED = "Come closer and hold still: it could not be told whether the face is live."
+UNJUDGED = (
+    "Move into the middle of the picture and hold still: "
+    "it could not be told whether the face is live."
+)
 TOO_FEW = "The recording ended before there were enough good pictures."
 
 

@@ -32,7 +32,14 @@ from appliance.vision.detector import HaarDetector, HogDetector
 from appliance.vision.embedding import TfliteEmbedder
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.landmarks import FaceMesh
-from appliance.vision.manifest import Calibration, Manifest, load, shipped_folder
+from appliance.vision.manifest import (
+    Calibration,
+    Entry,
+    Manifest,
+    fingerprint,
+    load,
+    shipped_folder,
+)
 from appliance.vision.predictor import FivePointPredictor
 from appliance.vision.quality import QualityLimits
 
@@ -79,7 +86,11 @@ def perception(config: Config, *, liveness: bool = True) -> Perception:
         acquisition=Acquisition(_detector(config), mesh, sizes),
         mesh=mesh,
         alignment=_aligner(entry.alignment.name, models),
-        embedder=TfliteEmbedder(entry, _tflite(models, entry.name, "embedder", threads)),
+        embedder=TfliteEmbedder(
+            entry,
+            _tflite(models, entry.name, "embedder", threads),
+            fingerprint(entry, _landmark_models(entry, models)),
+        ),
         limits=QualityLimits(**config.quality.model_dump()),
         liveness=_liveness(config, models) if liveness else None,
     )
@@ -90,6 +101,14 @@ def evaluation_perception(config: Config) -> Perception:
     """A pipeline for measuring: no liveness, one thread, for one runs on each core."""
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
     return perception(single, liveness=False)
+
+
+def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
+    """The models that decide how a face is cropped for an embedder."""
+    mesh = models.entry("face_mesh", "landmarks")
+    if entry.alignment.name in ALIGNMENTS:
+        return [mesh]
+    return [mesh, models.entry("landmarks5", "landmarks5")]
 
 
 def _aligner(name: str, models: Manifest) -> Aligner:
@@ -200,6 +219,7 @@ def door_room(config: Config, of: Lock, kept: Store) -> DoorRoom:
         failures=kept.failures,
         lockout=lockout.Policy(wanted.lockout_failures, wanted.lockout_s),
         min_frames=config.enrolment.min_frames_for_door,
+        simulated=of.simulated,
     )
 
 
@@ -227,4 +247,5 @@ def enrolment_policy(config: Config, *, live: bool) -> enrolment.Policy:
         frames=config.enrolment.frames if live else None,
         interval_s=config.enrolment.frame_interval_s,
         agreement=matching.agreement(calibration(config)),
+        timeout_s=config.enrolment.timeout_s if live else None,
     )

@@ -6,31 +6,48 @@ locked and then goes on its way to whoever called.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from appliance import decision, lockout
 from appliance.door_controller import DoorController
+from appliance.errors import StoreError, UsageError
 from appliance.perception import Observation, Perception
 from appliance.ports import AuditLog, Camera, Clock, FailureLedger
-from appliance.types import AuditRecord, Claim, Decision, Embedding, LivenessState, Match, Verdict
+from appliance.types import (
+    AuditRecord,
+    Claim,
+    Embedding,
+    FailureCount,
+    Frame,
+    LivenessState,
+    Match,
+    Verdict,
+)
 from appliance.vision.manifest import Calibration
 
-# How far back in the audit log the last attempt is looked for.
-_RECENT = 50
+# The ledger's key of the moment when the last attempt ended; no claim can be called so.
+_LAST_ATTEMPT = "\x00last attempt"
 
 
 @dataclass(frozen=True)
 class DoorRoom:
-    """What an attempt that may open the door has at hand; one that only tells has none."""
+    """What an attempt that may open the door has at hand; one that only tells has none.
+
+    simulated: whether the lock is the twin that drives nothing; only that one obeys files.
+    """
 
     controller: DoorController
     audit: AuditLog
     failures: FailureLedger
     lockout: lockout.Policy
     min_frames: int
+    simulated: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,11 @@ class Attempt:
         self._reference: Reference | None = None
         self._verdict: Verdict | None = None
         self._record: AuditRecord | None = None
+        self._audited = False
+        self._embedded: Frame | None = None
         self._state: decision.State = decision.Idle()
+        self._recorded = 0.0
+        self._now: Callable[[], float] = lambda: self._recorded
 
     def run(
         self,
@@ -96,35 +117,47 @@ class Attempt:
         """
         self._reference = reference
         self._told = told
+        if camera.live:  # a sensor runs on the wall's time, a recording on its own
+            self._now = self._clock.monotonic
+        self._perception.forget()
         try:
             self._watch(claim, camera, seen)
         except BaseException as error:
-            self._fail(error)
+            self._fail(claim, error)
             raise
         if self._verdict is None:
             raise RuntimeError("the decision table ended an attempt without a verdict")
         return self._verdict
 
     def _watch(self, claim: Claim, camera: Camera, seen: Callable[[Observation], None]) -> None:
-        # A sensor runs on the wall's time, a recording on its own.
-        start = self._clock.monotonic() if camera.live else 0.0
-        self._feed(decision.Begin(claim, self._standing(claim)), start)
+        door = self._door
+        if door is not None and not (camera.live or door.simulated):
+            raise UsageError(
+                "Pictures and recordings never open a real door.",
+                hint="Set door.driver: simulated to replay an attempt.",
+                code="file_at_a_real_door",
+            )
+        self._feed(decision.Begin(claim, self._standing(claim)))
         if self._undecided():
             self._collect(camera, seen)
-        if self._door is not None and isinstance(self._state, decision.Granted):
-            self._door.controller.wait()
-            self._feed(decision.PulseDone(), self._clock.monotonic())
+        if door is not None and isinstance(self._state, decision.Granted):
+            door.controller.wait()
+            self._feed(decision.PulseDone())
+        if door is not None and self._audited:
+            door.failures.write(_LAST_ATTEMPT, FailureCount(1, self._clock.now()))
 
     def _collect(self, camera: Camera, seen: Callable[[Observation], None]) -> None:
-        now = 0.0
         for frame in camera.frames():
-            observation = self._perception.look(frame, embed=self._is_due(frame.at))
+            self._recorded = frame.at
+            due = self._is_due(frame.at) and not self._is_repeated(frame)
+            observation = self._perception.look(frame, embed=due)
+            if observation.embedding is not None:
+                self._embedded = frame
             seen(observation)
-            now = self._clock.monotonic() if camera.live else frame.at
-            self._feed(_event(observation), now)
+            self._feed(_event(observation))
             if not self._undecided():
                 return
-        self._feed(decision.EndOfSource(), self._clock.monotonic() if camera.live else now)
+        self._feed(decision.EndOfSource())
 
     def _is_due(self, at: float) -> bool:
         """Whether a frame of this moment could be used; if not, embedding it is wasted."""
@@ -133,6 +166,14 @@ class Attempt:
             return True
         apart = at - state.used[-1].at
         return apart >= self._rules.policy.frame_interval_s - decision.ROUNDING_S
+
+    def _is_repeated(self, frame: Frame) -> bool:
+        """Whether this is the last used picture once more: a frozen camera, a file given twice.
+
+        A sensor's noise alone makes two frames differ.
+        """
+        last = self._embedded
+        return last is not None and np.array_equal(last.bgr, frame.bgr)
 
     def _undecided(self) -> bool:
         return isinstance(self._state, (decision.Collecting, decision.Comparing))
@@ -165,20 +206,22 @@ class Attempt:
 
     def _cooling_for(self, door: DoorRoom) -> float:
         """What is left of the cool-down after the last attempt, also one of another process."""
-        last = next((it for it in reversed(door.audit.tail(_RECENT)) if _is_an_end(it)), None)
+        last, now = door.failures.read(_LAST_ATTEMPT), self._clock.now()
         if last is None:
             return 0.0
-        cool_down = self._rules.policy.cool_down_s
-        elapsed = (self._clock.now() - last.at).total_seconds()
-        # A clock that was set back must neither free anybody early nor lock for long.
-        return cool_down if elapsed < 0 else max(cool_down - elapsed, 0.0)
+        if last.at > now:
+            # The clock was set back: nobody is freed early, and nobody waits more than once.
+            last = FailureCount(1, now)
+            door.failures.write(_LAST_ATTEMPT, last)
+        elapsed = (now - last.at).total_seconds()
+        return max(self._rules.policy.cool_down_s - elapsed, 0.0)
 
-    def _feed(self, event: decision.Event, now: float) -> None:
-        """One event and all that follows from it."""
+    def _feed(self, event: decision.Event) -> None:
+        """One event and all that follows from it, each at its own time."""
         pending: deque[decision.Event] = deque([event])
         while pending:
             self._state, actions = decision.step(
-                self._state, pending.popleft(), now, self._rules.policy
+                self._state, pending.popleft(), self._now(), self._rules.policy
             )
             for action in actions:
                 pending.extend(self._do(action))
@@ -203,6 +246,7 @@ class Attempt:
     def _do_at_the_door(self, action: decision.Action, door: DoorRoom) -> None:
         if isinstance(action, decision.Audit):
             self._record = door.audit.append(action.event.value, action.subject, action.detail)
+            self._audited = True
         elif isinstance(action, decision.Unlock):
             if self._record is None:
                 raise RuntimeError("the decision table opens a door before its audit record")
@@ -216,15 +260,17 @@ class Attempt:
         elif isinstance(action, decision.ClearFailures):
             door.failures.clear(action.claim.name)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, claim: Claim, error: BaseException) -> None:
+        """Command locked and leave a trace; nothing in here hides the error itself."""
         text = str(error) or type(error).__name__
-        self._feed(decision.Failed(text), self._clock.monotonic())
-
-
-def _is_an_end(record: AuditRecord) -> bool:
-    """Whether this is the end of an attempt that looked at a face."""
-    ends = (decision.AuditEvent.GRANTED.value, decision.AuditEvent.DENIED.value)
-    return record.event in ends and record.detail.get("decision") != Decision.LOCKED_OUT.value
+        try:
+            self._feed(decision.Failed(text))
+        except Exception as second:  # noqa: BLE001 - the first error is on its way to the caller
+            text = f"{text}; and then: {second}"
+        if self._door is not None:
+            detail = {"error": text, "via": claim.via}
+            with contextlib.suppress(StoreError):  # where the log failed, only the caller hears
+                self._door.audit.append("attempt_failed", claim.name, detail)
 
 
 def _event(observation: Observation) -> decision.Event:
@@ -239,6 +285,8 @@ def describe_basis(frames: int, state: LivenessState) -> str:
     """What a liveness verdict rests on, for people."""
     if state is LivenessState.NOT_CHECKED:
         return "not checked"
+    if frames == 0:
+        return "appearance"
     return (
         "appearance of a single picture, no motion"
         if frames == 1

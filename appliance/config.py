@@ -315,10 +315,16 @@ _BUILT: Mapping[str, tuple[object, ...]] = {
     "door.fail": ("secure",),
     "door.contact_pin": (None,),
     "door.request_to_exit_pin": (None,),
+    "door.held_open_s": (30.0,),
     "claims.sources": ((),),
     "claims.identify": (False,),
+    "control.socket": (Path("/run/appliance/control.sock"),),
     "kiosk.listen": (None,),
     "mqtt.host": (None,),
+    "mqtt.port": (8883,),
+    "mqtt.topic": ("appliance",),
+    "mqtt.username": (None,),
+    "mqtt.password": (None,),
 }
 
 
@@ -399,7 +405,28 @@ def load(path: Path) -> Config:
             f"The config file {path} cannot be read: {_short(error)}.",
             hint="It must be a UTF-8 text file that this user may read.",
         ) from error
-    return parse(text, origin=str(path))
+    return _anchored(parse(text, origin=str(path)), path.absolute().parent)
+
+
+# Paths of the config: relative ones begin at the config file, wherever a command is called from.
+_PATHS = (("store", "path"), ("store", "key"), ("model", "directory"))
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    for section, key in _PATHS:
+        config = _with_path(config, section, key, folder)
+    if config.camera.driver == "files":
+        config = _with_path(config, "camera", "source", folder)
+    return config
+
+
+def _with_path(config: Config, section: str, key: str, folder: Path) -> Config:
+    part: BaseModel = getattr(config, section)
+    value = getattr(part, key)
+    if value is None or Path(value).is_absolute() or str(value).startswith("~"):
+        return config
+    anchored = type(value)(folder / value) if isinstance(value, Path) else str(folder / value)
+    return config.model_copy(update={section: part.model_copy(update={key: anchored})})
 
 
 def parse(text: str, *, origin: str = "config.yaml") -> Config:
@@ -460,13 +487,13 @@ def _not_built(data: Mapping[str, object]) -> dict[str, str]:
         wanted = value[key]
         wanted = tuple(wanted) if isinstance(wanted, list) else wanted
         wanted = "off" if wanted is False and "off" in built else wanted
+        wanted = Path(wanted) if isinstance(wanted, str) and isinstance(built[0], Path) else wanted
         if wanted in built or not _is_a_known_value(section, key, wanted):
             continue
         allowed = ", ".join(_spelt(item) for item in built)
-        found[path] = (
-            f"{path}: {_shortened(_spelt(wanted), _LONGEST_VALUE)} is not built in this version "
-            f"(built: {allowed})"
-        )
+        secret = path == "mqtt.password"
+        shown = "what is written" if secret else _shortened(_spelt(wanted), _LONGEST_VALUE)
+        found[path] = f"{path}: {shown} is not built in this version (built: {allowed})"
     return found
 
 

@@ -11,8 +11,8 @@ The rules, before the code:
    with every other reaches `agreement`. A frame that does not agree shows that somebody else
    stepped in: collecting starts again with it. It also starts again when several faces are
    seen, and when nobody was seen for longer than `gap_s`.
-3. Only a frame judged live is used where `liveness_required`; any frame judged a spoof ends
-   the attempt, used or not.
+3. Only a frame judged live is used where `liveness_required`, one that cannot be judged starts
+   the collecting again, and any frame judged a spoof ends the attempt, used or not.
 4. An attempt is decided once, before `timeout_s` is over: a comparison that comes later does
    not count. What was missing decides how it ends (see `_shortfall`).
 5. Accepted: the ledger first, then the audit, then the door, then the greeting. The driver
@@ -533,7 +533,8 @@ def _compare(state: Collecting) -> Step:
 def _with(state: Collecting, frame: GoodFrame, policy: Policy) -> Collecting:
     """The frame counted, and used where it is live enough and far enough from the last."""
     if policy.liveness_required and frame.liveness.state is not LivenessState.LIVE:
-        return replace(state, unjudged=state.unjudged + 1)
+        # Live frames must follow one another: an attack that hovers must not pick its best three.
+        return replace(_restarted(state), unjudged=state.unjudged + 1)
     state = replace(state, good=state.good + 1)
     if state.used and not _apart(state.used[-1], frame, policy):
         return state

@@ -30,11 +30,13 @@ class Policy:
 
     frames: stop after so many good ones; None takes all there are (pictures and recordings).
     interval_s: least time between two frames used. agreement: least cosine to the others.
+    timeout_s: stop after so long; None for what ends by itself.
     """
 
     frames: int | None
     interval_s: float
     agreement: float
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,12 @@ def _collect(
     chosen: list[_Candidate] = []
     rejected: list[Rejected] = []
     interval = policy.interval_s
+    start: float | None = None
+    perception.forget()
     for frame in frames:
+        start = frame.at if start is None else start
+        if policy.timeout_s is not None and frame.at - start >= policy.timeout_s:
+            break
         due = not chosen or frame.at - chosen[-1].at >= interval - ROUNDING_S
         observation = perception.look(frame, embed=due)
         seen(observation)

@@ -8,7 +8,7 @@ Config only ever states the rate (`verification.target_far`); the threshold foll
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -56,8 +56,10 @@ def similarity(template: Template, probes: Sequence[Embedding]) -> float:
 class Claimed:
     """1:1: the probes against the one person who is claimed."""
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, again: Callable[[], Person | None] | None = None) -> None:
+        """again: looks the person up anew, so that one removed meanwhile is not let in."""
         self._person = person
+        self._again = again
         self.count = person.template.count
 
     def require(self, fingerprint: str, model: str) -> None:
@@ -67,7 +69,17 @@ class Claimed:
     def match(
         self, probes: Sequence[Embedding], calibration: Calibration, target_far: float
     ) -> Match:
-        """Compare the fused probes of one attempt with the person's template."""
+        """Compare the fused probes of one attempt with the person's template.
+
+        StoreError when the person was removed or enrolled anew since the attempt began.
+        """
+        now = self._again() if self._again else self._person
+        if now is None or now.updated != self._person.updated:
+            raise StoreError(
+                f"{self._person.name!r} was removed or enrolled anew during this attempt.",
+                hint="Try again.",
+                code="changed_meanwhile",
+            )
         return compare(self._person.template, probes, calibration, target_far)
 
 
@@ -139,15 +151,15 @@ def agreement(calibration: Calibration) -> float:
 def applicable(calibration: Calibration, enrolled: int, probes: int) -> list[Curve]:
     """The curves that bound a comparison; the strictest of them counts.
 
-    Frames of one attempt look alike: they are worth something between one picture and `probes`
-    independent ones, so curves of fewer probes apply as well. Between two measured numbers of
-    enrolled pictures both neighbours apply.
+    Frames of one recording look alike: they are worth something between one picture and as many
+    independent ones, so the curves of fewer enrolled and of fewer probe pictures apply as well,
+    and between two measured numbers of enrolled pictures also the larger one's.
     """
     curves = list(calibration.curves.values())
-    fewer = max((c.enrolled for c in curves if c.enrolled <= enrolled), default=None)
-    more = min((c.enrolled for c in curves if c.enrolled >= enrolled), default=None)
+    most = max(c.enrolled for c in curves)
+    next_ = min((c.enrolled for c in curves if c.enrolled >= enrolled), default=most)
     least = min(c.probes for c in curves)
-    chosen = [c for c in curves if c.enrolled in (fewer, more) and c.probes <= max(probes, least)]
+    chosen = [c for c in curves if c.enrolled <= next_ and c.probes <= max(probes, least)]
     if not chosen:
         raise ModelError("The model's calibration holds no curve for this comparison.")
     return chosen

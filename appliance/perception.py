@@ -97,9 +97,13 @@ class Perception:
         self._motion = MotionGate()
         self._last: Landmarks | None = None
         self._searched_at: float | None = None
+        self._scene: str | None = None
 
     def look(self, frame: Frame, *, embed: bool = True) -> Observation:
         """Observe a frame. A good face is judged and embedded only where `embed` asks for it."""
+        if frame.scene != self._scene:
+            self.forget()
+            self._scene = frame.scene
         faces, tracked = self._locate(frame)
         fault = _faces_fault(faces)
         if fault is not None:

@@ -35,6 +35,12 @@ class Frame:
     sequence: int = 0
 
     @property
+    def scene(self) -> str:
+        """The source without a video's frame number: nobody is followed into another scene."""
+        head, mark, number = self.source.rpartition("#")
+        return head if mark and number.isdecimal() else self.source
+
+    @property
     def height(self) -> int:
         """Rows of pixels."""
         return int(self.bgr.shape[0])
@@ -183,13 +189,11 @@ class Liveness:
 
     score: 0 (attack) to 1 (live), or None where nothing was judged.
     cues: each cue's own score, by name.
-    basis: a sentence for people, such as "appearance of one picture".
     """
 
     state: LivenessState
     score: float | None = None
     cues: Mapping[str, float] = field(default_factory=dict)
-    basis: str = ""
 
 
 @dataclass(frozen=True, eq=False)

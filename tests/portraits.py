@@ -62,7 +62,7 @@ def acquisition() -> Acquisition:
 
 def embedder(name: str) -> TfliteEmbedder:
     entry = manifest.load(manifest.shipped_folder()).entry(name, "embedder")
-    return TfliteEmbedder(entry, network(name))
+    return TfliteEmbedder(entry, network(name), entry.sha256[:16])
 
 
 @cache

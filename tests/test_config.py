@@ -215,6 +215,9 @@ class TestNotBuilt:
             ("claims: {identify: true}", "claims.identify: true"),
             ("kiosk: {listen: '0.0.0.0:80'}", "kiosk.listen: 0.0.0.0:80"),
             ("mqtt: {host: broker}", "mqtt.host: broker"),
+            ("mqtt: {password: secret}", "mqtt.password: what is written"),
+            ("door: {held_open_s: 5}", "door.held_open_s: 5"),
+            ("control: {socket: /tmp/door.sock}", "control.socket: /tmp/door.sock"),
         ],
     )
     def test_is_refused_by_name(self, text: str, told: str) -> None:
@@ -224,6 +227,25 @@ class TestNotBuilt:
         defaults = known_keys()
         for path, built in config._BUILT.items():
             assert defaults[path] in built
+
+
+class TestPaths:
+    def test_relative_ones_begin_at_the_config_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yaml"
+        file.write_text(
+            "store: {path: state, key: ~/key}\nmodel: {directory: models}\n"
+            "camera: {driver: files, source: clip.mp4}\n"
+        )
+        found = load(file)
+        assert found.store.path == tmp_path / "state"
+        assert found.store.key == Path("~/key")
+        assert found.model.directory == tmp_path / "models"
+        assert found.camera.source == str(tmp_path / "clip.mp4")
+
+    def test_a_camera_is_no_path_of_the_config(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yaml"
+        file.write_text("camera: {source: video0}\n")
+        assert load(file).camera.source == "video0"
 
 
 class TestSecrets:
@@ -247,7 +269,8 @@ class TestSecrets:
         assert "hunter2" not in refused(text)
 
     def test_are_not_printed(self) -> None:
-        assert "hunter2" not in repr(parse("mqtt: {password: hunter2}"))
+        assert "hunter2" not in repr(Config.model_validate({"mqtt": {"password": "hunter2"}}))
+        assert "hunter2" not in refused("mqtt: {password: hunter2}")
 
 
 class TestHostileFiles:

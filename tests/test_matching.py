@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -160,13 +161,15 @@ def test_threshold_and_rate_undo_each_other_where_it_was_measured(
         (1, 3, {"single"}),
         (3, 1, {"single", "template_5_1"}),
         (3, 3, {"single", "template_5_1", "template_5_3"}),
-        (5, 1, {"template_5_1"}),
-        (5, 2, {"template_5_1"}),
-        (5, 3, {"template_5_1", "template_5_3"}),
-        (50, 9, {"template_5_1", "template_5_3"}),
+        (5, 1, {"single", "template_5_1"}),
+        (5, 2, {"single", "template_5_1"}),
+        (5, 3, {"single", "template_5_1", "template_5_3"}),
+        (50, 9, {"single", "template_5_1", "template_5_3"}),
     ],
 )
-def test_the_curves_of_the_neighbours_apply(enrolled: int, probes: int, names: set[str]) -> None:
+def test_the_curves_of_fewer_pictures_and_of_the_next_larger_number_apply(
+    enrolled: int, probes: int, names: set[str]
+) -> None:
     chosen = applicable(CALIBRATION, enrolled, probes)
     assert chosen == [it for name, it in CALIBRATION.curves.items() if name in names]
 
@@ -186,7 +189,7 @@ def test_the_strictest_applicable_curve_counts() -> None:
 
 def test_a_calibration_without_a_curve_for_the_comparison_is_refused() -> None:
     many = CALIBRATION.curves["template_5_3"]
-    other = many.model_copy(update={"enrolled": 1, "probes": 1})
+    other = many.model_copy(update={"enrolled": 10, "probes": 1})
     with pytest.raises(ModelError, match="no curve"):
         applicable(Calibration(data="toys", curves={"a": many, "b": other}), 5, 1)
 
@@ -224,6 +227,18 @@ def test_a_claim_is_compared_with_its_person_only() -> None:
     assert claimed.count == 5
     assert claimed.match(PROBES, CALIBRATION, 1e-4).accepted
     assert not Claimed(person("bob", BOB)).match(PROBES, CALIBRATION, 1e-4).accepted
+
+
+def test_whoever_was_removed_or_enrolled_anew_meanwhile_is_not_let_in() -> None:
+    alice = person("alice", ALICE)
+    anew = Person("alice", alice.template, START, START + timedelta(seconds=1))
+    assert Claimed(alice, again=lambda: alice).match(PROBES, CALIBRATION, 1e-4).accepted
+    for now in (None, anew):
+        with pytest.raises(StoreError, match="during this attempt") as caught:
+            Claimed(alice, again=lambda now=now: now).match(  # type: ignore[misc]
+                PROBES, CALIBRATION, 1e-4
+            )
+        assert caught.value.code == "changed_meanwhile"
 
 
 def test_a_template_of_another_model_is_refused_by_name_before_anything_is_seen() -> None:

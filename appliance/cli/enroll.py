@@ -50,13 +50,13 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, replace: 
     with assemble.store(session.config) as store:
         _refuse_existing(store.people, name, replace=replace)
         enrolled = _enrol(session, sources)
-        # The record first, as at the door: no template appears without one.
-        store.audit.append(
-            "enrolled",
-            name,
-            {"frames": enrolled.template.count, "replace": replace, "by": "local command"},
-        )
-        store.people.add(name, enrolled.template, replace=replace)
+        with store.together():  # no template without its record
+            store.people.add(name, enrolled.template, replace=replace)
+            store.audit.append(
+                "enrolled",
+                name,
+                {"frames": enrolled.template.count, "replace": replace, "by": "local command"},
+            )
     _warn(session, enrolled)
     session.result(_as_json(name, enrolled), lambda console: _for_people(console, name, enrolled))
 

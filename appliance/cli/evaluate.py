@@ -23,6 +23,11 @@ LFW_CAVEAT = (
     "no rate for a group of people, and none for a camera at a door, follows from it."
 )
 
+IN_SAMPLE = (
+    "These are the people whom the calibration was measured on: the FAR meets its target by "
+    "construction here, and only other people's pictures can confirm it."
+)
+
 
 @click.group("evaluate")
 def command() -> None:
@@ -43,8 +48,9 @@ def command() -> None:
 def lfw(session: Session, folder: Path, model: str | None, workers: int | None) -> None:
     """Error rates of the shipped model and thresholds on NAME/*.jpg, with or without pairs.txt.
 
-    Nothing is fitted here: thresholds are those of the shipped calibration. A picture without a
-    face, or refused for its quality, counts as a rejection.
+    Nothing is fitted here: thresholds are those of the shipped calibration, and the report says
+    (`in_sample`) when that was measured on the same people. A picture without a face, or refused
+    for its quality, counts as a rejection.
 
     \b
     Example:
@@ -94,6 +100,8 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
                 _rate(row["frr"], row["frr_ci"]),
             )
     console.print(table)
+    if data["in_sample"]:
+        console.print(IN_SAMPLE)
     console.print(data["caveat"])
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from appliance import assemble
 from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
-from appliance.store.names import name_key
 from appliance.types import Person, PersonSummary
 
 if TYPE_CHECKING:
@@ -72,13 +71,12 @@ def remove(session: Session, name: str) -> None:
     Example:
       appliance people remove alice
     """
-    with assemble.store(session.config) as store:
-        if name_key(name) not in {name_key(item.name) for item in store.people.summaries()}:
+    # Together: nobody disappears without a record.
+    with assemble.store(session.config) as store, store.together():
+        if not store.people.remove(name):
             raise _unknown(name)
-        # The record first, as at the door: nobody disappears without one.
-        store.audit.append("removed", name, {"by": "local command"})
         store.failures.clear(name)
-        store.people.remove(name)
+        store.audit.append("removed", name, {"by": "local command"})
     session.result({"removed": name}, lambda it: it.print(f"Removed {name!r}.", markup=False))
 
 

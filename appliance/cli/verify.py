@@ -18,7 +18,7 @@ from appliance.cli.session import Session, from_option, json_option, leave, name
 from appliance.errors import ExitCode
 from appliance.matching import Claimed
 from appliance.store.names import check_name
-from appliance.types import Claim, Decision, Liveness, Match, Person, Verdict
+from appliance.types import Claim, Decision, Liveness, Match, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,7 +17,6 @@ from appliance.config import Config, DoorConfig, EnrolmentConfig, StoreConfig, V
 from appliance.errors import InputError
 from appliance.matching import Claimed
 from appliance.perception import Observation, Perception
-from appliance.ports import Lock
 from appliance.store.store import Store
 from appliance.types import Claim, DoorEvent, Frame, Pixels, Template, Verdict
 
@@ -91,7 +90,8 @@ def play(config: Config, cast: Cast, folder: Path, told: Callable[[Step], None])
         stack.enter_context(assemble.devices(config))
         lock = stack.enter_context(closing(assemble.lock(config)))
         enrolled, template = _enrol(config, cast.enrolled, store)
-        stage = _Stage(config, store, assemble.perception(config), lock)
+        room = assemble.door_room(config, lock, store)
+        stage = _Stage(config, store, assemble.perception(config), room, lambda: lock.history)
         steps = []
         for title, path in (
             ("the same person", cast.genuine),
@@ -125,22 +125,22 @@ class StillCamera:
         self._files.close()
 
 
+@dataclass(frozen=True, eq=False)
 class _Stage:
-    def __init__(self, config: Config, store: Store, perception: Perception, lock: Lock) -> None:
-        self._config = config
-        self._store = store
-        self._perception = perception
-        self._lock = lock
-        self._room: DoorRoom = assemble.door_room(config, lock, store)
+    config: Config
+    store: Store
+    perception: Perception
+    room: DoorRoom
+    history: Callable[[], Sequence[DoorEvent]]
 
     def attempt(self, title: str, path: Path) -> Step:
         """One attempt to open the door as NAME with a picture."""
-        perception = Perception(self._perception.stages, assemble.clock())
+        perception = Perception(self.perception.stages, assemble.clock())
         frames: list[Observation] = []
-        rules = assemble.rules(self._config, unlock=True, live=False)
-        attempt = Attempt(perception, rules, assemble.clock(), self._room)
-        person = self._store.people.get(NAME)
-        before, started = len(self._lock.history), time.monotonic()
+        rules = assemble.rules(self.config, unlock=True, live=False)
+        attempt = Attempt(perception, rules, assemble.clock(), self.room)
+        person = self.store.people.get(NAME)
+        before, started = len(self.history()), time.monotonic()
         verdict, error, decided = None, "", [started]
         try:
             with closing(StillCamera(path)) as camera:
@@ -160,7 +160,7 @@ class _Stage:
             frames[-1] if frames else None,
             verdict,
             error,
-            list(self._lock.history)[before:],
+            list(self.history())[before:],
             perception.timings.rounded() | spent,
         )
 

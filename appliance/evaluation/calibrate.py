@@ -92,7 +92,7 @@ def _rising(values: list[float]) -> list[float]:
     return [round(float(value), 5) for value in np.maximum.accumulate(values)]
 
 
-def calibration(data: Embeddings, description: str) -> dict[str, object]:
+def calibration(data: Embeddings, description: str, people_sha256: str) -> dict[str, object]:
     """All curves of one model, as the manifest holds them."""
     several = {
         f"template_{ENROLLED}_{probes}": curve(
@@ -104,5 +104,6 @@ def calibration(data: Embeddings, description: str) -> dict[str, object]:
     people = {"people": data.people}
     return {
         "data": description,
+        "people_sha256": people_sha256,
         "curves": {name: table | people for name, table in (alone | several).items()},
     }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from appliance.errors import InputError
-from appliance.evaluation.dataset import Dataset
+from appliance.evaluation.dataset import Dataset, people_sha256
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.protocols import ENROLLED, gather, pair_scores, single, templates
 from appliance.evaluation.rates import Scores, Trials, folded_accuracy
@@ -34,6 +34,7 @@ def report(
         "model": model,
         "images": len(embedded),
         "people": data.people,
+        "in_sample": people_sha256(dataset) == calibration.people_sha256,
         "missed": missed,
         "refused": int((~data.usable).sum()) - missed,
         "refused_for": dict(Counter(item.fault for item in embedded if item.fault)),

@@ -16,6 +16,9 @@ from appliance.vision.manifest import Entry
 from appliance.vision.warp import region_matrix, warp
 
 CUE = "appearance"
+# How much farther the surroundings may reach beyond the picture on one side than on the other,
+# as a share of their width. A sheet held half out of the picture hides the edge that betrays it.
+LOPSIDED = 0.08
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,17 @@ class AppearanceCheck:
         self._thresholds = thresholds
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
-        """Judge one frame by its appearance alone."""
+        """Judge one frame by its appearance alone.
+
+        A face at the picture's edge is never called live: what the network needs to see of its
+        surroundings on one side is outside.
+        """
         score = self.score(frame.bgr, landmarks)
-        return Liveness(self._state(score), score, {CUE: score}, "appearance of one frame")
+        state = self._state(score)
+        region = self._context.region(landmarks)
+        if state is LivenessState.LIVE and is_lopsided(region, frame.width, frame.height):
+            state = LivenessState.UNDETERMINED
+        return Liveness(state, score, {CUE: score})
 
     def score(self, bgr: Pixels, landmarks: Landmarks) -> float:
         """The probability of a live face, 0 to 1."""
@@ -79,3 +90,11 @@ class AppearanceCheck:
             return LivenessState.SPOOF
         live = score >= self._thresholds.live
         return LivenessState.LIVE if live else LivenessState.UNDETERMINED
+
+
+def is_lopsided(region: Region, width: int, height: int) -> bool:
+    """Whether the region reaches out of a width by height picture on one side only."""
+    half = region.side / 2
+    across = max(half - region.x, 0.0) - max(region.x + half - width, 0.0)
+    down = max(half - region.y, 0.0) - max(region.y + half - height, 0.0)
+    return max(abs(across), abs(down)) > LOPSIDED * region.side

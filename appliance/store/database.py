@@ -34,6 +34,8 @@ class Database(AbstractContextManager["Database"]):
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._turn = RLock()
+        self._writing = False
+        self._scrub_at_the_end = False
         self.path: Final = path
         self.identity: Final = _identity(connection)
 
@@ -66,10 +68,21 @@ class Database(AbstractContextManager["Database"]):
         """Write: all of the block or nothing of it, durable afterwards. Raises StoreError.
 
         Takes SQLite's write lock at once, so that what the block reads stays true until it
-        has written.
+        has written. Inside another transaction of the same thread it is a part of that one.
         """
-        with self._turn, translated(self.path), _begun(self._connection, "BEGIN IMMEDIATE"):
-            yield self._connection
+        with self._turn:
+            if self._writing:
+                yield self._connection
+                return
+            self._writing = True
+            try:
+                with translated(self.path), _begun(self._connection, "BEGIN IMMEDIATE"):
+                    yield self._connection
+            finally:
+                self._writing = False
+                scrub, self._scrub_at_the_end = self._scrub_at_the_end, False
+            if scrub:
+                self.scrub_log()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -80,9 +93,13 @@ class Database(AbstractContextManager["Database"]):
     def scrub_log(self) -> None:
         """Empty the write-ahead log, where deleted content would live on.
 
+        Inside a transaction this waits for its end.
         Raises StoreError `not_erased` when another process reads for longer than the busy
         time-out; what was committed stays committed.
         """
+        if self._writing:
+            self._scrub_at_the_end = True
+            return
         with self._turn, translated(self.path):
             busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:

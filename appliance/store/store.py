@@ -36,6 +36,10 @@ class Store(AbstractContextManager["Store"]):
         database = Database.open(location.database, create=create, busy_timeout_s=busy_timeout_s)
         return cls(database, Keyring(location.key), clock)
 
+    def together(self) -> AbstractContextManager[object]:
+        """Whatever is changed and recorded inside happens as a whole, or not at all."""
+        return self.database.transaction()
+
     def close(self) -> None:
         """Give the files back; may be called twice."""
         self.database.close()

@@ -12,18 +12,18 @@ import numpy as np
 from appliance.errors import ModelError
 from appliance.types import Embedding, FaceCrop, Floats
 from appliance.vision.interpreter import TfliteModel
-from appliance.vision.manifest import Entry, fingerprint
+from appliance.vision.manifest import Entry
 
 
 class TfliteEmbedder:
     """An embedding network of the manifest; port Embedder."""
 
-    def __init__(self, entry: Entry, model: TfliteModel) -> None:
+    def __init__(self, entry: Entry, model: TfliteModel, fingerprint: str) -> None:
         self._entry = entry
         self._model = model
         self.name = entry.name
         self.alignment = entry.alignment.name
-        self.fingerprint = fingerprint(entry, self.alignment)
+        self.fingerprint = fingerprint
 
     def embed(self, crop: FaceCrop) -> Embedding:
         """Embed one crop. ModelError when its alignment is not the model's."""

@@ -7,9 +7,10 @@ check and the load is never run.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -99,11 +100,15 @@ class Curve(_Table):
 
 
 class Calibration(_Table):
-    """The error rates measured for a model; `curves` by protocol name."""
+    """The error rates measured for a model; `curves` by protocol name.
+
+    people_sha256: of the names of the people it was measured on, so that a report on the same
+    people can say that it is no independent one.
+    """
 
     data: str
+    people_sha256: str = ""
     curves: Mapping[str, Curve]
-    min_eye_distance: float = 0.0
 
 
 class Entry(_Table):
@@ -218,6 +223,15 @@ def shipped_folder() -> Path:
     return inside if (inside / "manifest.toml").exists() else package.parent / "models"
 
 
-def fingerprint(entry: Entry, alignment: str) -> str:
-    """What a template must share with a probe: the model's file and the alignment of its crops."""
-    return hashlib.sha256(f"{entry.sha256}:{alignment}".encode()).hexdigest()[:16]
+def fingerprint(entry: Entry, landmark_models: Sequence[Entry]) -> str:
+    """What a template must share with a probe: everything that decides what a vector means.
+
+    The network, how it is fed, how its crops are aligned, and the models whose landmarks align.
+    """
+    parts = {
+        "network": entry.sha256,
+        "input": entry.input.model_dump(),
+        "alignment": entry.alignment.model_dump(),
+        "landmarks": [model.sha256 for model in landmark_models],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -16,5 +16,6 @@ SAME_FACE = 0.3
 def follow(mesh: LandmarkModel, bgr: Pixels, before: Landmarks) -> Landmarks | None:
     """The same face in the next frame, or None when it is lost."""
     now = mesh.locate(bgr, region_of_landmarks(before))
-    lost = now.presence < PRESENCE or now.box.overlap(before.box) < SAME_FACE
-    return None if lost else now
+    # Written so that a NaN is a lost face.
+    kept = now.presence >= PRESENCE and now.box.overlap(before.box) >= SAME_FACE
+    return now if kept else None

@@ -12,7 +12,7 @@ import tomli_w
 from appliance import assemble
 from appliance.config import Config, ModelConfig
 from appliance.evaluation.calibrate import calibration
-from appliance.evaluation.dataset import load
+from appliance.evaluation.dataset import load, people_sha256
 from appliance.evaluation.embed import embed_all
 from appliance.evaluation.protocols import gather
 from models.build.manifest import FILE_NAME, HEADER, read
@@ -35,7 +35,7 @@ def calibrate(name: str, data: Path, folder: Path, description: str = DESCRIPTIO
             assemble.one_file,
             lambda: bar.update(1),
         )
-    measured = calibration(gather(dataset, embedded), description)
+    measured = calibration(gather(dataset, embedded), description, people_sha256(dataset))
     write(name, measured, folder)
 
 

@@ -95,11 +95,11 @@ def test_too_few_trials_are_refused_with_the_number_needed() -> None:
 def test_a_whole_calibration_is_what_the_manifest_holds() -> None:
     people = crowd(people=70, pictures=8, spread=0.6)
     with pytest.raises(InputError, match="too few"):
-        calibration(gather(dataset(people[:5]), flat(people[:5])), "a handful")
+        calibration(gather(dataset(people[:5]), flat(people[:5])), "a handful", "")
 
     people = crowd(people=230, pictures=8, spread=0.6)
     found = Calibration.model_validate(
-        calibration(gather(dataset(people), flat(people)), "a crowd")
+        calibration(gather(dataset(people), flat(people)), "a crowd", "")
     )
     assert found.data == "a crowd"
     assert {name: (it.enrolled, it.probes, it.people) for name, it in found.curves.items()} == {

@@ -20,7 +20,7 @@ PICTURES = Path(__file__).parents[2] / "appliance" / "demo" / "pictures"
 def embedder(name: str) -> TfliteEmbedder:
     shipped = manifest.load(MODELS)
     entry = shipped.entry(name, "embedder")
-    return TfliteEmbedder(entry, TfliteModel(shipped.read(entry), name=name, threads=1))
+    return TfliteEmbedder(entry, TfliteModel(shipped.read(entry), name=name, threads=1), name)
 
 
 def bundled_crops() -> list[FaceCrop]:

@@ -160,23 +160,28 @@ def test_a_model_of_another_role_is_not_handed_out(folder: Path) -> None:
     assert "no liveness called 'tiny'" in refused(lambda: found.entry("tiny", "liveness")).message
 
 
-def test_the_fingerprint_is_of_file_and_alignment_and_of_nothing_else(folder: Path) -> None:
+def test_the_fingerprint_is_of_all_that_decides_what_a_vector_means(folder: Path) -> None:
     entry = manifest.load(folder).entry("tiny")
+    mesh = entry.model_copy(update={"name": "mesh", "sha256": "1" * 64})
     renamed = entry.model_copy(update={"name": "other", "description": "moved"})
-    changed = entry.model_copy(update={"sha256": "0" * 64})
+    retrained = entry.model_copy(update={"sha256": "0" * 64})
+    swapped = entry.input.model_copy(update={"colour": "bgr"})
+    realigned = entry.alignment.model_copy(update={"name": "outer_eyes_and_nose_96"})
     prints = [
-        manifest.fingerprint(entry, "five_point_112"),
-        manifest.fingerprint(renamed, "five_point_112"),
-        manifest.fingerprint(changed, "five_point_112"),
-        manifest.fingerprint(entry, "outer_eyes_and_nose_96"),
+        manifest.fingerprint(entry, [mesh]),
+        manifest.fingerprint(renamed, [mesh]),
+        manifest.fingerprint(retrained, [mesh]),
+        manifest.fingerprint(entry.model_copy(update={"input": swapped}), [mesh]),
+        manifest.fingerprint(entry.model_copy(update={"alignment": realigned}), [mesh]),
+        manifest.fingerprint(entry, [mesh.model_copy(update={"sha256": "2" * 64})]),
     ]
     assert prints[0] == prints[1]
-    assert len(set(prints)) == 3
+    assert len(set(prints)) == 5
     assert all(len(item) == 16 for item in prints)
 
 
 def test_no_two_shipped_embedders_share_a_fingerprint() -> None:
     shipped = manifest.load(manifest.shipped_folder())
     embedders = [entry for entry in shipped.entries.values() if entry.role == "embedder"]
-    prints = {manifest.fingerprint(entry, entry.alignment.name) for entry in embedders}
+    prints = {manifest.fingerprint(entry, []) for entry in embedders}
     assert len(prints) == len(embedders) >= 4
