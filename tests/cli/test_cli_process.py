@@ -87,12 +87,12 @@ def test_an_output_that_takes_nothing(option: str, enrolled: Appliance) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 @pytest.mark.parametrize("option", ["--json", ""])
 def test_a_narrow_encoding(encoding: str, option: str, appliance: Appliance) -> None:
-    appliance.configure(mqtt={"topic": "Zoë 😀"})
+    appliance.configure(store={"key": "/Zoë 😀.key"})
     line = f"$A config show {option}"
     done = shell(appliance, line, PYTHONIOENCODING=encoding, LC_ALL="C")
     assert (done.returncode, done.stderr) == (0, "")
     if option:
-        assert json.loads(done.stdout)["mqtt"]["topic"] == "Zoë 😀"
+        assert json.loads(done.stdout)["store"]["key"] == "/Zoë 😀.key"
 
 
 def test_a_working_folder_that_is_gone(appliance: Appliance) -> None:
