@@ -472,7 +472,7 @@ def _validated(data: dict[str, object], origin: str) -> Config:
     more = f"; and {count - _MOST_FAULTS} more" if count > _MOST_FAULTS else ""
     raise ConfigError(
         f"{origin} has {'one fault' if count == 1 else f'{count} faults'}: {lines}{more}.",
-        hint="`appliance config show` prints every key with its default.",
+        hint="The config.yaml that came with the appliance shows every key with its default.",
     )
 
 

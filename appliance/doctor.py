@@ -92,7 +92,8 @@ def _liveness(config: Config) -> Check:
             "off: a photograph of an enrolled person opens the door",
             "Set liveness.profile: passive.",
         )
-    return Check("liveness", Status.OK, f"{profile}: prints and screens are refused by appearance")
+    text = f"{profile}: frames are judged by their appearance; SECURITY.md says what may pass"
+    return Check("liveness", Status.OK, text)
 
 
 def _camera(config: Config) -> Check:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import click
+import cv2
 import pytest
 
 from appliance.cli.main import cli, run
 from appliance.config import parse
+from appliance.demo.story import StillCamera
 from appliance.errors import ExitCode
 from tests.conftest import ROOT, data_folder
 
@@ -55,6 +58,17 @@ def picture(name: str) -> Path:
     return found[0]
 
 
+def at_the_door(path: Path) -> None:
+    """A recording of somebody who stands still for a second, as the demo plays it."""
+    with closing(StillCamera(picture("obama3.jpg"))) as camera:
+        pictures = [frame.bgr for frame in camera.frames()]
+    height, width = pictures[0].shape[:2]
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5.0, (width, height))
+    for bgr in pictures:
+        video.write(bgr)
+    video.release()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (album := tmp_path / "photos-of-alice").mkdir()
@@ -62,6 +76,7 @@ def folder(tmp_path: Path) -> Path:
         shutil.copy(picture(name), album)
     for name, stands_for in PICTURES.items():
         shutil.copy(picture(stands_for), tmp_path / name)
+    at_the_door(tmp_path / "alice-at-the-door.avi")
     (config,) = [block for block in blocks("yaml") if block.startswith("# config.yaml")]
     (tmp_path / "config.yaml").write_text(config, encoding="utf-8")
     return tmp_path

@@ -135,5 +135,7 @@ def _bug(error: Exception, *, as_json: bool) -> None:
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:
-    # As an exception, so that every `finally` runs and a door in a pulse is locked.
+    # As an exception, so that every `finally` runs and a door in a pulse is locked; a second
+    # signal must not interrupt that.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)

@@ -55,7 +55,11 @@ class Session:
             return self._config_path
         if named := os.environ.get("APPLIANCE_CONFIG"):
             return Path(named)
-        return config.SYSTEM_CONFIG if config.SYSTEM_CONFIG.is_file() else None
+        try:
+            return config.SYSTEM_CONFIG if config.SYSTEM_CONFIG.is_file() else None
+        except PermissionError:
+            # There may be one; reading it will tell that it is closed to this user.
+            return config.SYSTEM_CONFIG
 
     def result(self, data: dict[str, Any], people: Callable[[Console], None]) -> None:
         """Show a result: as JSON, or the way `people` prints it.

@@ -79,11 +79,9 @@ class AppearanceCheck:
             self._entry.input.scale
         )
         (output, *_) = self._model.run(np.asarray(tensor, dtype=np.float32))
-        values = output.reshape(-1)
-        if self._entry.output.activation == "softmax":
-            values = np.exp(values - values.max())
-            values = values / values.sum()
-        return float(values[self._entry.output.live_index or 0])
+        logits = output.reshape(-1)
+        weights = np.exp(logits - logits.max())
+        return float(weights[self._entry.output.live_index or 0] / weights.sum())
 
     def _state(self, score: float) -> LivenessState:
         if score < self._thresholds.attack:

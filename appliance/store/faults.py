@@ -26,10 +26,7 @@ class _Fault(NamedTuple):
     hint: str
 
 
-_RESTORE = (
-    "Nothing was changed. Keep a copy of the file, then put a backup in its place "
-    "(`appliance backup restore`)."
-)
+_RESTORE = "Nothing was changed. Keep a copy of the file, then put a backup of it in its place."
 _FULL = _Fault(
     "disk_full",
     "{path} could not be written: the disk is full.",

@@ -130,6 +130,13 @@ class Entry(_Table):
     output: Output
     calibration: Calibration | None = None
 
+    @model_validator(mode="after")
+    def _a_live_score_is_a_probability(self) -> Entry:
+        told = self.output.live_index is not None and self.output.activation == "softmax"
+        if self.role == "liveness" and not told:
+            raise ValueError("a liveness model needs live_index and the activation softmax")
+        return self
+
 
 @dataclass(frozen=True)
 class Manifest:

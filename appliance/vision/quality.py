@@ -92,21 +92,22 @@ def share_outside(landmarks: Landmarks, width: int, height: int) -> float:
 
 
 def _faults(found: Quality, outside: float, limits: QualityLimits) -> tuple[Fault, ...]:
-    # In the order in which a person should mend them: what comes first is what is said.
+    # In the order in which a person should mend them: what comes first is what is said. Written
+    # so that a NaN is a fault.
     checks = (
         (Fault.CUT_OFF, outside > MAX_OUTSIDE),
-        (Fault.TOO_SMALL, found.eye_distance < limits.min_eye_distance),
+        (Fault.TOO_SMALL, not found.eye_distance >= limits.min_eye_distance),
         (
             Fault.TURNED_AWAY,
-            abs(found.yaw) > limits.max_yaw
-            or abs(found.pitch) > limits.max_pitch
-            or abs(found.roll) > limits.max_roll,
+            not abs(found.yaw) <= limits.max_yaw
+            or not abs(found.pitch) <= limits.max_pitch
+            or not abs(found.roll) <= limits.max_roll,
         ),
         (Fault.TOO_DARK, found.brightness < limits.min_brightness),
         (
             Fault.OVEREXPOSED,
             found.brightness > limits.max_brightness or found.clipped > limits.max_clipped,
         ),
-        (Fault.BLURRED, found.sharpness < limits.min_sharpness),
+        (Fault.BLURRED, not found.sharpness >= limits.min_sharpness),
     )
     return tuple(fault for fault, wrong in checks if wrong)
