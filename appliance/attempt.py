@@ -7,12 +7,11 @@ locked and then goes on its way to whoever called.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import numpy as np
 
 from appliance import decision, lockout
 from appliance.door_controller import DoorController
@@ -94,7 +93,7 @@ class Attempt:
         self._verdict: Verdict | None = None
         self._record: AuditRecord | None = None
         self._audited = False
-        self._embedded: Frame | None = None
+        self._pictures: set[bytes] = set()
         self._state: decision.State = decision.Idle()
         self._recorded = 0.0
         self._now: Callable[[], float] = lambda: self._recorded
@@ -149,10 +148,8 @@ class Attempt:
     def _collect(self, camera: Camera, seen: Callable[[Observation], None]) -> None:
         for frame in camera.frames():
             self._recorded = frame.at
-            due = self._is_due(frame.at) and not self._is_repeated(frame)
+            due = self._is_due(frame.at) and self._is_new(frame)
             observation = self._perception.look(frame, embed=due)
-            if observation.embedding is not None:
-                self._embedded = frame
             seen(observation)
             self._feed(_event(observation))
             if not self._undecided():
@@ -167,13 +164,16 @@ class Attempt:
         apart = at - state.used[-1].at
         return apart >= self._rules.policy.frame_interval_s - decision.ROUNDING_S
 
-    def _is_repeated(self, frame: Frame) -> bool:
-        """Whether this is the last used picture once more: a frozen camera, a file given twice.
+    def _is_new(self, frame: Frame) -> bool:
+        """Whether this attempt is offered the picture for the first time.
 
-        A sensor's noise alone makes two frames differ.
+        A camera that hangs repeats one picture, or the few in its buffers; a file may be given
+        twice. A sensor's noise alone makes two frames differ.
         """
-        last = self._embedded
-        return last is not None and np.array_equal(last.bgr, frame.bgr)
+        picture = hashlib.blake2b(frame.bgr.tobytes(), digest_size=16).digest()
+        new = picture not in self._pictures
+        self._pictures.add(picture)
+        return new
 
     def _undecided(self) -> bool:
         return isinstance(self._state, (decision.Collecting, decision.Comparing))

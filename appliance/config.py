@@ -178,7 +178,7 @@ class QualityConfig(_Section):
     """What a frame must show before it is compared."""
 
     min_eye_distance: float = Field(30.0, gt=0, description="pixels")
-    min_sharpness: float = Field(0.15, ge=0)
+    min_sharpness: float = Field(0.085, ge=0)
     min_brightness: float = Field(25.0, ge=0, le=255)
     max_brightness: float = Field(225.0, ge=0, le=255)
     max_clipped: float = Field(0.2, ge=0, le=1)
@@ -192,7 +192,8 @@ class VerificationConfig(_Section):
 
     target_far: float = Field(1e-5, ge=1e-6, le=1e-2)
     frames: int = Field(3, ge=3, le=30)
-    frame_interval_s: float = Field(0.1, ge=0, le=2)
+    # Well below assemble.GAP_S: frames farther apart would each begin anew.
+    frame_interval_s: float = Field(0.1, ge=0, le=1)
     timeout_s: float = Field(10.0, gt=0, le=120)
     cool_down_s: float = Field(2.0, ge=0, le=60)
     lockout_failures: int = Field(5, ge=1, le=100)

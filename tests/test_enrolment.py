@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from appliance.enrolment import MOST_FRAMES, Enrolled, Policy, Rejected, enrol
 from appliance.errors import InputError
 from appliance.types import Frame
-from tests.toys import ALICE, BOB, CAROL, FINGERPRINT, Toy, scene, toy_perception, vector_of
+from tests.fakes import FakeClock
+from tests.toys import (
+    ALICE,
+    BOB,
+    CAROL,
+    FINGERPRINT,
+    Toy,
+    ToyCamera,
+    scene,
+    toy_perception,
+    vector_of,
+)
 
 ALL = Policy(frames=None, interval_s=0.1, agreement=0.3)
 
@@ -122,6 +136,73 @@ def test_a_live_enrolment_stops_when_it_has_enough() -> None:
     assert done.template.count == 10
     assert looked[-1] == pytest.approx(1.8)
     assert np.diff(seconds(done)) == pytest.approx(0.2)
+
+
+class Standing(Sequence[Frame]):
+    """What a sensor at ten frames a second sees of these, without an end."""
+
+    def __init__(self, *toys: Toy) -> None:
+        self._toys = toys
+
+    def __len__(self) -> int:
+        raise AssertionError("a sensor has no length")
+
+    def __getitem__(self, index: object) -> Frame:  # type: ignore[override]
+        raise AssertionError("a sensor gives one frame after the other")
+
+    def __iter__(self) -> Iterator[Frame]:
+        at = 0
+        while at < 10_000:
+            yield scene(at / 10, *self._toys)
+            at += 1
+        raise AssertionError("nobody stopped the sensor")
+
+
+LIVE = Policy(frames=10, interval_s=0.1, agreement=0.3, timeout_s=60.0)
+
+
+@pytest.mark.parametrize(
+    ("toys", "reason"),
+    [
+        ([], "no face"),
+        ([Toy(ALICE, sharp=False)], "blurred"),
+        ([Toy(ALICE, x=80, width=70), Toy(BOB, x=240, width=70)], "several faces"),
+    ],
+)
+def test_a_sensor_before_which_nobody_fit_stands_is_not_watched_for_ever(
+    toys: Sequence[Toy], reason: str
+) -> None:
+    clock = FakeClock(monotonic=500.0)
+    camera = ToyCamera(Standing(*toys), clock)
+    with pytest.raises(InputError) as caught:
+        enrol(camera.frames(), toy_perception(clock), LIVE)
+    assert caught.value.code == "no_usable_frames"
+    assert caught.value.message == f"None of the 600 frames can be used to enrol: 600 {reason}."
+    assert clock.monotonic() == pytest.approx(560.0)
+
+
+def test_the_time_of_an_enrolment_counts_from_its_first_frame() -> None:
+    """The sensor's clock runs since the machine was started, not since it was asked."""
+    seen: list[float] = []
+    with pytest.raises(InputError):
+        enrol(
+            [replace(scene(at / 10), at=9_000 + at / 10) for at in range(700)],
+            toy_perception(),
+            LIVE,
+            seen=lambda observation: seen.append(observation.frame.at),
+        )
+    assert (seen[0], seen[-1]) == pytest.approx((9_000.0, 9_059.9))
+
+
+def test_what_was_collected_until_the_time_was_over_is_used() -> None:
+    short = replace(LIVE, timeout_s=0.45)
+    done = enrol(Standing(Toy(ALICE)), toy_perception(), short)
+    assert done.used == ["film#0", "film#100", "film#200", "film#300", "film#400"]
+
+
+def test_a_recording_is_used_whole_however_long_it_is() -> None:
+    late = replace(scene(3600.0, Toy(ALICE)), source="late")
+    assert from_frames([scene(0.0), late]).used == ["late"]
 
 
 @pytest.mark.parametrize("fps", [5.0, 10.0, 20.0])

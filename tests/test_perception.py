@@ -134,6 +134,66 @@ def test_time_that_goes_back_means_another_recording() -> None:
     assert [what for what, _ in told] == ["found", "tracked", "found"]
 
 
+def named(source: str, at: float, *faces: Toy) -> Frame:
+    return replace(scene(at, *faces), source=source)
+
+
+@pytest.mark.parametrize(
+    ("source", "of"),
+    [
+        ("clip.mp4#0", "clip.mp4"),
+        ("clip.mp4#12", "clip.mp4"),
+        ("a/clip.mp4#12", "a/clip.mp4"),
+        ("take#2.mp4#12", "take#2.mp4"),
+        ("a#1.jpg", "a#1.jpg"),
+        ("a#2.jpg", "a#2.jpg"),
+        ("a#.jpg", "a#.jpg"),
+        ("a#", "a#"),
+        ("a#-1", "a#-1"),
+        ("/dev/video0", "/dev/video0"),
+        ("", ""),
+    ],
+)
+def test_a_scene_is_the_source_without_the_number_of_a_videos_frame(source: str, of: str) -> None:
+    assert named(source, 0.0).scene == of
+
+
+def test_nobody_is_followed_from_a_clip_into_the_picture_after_it() -> None:
+    alice = Toy(ALICE, x=100, width=80)
+    clip = [named(f"clip.mp4#{i}", i / 10, alice) for i in range(3)]
+    picture = named("two.jpg", 0.3, alice, Toy(BOB, x=240, width=80))
+    assert story([*clip, picture]) == [
+        ("found", True),
+        ("tracked", False),
+        ("tracked", False),
+        ("several_faces", True),
+    ]
+    # As one more frame of the clip the second face waits for the next search of the whole.
+    assert story([*clip, replace(picture, source="clip.mp4#3")])[-1] == ("tracked", False)
+
+
+def test_pictures_whose_names_hold_a_number_are_scenes_of_their_own() -> None:
+    alice = Toy(ALICE, x=100, width=80)
+    album = [
+        named("a#1.jpg", 0.0, alice),
+        named("a#2.jpg", 0.1, alice, Toy(BOB, x=240, width=80)),
+        named("a#3.jpg", 0.2),
+        named("a#4.jpg", 0.3, alice),
+    ]
+    assert story(album) == [
+        ("found", True),
+        ("several_faces", True),
+        ("no_face", True),
+        ("found", True),
+    ]
+
+
+def test_a_picture_after_an_empty_one_is_searched_even_where_little_has_changed() -> None:
+    """The motion gate compares within a scene only."""
+    told = story([named("one.jpg", 0.0), named("other.jpg", 0.1), named("other.jpg", 0.2)])
+    assert told == [("no_face", True), ("no_face", True), ("no_face", False)]
+
+
 def test_after_forgetting_the_next_frame_is_searched_whole() -> None:
     perception = toy_perception()
     perception.look(scene(0.0, Toy(ALICE)))

@@ -69,6 +69,16 @@ def test_one_picture_is_not_enough_for_a_door(enrolled: Appliance) -> None:
     assert {state for state, _ in enrolled.journal} == {"locked"}
 
 
+def test_one_picture_given_three_times_is_still_one(enrolled: Appliance) -> None:
+    thrice = [word for _ in range(3) for word in ("--from", OBAMA3)]
+    told = enrolled.json("verify", "--name", "alice", "--unlock", *thrice)
+    assert (told.code, told.data["decision"], told.data["frames_used"]) == (1, "timeout", 1)
+    assert [state for state, _ in enrolled.journal] == ["locked"] * len(enrolled.journal)
+    # Only told, it is judged for what it is: a single picture.
+    told = enrolled.json("verify", "--name", "alice", *thrice)
+    assert (told.code, told.data["frames_used"]) == (0, 1)
+
+
 def test_nobody_of_that_name_opens_nothing(enrolled: Appliance, films: dict[str, Path]) -> None:
     assert attempt(enrolled, films["alice"], name="mallory")["decision"] == "unknown_person"
     assert {state for state, _ in enrolled.journal} == {"locked"}

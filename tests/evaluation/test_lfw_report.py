@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from appliance.errors import InputError
-from appliance.evaluation.dataset import Dataset, Pair
+from appliance.evaluation.dataset import Dataset, Pair, people_sha256
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.lfw import report
 from tests.evaluation.worlds import MISSED, at, crowd, dataset, flat, refused_at
@@ -117,3 +118,29 @@ def test_a_listing_of_which_no_picture_is_there_says_so() -> None:
     found = report(listed, flat(people), "toy", CALIBRATION)
     assert found["missing_pairs"] == 600
     assert "accuracy" not in found
+
+
+@pytest.mark.parametrize(
+    ("names", "same"),
+    [
+        (["Ann", "Ben"], True),
+        (["Ben", "Ann"], True),  # in whatever order
+        (["Ann", "Cid"], False),
+        (["Ann"], False),
+        (["Ann", "Ben", "Cid"], False),
+        (["AnnBen"], False),
+    ],
+)
+def test_the_report_says_when_the_calibration_was_measured_on_the_same_people(
+    names: list[str], *, same: bool
+) -> None:
+    known = people_sha256(Dataset(["Ann", "Ben"], []))
+    calibration = CALIBRATION.model_copy(update={"people_sha256": known})
+    people = [[at(0), at(0)] for _ in names]
+    world = replace(dataset(people), people=names)
+    assert report(world, flat(people), "toy", calibration)["in_sample"] is same
+
+
+def test_a_calibration_that_does_not_say_of_whom_is_of_nobodys_sample() -> None:
+    assert CALIBRATION.people_sha256 == ""
+    assert told([[at(0), at(0)], [at(90)]])["in_sample"] is False

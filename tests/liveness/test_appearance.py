@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from appliance.assemble import APPEARANCE_CONTEXT, APPEARANCE_THRESHOLDS
-from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
-from appliance.types import Box, Floats, Frame, Landmarks, Liveness, LivenessState
+from appliance.liveness.appearance import (
+    LOPSIDED,
+    AppearanceCheck,
+    Context,
+    Thresholds,
+    is_lopsided,
+)
+from appliance.types import Box, Floats, Frame, Landmarks, Liveness, LivenessState, Pixels, Region
 from appliance.vision import manifest
 from tests.portraits import NAMES, acquisition, face, network, picture, read
 from tests.toys import mesh_in
@@ -103,6 +109,64 @@ def test_the_surroundings_are_a_square_around_the_face() -> None:
     assert (region.x, region.y, region.side, region.angle) == pytest.approx((150, 170, 400, 0))
 
 
+# --- faces at the edge of the picture -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "side", "lopsided"),
+    [
+        (200, 150, 100, False),  # inside
+        (50, 50, 100, False),  # touches two edges from within
+        (200, 150, 300, False),  # fills the height exactly
+        (200, 150, 360, False),  # out above and below alike
+        (200, 150, 600, False),  # out on all four sides, as far on both of each pair
+        (43, 150, 100, False),  # out on the left by 7 %
+        (41, 150, 100, True),  # by 9 %
+        (359, 150, 100, True),
+        (357, 150, 100, False),
+        (200, 41, 100, True),
+        (200, 259, 100, True),
+        (41, 41, 100, True),  # a corner
+        (0, 0, 100, True),
+        (400, 300, 100, True),
+        (-500, 150, 100, True),  # not in the picture at all
+        (150, 150, 500, True),  # out on both sides, on the left by 100 and on the right by 0
+        (180, 150, 500, False),  # by 70 and by 30: 8 % exactly
+        (179, 150, 500, True),
+    ],
+)
+def test_a_region_is_lopsided_that_reaches_out_of_the_picture_on_one_side(
+    x: float, y: float, side: float, *, lopsided: bool
+) -> None:
+    assert LOPSIDED == 0.08
+    assert is_lopsided(Region(x, y, side), width=400, height=300) is lopsided
+
+
+MIDDLE, LEFT = FACE, mesh_in(Box(0, 150, 100, 120))
+CORNER, LARGE = mesh_in(Box(0, 0, 100, 120)), mesh_in(Box(20, 0, 360, 400))
+
+
+@pytest.mark.parametrize(
+    ("score", "where", "state"),
+    [
+        (0.99, MIDDLE, LivenessState.LIVE),
+        (0.99, LARGE, LivenessState.LIVE),  # near, and out on both sides alike
+        (0.99, LEFT, LivenessState.UNDETERMINED),
+        (0.99, CORNER, LivenessState.UNDETERMINED),
+        (0.5, LEFT, LivenessState.UNDETERMINED),
+        (0.01, LEFT, LivenessState.SPOOF),
+        (0.01, CORNER, LivenessState.SPOOF),
+        (0.01, MIDDLE, LivenessState.SPOOF),
+    ],
+)
+def test_a_face_at_the_edge_is_never_live_and_still_found_out(
+    score: float, where: Landmarks, state: LivenessState
+) -> None:
+    found = check(Scripted(*logits(score))).check(FRAME, where)
+    assert found.state is state
+    assert found.score == pytest.approx(score, abs=1e-5)  # what was measured is told all the same
+
+
 # --- real faces ---------------------------------------------------------------------------
 
 
@@ -152,3 +216,54 @@ def test_live_faces_pass_and_photographed_attacks_are_refused(data: Path) -> Non
     assert attacks == dict.fromkeys(attacks, LivenessState.SPOOF)
     assert len(live) >= 3
     assert len(attacks) >= 3
+
+
+def cut_beside(bgr: Pixels, known: Landmarks, side: str, share: float) -> tuple[Pixels, Landmarks]:
+    """The picture cut off on one side, that share of the face's box inside the box."""
+    box = known.box
+    left = max(round(box.left + share * box.width), 0) if side == "left" else 0
+    top = max(round(box.top + share * box.height), 0) if side == "top" else 0
+    right = round(box.left + (1 - share) * box.width) if side == "right" else bgr.shape[1]
+    bottom = round(box.top + (1 - share) * box.height) if side == "bottom" else bgr.shape[0]
+    points = known.points - np.array([left, top, 0], np.float32)
+    cut = np.ascontiguousarray(bgr[top:bottom, left:right])
+    return cut, Landmarks(points, known.presence)
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_an_attack_held_half_out_of_the_picture_is_never_live(data: Path, side: str) -> None:
+    paths = [*sorted((data / "pad").glob("attack_*")), *sorted((data / "pad").glob("print_*"))]
+    if not paths:
+        pytest.skip("the measuring data has no pad")
+    live = []
+    for path in paths:
+        bgr = read(path)
+        (known, *_) = acquisition().faces(bgr)
+        for share in (-0.15, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 0.4):
+            cut, shifted = cut_beside(bgr, known, side, share)
+            found = real().check(Frame(cut, 0.0, path.name), shifted)
+            if found.state is LivenessState.LIVE:
+                live.append((path.name, share, found.score))
+    assert live == []
+
+
+def test_a_face_that_is_found_at_the_left_edge_of_an_attack_is_never_live(data: Path) -> None:
+    """The same by the detector and the mesh, which place the points anew in the cut picture."""
+    path = data / "pad" / "attack_02.jpg"
+    if not path.is_file():
+        pytest.skip("the measuring data has no pad/attack_02.jpg")
+    bgr = read(path)
+    (known, *_) = acquisition().faces(bgr)
+    states = []
+    for share in (-0.15, 0.0, 0.03, 0.06, 0.1):
+        cut, _ = cut_beside(bgr, known, "left", share)
+        faces = acquisition().faces(cut)
+        states += [real().check(Frame(cut, 0.0, path.name), it).state for it in faces]
+    assert states
+    assert LivenessState.LIVE not in states
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_not_even_a_portrait_cut_at_its_face_is_called_live(name: str) -> None:
+    cut, shifted = cut_beside(picture(name), face(name), "left", 0.0)
+    assert real().check(Frame(cut, 0.0, name), shifted).state is not LivenessState.LIVE
