@@ -143,7 +143,7 @@ class Attempt:
             door.controller.wait()
             self._feed(decision.PulseDone())
         if door is not None and self._audited:
-            door.failures.write(_LAST_ATTEMPT, FailureCount(1, self._clock.now()))
+            self._begin_cool_down(door)
 
     def _collect(self, camera: Camera, seen: Callable[[Observation], None]) -> None:
         for frame in camera.frames():
@@ -180,6 +180,9 @@ class Attempt:
 
     def _standing(self, claim: Claim) -> decision.Standing:
         reference, door = self._reference, self._door
+        cooling = 0.0 if door is None else self._cooling_for(door)
+        if cooling > 0:  # told to wait before anything is found wrong with it, and recorded
+            return decision.Standing(known=reference is not None, cooling_for_s=cooling)
         if reference is not None:
             embedder = self._perception.stages.embedder
             reference.require(embedder.fingerprint, embedder.name)
@@ -190,7 +193,6 @@ class Attempt:
             known=reference is not None,
             permitted=not few,
             locked_for_s=self._locked_for(claim, door),
-            cooling_for_s=self._cooling_for(door),
             obstacle="This person is enrolled with too few pictures for a door; "
             f"at least {door.min_frames} are needed."
             if few
@@ -203,6 +205,9 @@ class Attempt:
         if kept is not None and kept != count:
             door.failures.write(claim.name, kept)
         return lockout.remaining(kept, now, door.lockout)
+
+    def _begin_cool_down(self, door: DoorRoom) -> None:
+        door.failures.write(_LAST_ATTEMPT, FailureCount(1, self._clock.now()))
 
     def _cooling_for(self, door: DoorRoom) -> float:
         """What is left of the cool-down after the last attempt, also one of another process."""
@@ -271,6 +276,7 @@ class Attempt:
             detail = {"error": text, "via": claim.via}
             with contextlib.suppress(StoreError):  # where the log failed, only the caller hears
                 self._door.audit.append("attempt_failed", claim.name, detail)
+                self._begin_cool_down(self._door)
 
 
 def _event(observation: Observation) -> decision.Event:

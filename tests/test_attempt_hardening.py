@@ -230,12 +230,12 @@ def test_a_clock_set_back_during_a_lock_out_frees_nobody_and_keeps_nobody_for_da
         entrance.clock.advance(5)
     entrance.clock.set_wall(entrance.clock.now() - timedelta(days=3))
     told = []
-    for wait in (0.0, 2.0, LOCKOUT.lockout_s - 3.0, 2.0):
+    for wait in (0.0, 2.0, LOCKOUT.lockout_s - 1.0, 2.0):
         entrance.clock.advance(wait)
         told.append(entrance.somebody(Toy(ALICE)).reason)
     assert told == [
-        "Wait 2 seconds.",  # the cool-down; the whole lock-out counts from here
-        "Too many failed attempts. Wait 58 seconds.",
+        "Wait 2 seconds.",  # the cool-down, and the whole lock-out after it
+        "Too many failed attempts. Wait 60 seconds.",
         "Too many failed attempts. Wait 1 second.",
         "Welcome.",
     ]
@@ -420,6 +420,35 @@ def test_a_broken_attempt_leaves_its_reason_in_the_log(entrance: Entrance) -> No
         ("attempt_failed", "alice", {"error": "The network is gone.", "via": "pin"})
     ]
     assert entrance.audit.first_bad() is None
+
+
+def test_a_broken_attempt_costs_the_cool_down_as_every_other(entrance: Entrance) -> None:
+    def wait() -> None:
+        raise ModelError("The network is gone.")
+
+    with pytest.raises(ModelError):
+        at_the_door(entrance, film(Toy(ALICE)), of=_Slow(person(), wait))
+    entrance.clock.advance(1.0)
+    told = entrance.somebody(Toy(ALICE))
+    assert (told.decision, told.reason) == (Decision.LOCKED_OUT, "Wait 1 second.")
+    entrance.clock.advance(1.0)
+    assert entrance.somebody(Toy(ALICE)).decision is Decision.ACCEPT
+    assert [event for event, _, _ in entrance.records] == ["attempt_failed", "access_granted"]
+
+
+def test_a_claim_that_cannot_be_compared_does_not_fill_the_log_either(entrance: Entrance) -> None:
+    ended = []
+    for _ in range(30):  # ten times a second
+        try:
+            told = entrance.somebody(Toy(ALICE), of=person(fingerprint="another"))
+            ended.append(told.decision.value)
+        except StoreError as error:
+            ended.append(error.code)
+        entrance.clock.advance(0.1)
+    wait = ["locked_out"] * 19
+    assert ended == ["other_model", *wait, "other_model", *wait[:9]]
+    assert entrance.records == [("attempt_failed", "alice", None)] * 2
+    assert entrance.pulses == 0
 
 
 def test_the_first_error_reaches_the_caller_even_when_the_lock_fails_too(
