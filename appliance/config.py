@@ -7,12 +7,10 @@ refused by name when they ask for it, so that nobody believes in a protection th
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,19 +23,16 @@ from pydantic import (
     model_validator,
 )
 
+from appliance import yaml_dialect
 from appliance.errors import ConfigError
+from appliance.yaml_dialect import LONGEST_VALUE, name_of, shortened, shown
 
 SYSTEM_CONFIG = Path("/etc/appliance/config.yaml")
 
 # A config is a few kilobytes; a device or a disk image given by mistake is not read to its end.
 _MOST_CHARACTERS = 64 * 1024
-# Sections, keys, a list: nothing is nested deeper.
-_DEEPEST = 8
 # A message that lists more than this is not read.
 _MOST_FAULTS = 20
-_LONGEST_VALUE = 60
-_LONGEST_KEY = 40
-_LONGEST_NUMBER = 40
 
 # What pydantic misses, in words for people who write YAML.
 _EXPECTED: Mapping[str, str] = {
@@ -178,7 +173,7 @@ class QualityConfig(_Section):
     """What a frame must show before it is compared."""
 
     min_eye_distance: float = Field(30.0, gt=0, description="pixels")
-    min_sharpness: float = Field(0.085, ge=0)
+    min_sharpness: float = Field(0.08, ge=0)
     min_brightness: float = Field(25.0, ge=0, le=255)
     max_brightness: float = Field(225.0, ge=0, le=255)
     max_clipped: float = Field(0.2, ge=0, le=1)
@@ -329,68 +324,6 @@ _BUILT: Mapping[str, tuple[object, ...]] = {
 }
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without what a config has no use for and what can mislead or exhaust a reader.
-
-    A key written twice is refused (YAML would let the last one win), and so are names for
-    repeated parts (they can unfold without end), tags and deep nesting. Dates stay texts.
-    """
-
-    yaml_implicit_resolvers: dict[str, Any] = {  # noqa: RUF012 - declared so by its base
-        first: [(tag, shape) for tag, shape in resolvers if not tag.endswith(":timestamp")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self._depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise _refused("names for repeated parts (& and *) are not used here", event)
-        if getattr(event, "tag", None) is not None:
-            raise _refused("tags (!) are not used here; quote a text that begins with !", event)
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise _refused("this is nested too deeply", event)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-def _refused(problem: str, place: Any) -> yaml.MarkedYAMLError:
-    """place: the YAML event or node that is refused."""
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
-
-
-def _mapping_without_repeats(loader: _PlainLoader, node: yaml.MappingNode) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise _refused(f"the key {_shown(key)} is not a word", key_node)
-        if key in seen:
-            raise _refused(f"the key {_name(key)} stands here twice", key_node)
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
-
-
-def _number_as_people_mean_it(loader: _PlainLoader, node: yaml.ScalarNode) -> int:
-    # To YAML 1.1 a leading zero means octal: `pin: 017` would drive line 15.
-    if re.match(r"[-+]?0[0-9_]", node.value):
-        raise _refused(f"the number {node.value[:_LONGEST_NUMBER]} begins with a zero", node)
-    if len(node.value) > _LONGEST_NUMBER:
-        raise _refused("the number is too long", node)
-    return int(loader.construct_yaml_int(node))
-
-
-_PlainLoader.add_constructor(
-    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repeats
-)
-_PlainLoader.add_constructor("tag:yaml.org,2002:int", _number_as_people_mean_it)
-
-
 def load(path: Path) -> Config:
     """Read a config file. ConfigError lists all faults."""
     try:
@@ -438,10 +371,10 @@ def parse(text: str, *, origin: str = "config.yaml") -> Config:
             hint="Give the path of the appliance's own config file.",
         )
     try:
-        data = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader subclass
-    except (yaml.YAMLError, ValueError) as error:
+        data = yaml_dialect.read(text)
+    except yaml_dialect.YamlFaultError as error:
         raise ConfigError(
-            f"{origin} is not valid YAML: {_yaml_place(error)}.",
+            f"{origin} is not valid YAML: {error}.",
             hint="Indent with spaces, write `key: value`, and quote text with special characters.",
         ) from error
     if data is None:
@@ -493,7 +426,7 @@ def _not_built(data: Mapping[str, object]) -> dict[str, str]:
             continue
         allowed = ", ".join(_spelt(item) for item in built)
         secret = path == "mqtt.password"
-        shown = "what is written" if secret else _shortened(_spelt(wanted), _LONGEST_VALUE)
+        shown = "what is written" if secret else shortened(_spelt(wanted), LONGEST_VALUE)
         found[path] = f"{path}: {shown} is not built in this version (built: {allowed})"
     return found
 
@@ -509,7 +442,7 @@ def _is_a_known_value(section: str, key: str, value: object) -> bool:
 def _fault(item: Any) -> str:
     """One pydantic error as a clause a person can act on."""
     place = tuple(str(part) for part in item["loc"])
-    where = ".".join(_name(part) for part in place) or "the file"
+    where = ".".join(name_of(part) for part in place) or "the file"
     if item["type"] == "extra_forbidden":
         return f"{where} is not a known key{_did_you_mean(place)}"
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -524,22 +457,7 @@ def _fault(item: Any) -> str:
 
 def _quoted(item: Any, place: tuple[str, ...]) -> str:
     # A secret that was given the wrong type must not be repeated in a message.
-    return "what is written" if place[:2] == ("mqtt", "password") else _shown(item["input"])
-
-
-def _shown(value: object) -> str:
-    return _shortened(repr(value), _LONGEST_VALUE)
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[:longest] + "..."
-
-
-def _name(part: str) -> str:
-    # `password:secret` and `password secret` are keys to YAML: only the word is repeated.
-    word = re.match(r"[A-Za-z0-9_-]*", part)
-    known = word.group() if word else ""
-    return _shortened(known, _LONGEST_KEY) if known == part else f"{known[:_LONGEST_KEY]}..."
+    return "what is written" if place[:2] == ("mqtt", "password") else shown(item["input"])
 
 
 def _did_you_mean(place: tuple[str, ...]) -> str:
@@ -580,11 +498,3 @@ def _lower_first(text: str) -> str:
 
 def _short(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _yaml_place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error) or type(error).__name__
-    if mark is None:
-        return str(problem).splitlines()[0]
-    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"

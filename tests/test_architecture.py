@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the ground up. A room imports rooms of lower layers and itself; rooms of one layer do not
 # know each other. A new room gets its place here, as low as it can stand.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors"}),
+    frozenset({"types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "table"}),
     frozenset({"advice", "lockout", "vision", "store", "hardware"}),
     frozenset({"matching", "liveness", "door"}),

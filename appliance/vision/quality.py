@@ -17,6 +17,17 @@ from appliance.vision.mesh import CHIN, FOREHEAD, LEFT_EYE_OUTER, RIGHT_EYE_OUTE
 # Rows and columns of an aligned 112-pixel crop that hold skin of any face: brows to mouth.
 SKIN = (slice(36, 100), slice(28, 84))
 BURNT_OUT = 250
+# Across, down, and both diagonals; those reach farther and are weighted down for it.
+_DIAGONAL = 1 / np.sqrt(2)
+SECOND_DIFFERENCES = tuple(
+    np.array(kernel, np.float32) * np.float32(weight)
+    for kernel, weight in (
+        ([[0, 0, 0], [-1, 2, -1], [0, 0, 0]], 1.0),
+        ([[0, -1, 0], [0, 2, 0], [0, -1, 0]], 1.0),
+        ([[-1, 0, 0], [0, 2, 0], [0, 0, -1]], _DIAGONAL),
+        ([[0, 0, -1], [0, 2, 0], [-1, 0, 0]], _DIAGONAL),
+    )
+)
 # Share of the mesh that may lie outside the picture; a little of the chin or forehead is no harm.
 MAX_OUTSIDE = 0.1
 # The line from forehead to chin leans by this much in a face that looks into the camera.
@@ -62,11 +73,18 @@ _MEASURES = ("eye_distance", "sharpness", "brightness", "clipped", "yaw", "pitch
 
 
 def sharpness(grey: Pixels) -> float:
-    """Fine detail relative to all contrast: deviation of the Laplacian over that of the luma."""
+    """Fine detail relative to all contrast, in the direction that shows the least of it.
+
+    The deviation of second differences over that of the luma. A shaken picture keeps its detail
+    across the motion and loses it along, so the least of four directions counts.
+    """
     contrast = float(grey.std())
     if contrast < 1.0:
         return 0.0
-    return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / contrast
+    deviations = [
+        float(cv2.filter2D(grey, cv2.CV_32F, kernel).std()) for kernel in SECOND_DIFFERENCES
+    ]
+    return min(deviations) / contrast
 
 
 def head_pose(landmarks: Landmarks) -> tuple[float, float, float]:
