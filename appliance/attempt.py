@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from appliance import decision, lockout
 from appliance.door_controller import DoorController
 from appliance.errors import StoreError, UsageError
@@ -170,7 +172,8 @@ class Attempt:
         A camera that hangs repeats one picture, or the few in its buffers; a file may be given
         twice. A sensor's noise alone makes two frames differ.
         """
-        picture = hashlib.blake2b(frame.bgr.tobytes(), digest_size=16).digest()
+        pixels = np.ascontiguousarray(frame.bgr)
+        picture = hashlib.blake2b(pixels.data, digest_size=16).digest()
         new = picture not in self._pictures
         self._pictures.add(picture)
         return new
