@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from appliance.evaluation.rates import Trials, exact_interval, folded_accuracy
 
@@ -120,11 +122,11 @@ _PAIRS = st.lists(
 _Pairs = list[tuple[float, bool, int]]
 
 
-def accuracy(scores: np.ndarray, same: np.ndarray, at: float) -> float:
+def accuracy(scores: NDArray[Any], same: NDArray[Any], at: float) -> float:
     return float(((scores >= at) == same).mean())
 
 
-def possible(scores: np.ndarray) -> list[float]:
+def possible(scores: NDArray[Any]) -> list[float]:
     """A threshold below, above and between all finite scores: more make no difference."""
     finite = np.unique(scores[np.isfinite(scores)])
     if not len(finite):

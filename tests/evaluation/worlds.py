@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.evaluation.dataset import Dataset, Pair, Picture
 from appliance.evaluation.embed import Embedded
@@ -54,5 +56,5 @@ def crowd(people: int, pictures: int, spread: float, seed: int = 0) -> list[list
     return rows
 
 
-def _unit(vector: np.ndarray) -> Floats:
+def _unit(vector: NDArray[Any]) -> Floats:
     return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from appliance.errors import ModelError
 from appliance.types import Floats
@@ -62,7 +63,7 @@ class Integers:
     """An interpreter that gives back what it was given, as int8 with a scale and a zero."""
 
     def __init__(self, model_content: bytes, num_threads: int) -> None:
-        self.tensor = np.zeros((1, 4), np.int8)
+        self.tensor: NDArray[Any] = np.zeros((1, 4), np.int8)
         self.detail = {"index": 0, "dtype": np.int8, "quantization": (0.5, -100), "shape": [1, 4]}
 
     def allocate_tensors(self) -> None:
@@ -77,11 +78,11 @@ class Integers:
     def get_output_details(self) -> list[dict[str, Any]]:
         return [self.detail]
 
-    def set_tensor(self, index: int, tensor: np.ndarray) -> None:
+    def set_tensor(self, index: int, tensor: NDArray[Any]) -> None:
         assert tensor.dtype == np.int8
         self.tensor = tensor
 
-    def get_tensor(self, index: int) -> np.ndarray:
+    def get_tensor(self, index: int) -> NDArray[Any]:
         return self.tensor.copy()
 
 

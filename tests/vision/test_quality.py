@@ -84,7 +84,7 @@ def pale(bgr: Pixels) -> Pixels:
             marks=pytest.mark.xfail(
                 strict=True,
                 raises=IndexError,
-                reason="a slanted streak measures just above a limit that refuses few usable pictures",
+                reason="a slanted streak measures just above the limit, which refuses few others",
             ),
         ),
         (dark, Fault.TOO_DARK),
