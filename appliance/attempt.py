@@ -26,7 +26,6 @@ from appliance.types import (
     Embedding,
     FailureCount,
     Frame,
-    LivenessState,
     Match,
     Verdict,
 )
@@ -288,16 +287,3 @@ def _event(observation: Observation) -> decision.Event:
     if observation.embedding is None:
         return decision.Tick()  # good, but too soon after the last one
     return decision.GoodFrame(observation.frame.at, observation.embedding, observation.liveness)
-
-
-def describe_basis(frames: int, state: LivenessState) -> str:
-    """What a liveness verdict rests on, for people."""
-    if state is LivenessState.NOT_CHECKED:
-        return "not checked"
-    if frames == 0:
-        return "appearance"
-    return (
-        "appearance of a single picture, no motion"
-        if frames == 1
-        else f"appearance of {frames} frames"
-    )

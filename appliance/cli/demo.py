@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from appliance.cli.door import history_json, print_history
 from appliance.cli.session import Session, json_option, printable
-from appliance.cli.verify import describe_match
+from appliance.cli.wording import describe_match, history_json, print_history
 from appliance.demo import sheet, story
 from appliance.types import Decision
 

@@ -9,7 +9,7 @@ import click
 
 from appliance import assemble
 from appliance.cli.session import Session, json_option
-from appliance.types import DoorEvent
+from appliance.cli.wording import history_json, print_history
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,22 +75,6 @@ def status(session: Session) -> None:
         "request_to_exit": None,
     }
     session.result(data, lambda console: _status(console, data))
-
-
-def history_json(events: list[DoorEvent]) -> list[dict[str, object]]:
-    """The lock's commands, times relative to the first."""
-    start = events[0].at if events else 0.0
-    return [
-        {"at_s": round(event.at - start, 3), "state": event.state.value, "cause": event.cause}
-        for event in events
-    ]
-
-
-def print_history(console: Console, events: list[DoorEvent], *, simulated: bool) -> None:
-    """The lock's commands, one a line."""
-    console.print("Simulated lock:" if simulated else "Lock:")
-    for item in history_json(events):
-        console.print(f"  {item['at_s']:8.3f} s  {item['state']:<9} {item['cause']}", markup=False)
 
 
 def _status(console: Console, data: dict[str, object]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,14 @@ from appliance.cli.session import (
     name_option,
     printable,
 )
+from appliance.cli.sources import opened_camera
 from appliance.errors import InputError
 from appliance.store.names import check_name
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from appliance.ports import Camera, PeopleStore
+    from appliance.ports import PeopleStore
 
 # More than this are told by number.
 MOST_LISTED = 10
@@ -85,21 +85,6 @@ def _enrol(session: Session, sources: Sequence[Path]) -> enrolment.Enrolled:
                 seen=lambda _: advance(),
                 skipped=lambda: list(skipped),
             )
-
-
-@contextmanager
-def opened_camera(
-    session: Session, sources: Sequence[Path], *, held: bool = False
-) -> Iterator[Camera]:
-    """The files given, or the configured camera under the devices' lock (unless `held`)."""
-    with ExitStack() as stack:
-        if sources:
-            camera: Camera = assemble.file_camera(sources)
-        else:
-            if not held:
-                stack.enter_context(assemble.devices(session.config))
-            camera = assemble.camera(session.config)
-        yield stack.enter_context(closing(camera))
 
 
 def _warn(session: Session, enrolled: enrolment.Enrolled) -> None:

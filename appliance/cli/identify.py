@@ -12,9 +12,9 @@ from rich.markup import escape
 
 from appliance import assemble
 from appliance.attempt import Attempt
-from appliance.cli.enroll import opened_camera
 from appliance.cli.session import Session, from_option, json_option, leave
-from appliance.cli.verify import describe_match, liveness_json
+from appliance.cli.sources import opened_camera
+from appliance.cli.wording import describe_match, liveness_json
 from appliance.errors import ExitCode
 from appliance.matching import Anybody
 from appliance.types import Claim, Decision, Match, Verdict

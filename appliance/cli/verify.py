@@ -12,13 +12,14 @@ import click
 from rich.markup import escape
 
 from appliance import assemble
-from appliance.attempt import Attempt, DoorRoom, describe_basis
-from appliance.cli.enroll import opened_camera
-from appliance.cli.session import Session, from_option, json_option, leave, name_option, percent
+from appliance.attempt import Attempt, DoorRoom
+from appliance.cli.session import Session, from_option, json_option, leave, name_option
+from appliance.cli.sources import opened_camera
+from appliance.cli.wording import describe_basis, describe_match, liveness_json
 from appliance.errors import ExitCode
 from appliance.matching import Claimed
 from appliance.store.names import check_name
-from appliance.types import Claim, Decision, Liveness, Match, Verdict
+from appliance.types import Claim, Decision, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from appliance.config import Config
     from appliance.perception import Timings
     from appliance.store.store import Store
-
-
-# The ends of the calibration curves: beyond them a rate is a bound, not a measurement.
-HALF, LEAST = 0.5, 1.001e-6
 
 
 @click.command("verify")
@@ -114,15 +111,6 @@ def _as_json(
     }
 
 
-def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
-    """What was judged, and what the judgement rests on."""
-    return {
-        "state": liveness.state.value,
-        "score": None if liveness.score is None else round(liveness.score, 4),
-        "basis": describe_basis(frames, liveness.state),
-    }
-
-
 def _for_people(console: Console, name: str, verdict: Verdict, timings: dict[str, float]) -> None:
     yes = verdict.decision is Decision.ACCEPT
     style = "bold green" if yes else "bold red"
@@ -140,18 +128,3 @@ def _frames_used(verdict: Verdict) -> str:
     score = "" if live.score is None else f" {live.score:.2f}"
     basis = describe_basis(verdict.frames_used, live.state)
     return f"{frames} used, liveness {live.state.value}{score} ({basis})"
-
-
-def describe_match(match: Match) -> str:
-    """Similarity against threshold, and what both are worth."""
-    return (
-        f"similarity {match.similarity:.3f}, threshold {match.threshold:.3f} for a false-accept "
-        f"rate of {percent(match.target_far)}; {_worth(match.far)} of strangers come this close"
-    )
-
-
-def _worth(far: float) -> str:
-    """A rate for people; the curve says nothing beyond its ends."""
-    if far >= HALF:
-        return "half or more"
-    return f"{percent(far)} or fewer" if far <= LEAST else percent(far)

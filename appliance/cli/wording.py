@@ -1,0 +1,67 @@
+"""How results are worded, in JSON and for people, where several commands show the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliance.cli.session import percent
+from appliance.types import DoorEvent, Liveness, LivenessState, Match
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# The ends of the calibration curves: beyond them a rate is a bound, not a measurement.
+HALF, LEAST = 0.5, 1.001e-6
+
+
+def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
+    """What was judged, and what the judgement rests on."""
+    return {
+        "state": liveness.state.value,
+        "score": None if liveness.score is None else round(liveness.score, 4),
+        "basis": describe_basis(frames, liveness.state),
+    }
+
+
+def describe_basis(frames: int, state: LivenessState) -> str:
+    """What a liveness verdict rests on, for people."""
+    if state is LivenessState.NOT_CHECKED:
+        return "not checked"
+    if frames == 0:
+        return "appearance"
+    return (
+        "appearance of a single picture, no motion"
+        if frames == 1
+        else f"appearance of {frames} frames"
+    )
+
+
+def describe_match(match: Match) -> str:
+    """Similarity against threshold, and what both are worth."""
+    return (
+        f"similarity {match.similarity:.3f}, threshold {match.threshold:.3f} for a false-accept "
+        f"rate of {percent(match.target_far)}; {_worth(match.far)} of strangers come this close"
+    )
+
+
+def _worth(far: float) -> str:
+    """A rate for people; the curve says nothing beyond its ends."""
+    if far >= HALF:
+        return "half or more"
+    return f"{percent(far)} or fewer" if far <= LEAST else percent(far)
+
+
+def history_json(events: list[DoorEvent]) -> list[dict[str, object]]:
+    """The lock's commands, times relative to the first."""
+    start = events[0].at if events else 0.0
+    return [
+        {"at_s": round(event.at - start, 3), "state": event.state.value, "cause": event.cause}
+        for event in events
+    ]
+
+
+def print_history(console: Console, events: list[DoorEvent], *, simulated: bool) -> None:
+    """The lock's commands, one a line."""
+    console.print("Simulated lock:" if simulated else "Lock:")
+    for item in history_json(events):
+        console.print(f"  {item['at_s']:8.3f} s  {item['state']:<9} {item['cause']}", markup=False)
