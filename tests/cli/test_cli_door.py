@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -159,7 +160,10 @@ def test_a_mock_never_stands_in_for_a_real_lock(words: list[str], appliance: App
     appliance.configure(door=REAL)
     told = appliance.program("door", *words, env=environment(GPIOZERO_PIN_FACTORY="mock"))
     assert told.code == 4
-    assert told.sentence == "The GPIO chip /dev/gpiochip63 does not exist."
+    # On Python 3.13 lgpio comes from the system, and where it is missing that is told first.
+    missing = importlib.util.find_spec("lgpio") is None
+    because = "lgpio is not installed" if missing else "/dev/gpiochip63 does not exist"
+    assert because in told.sentence
 
 
 def test_a_template_of_another_model_opens_nothing(
