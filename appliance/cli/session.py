@@ -132,6 +132,7 @@ def printable(text: str) -> str:
 def json_option(command: Command) -> Command:
     """--json, after the command's name as well as before it."""
 
+    # click calls it with these three in this order
     def remember(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001
         if value:
             context.ensure_object(Session).as_json = True
@@ -219,6 +220,7 @@ def settle_streams() -> None:
     while number < 3:  # the lowest free number is taken, so the closed ones come first
         number = os.open(os.devnull, os.O_RDWR)
     os.close(number)
+    # They stay open until the process ends, as the streams that they stand in for would.
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -335,6 +335,7 @@ def _held_by(device: Path, processes: Path = Path("/proc")) -> str:
 
 
 def _has_open(process: Path, file: str) -> bool:
+    # A Path would turn what is no path (`socket:[1]`) into one.
     return any(os.readlink(link) == file for link in (process / "fd").iterdir())  # noqa: PTH115
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.types import Frame, Landmarks, Liveness, LivenessState, Pixels, Region
-from appliance.vision.interpreter import TfliteModel
+from appliance.vision.interpreter import TfliteModel, network_input
 from appliance.vision.manifest import Entry
 from appliance.vision.warp import region_matrix, warp
 
@@ -61,8 +61,8 @@ class AppearanceCheck:
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
         """Judge one frame by its appearance alone.
 
-        A face at the picture's edge is never called live: what the network needs to see of its
-        surroundings on one side is outside.
+        A face at the edge of the picture is never called live (see `is_lopsided`): what the network
+        needs to see of its surroundings on one side is outside.
         """
         score = self.score(frame.bgr, landmarks)
         state = self._state(score)
@@ -75,10 +75,7 @@ class AppearanceCheck:
         """The probability of a live face, 0 to 1."""
         size = self._entry.alignment.size
         crop = warp(bgr, region_matrix(self._context.region(landmarks), size), size)
-        tensor = (crop[np.newaxis].astype(np.float32) - self._entry.input.mean) * np.float32(
-            self._entry.input.scale
-        )
-        (output, *_) = self._model.run(np.asarray(tensor, dtype=np.float32))
+        (output, *_) = self._model.run(network_input(crop, self._entry))
         logits = output.reshape(-1)
         weights = np.exp(logits - logits.max())
         return float(weights[self._entry.output.live_index or 0] / weights.sum())

@@ -6,12 +6,11 @@ CMU-CS-16-118, after FaceNet (Schroff et al., arXiv:1503.03832).
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from appliance.errors import ModelError
 from appliance.types import Embedding, FaceCrop, Floats
-from appliance.vision.interpreter import TfliteModel
+from appliance.vision.interpreter import TfliteModel, network_input
 from appliance.vision.manifest import Entry
 
 
@@ -32,18 +31,8 @@ class TfliteEmbedder:
                 f"The model {self.name!r} needs crops aligned by {self.alignment!r}, "
                 f"not {crop.alignment!r}."
             )
-        (output, *_) = self._model.run(network_input(crop, self._entry))
+        (output, *_) = self._model.run(network_input(crop.bgr, self._entry))
         return Embedding(unit(output.reshape(-1)), self.fingerprint)
-
-
-def network_input(crop: FaceCrop, entry: Entry) -> Floats:
-    """(1, size, size, 3) float32 as the manifest's pre-processing says."""
-    wanted = entry.input
-    pixels = cv2.cvtColor(crop.bgr, cv2.COLOR_BGR2RGB) if wanted.colour == "rgb" else crop.bgr
-    tensor = pixels[np.newaxis].astype(np.float32)
-    tensor -= np.float32(wanted.mean)
-    tensor *= np.float32(wanted.scale)
-    return np.asarray(tensor)
 
 
 def unit(vector: Floats) -> Floats:

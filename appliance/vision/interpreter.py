@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import ModelError
-from appliance.types import Floats
+from appliance.types import Floats, Pixels
+from appliance.vision.manifest import Entry
 
 
 def runtime() -> Any:
@@ -66,6 +68,19 @@ class TfliteModel:
             _dequantised(self._interpreter.get_tensor(output["index"]), output)
             for output in self._outputs
         )
+
+
+def network_input(bgr: Pixels, entry: Entry) -> Floats:
+    """(1, height, width, 3) float32 as the manifest's pre-processing says.
+
+    bgr: (height, width, 3) uint8.
+    """
+    wanted = entry.input
+    pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if wanted.colour == "rgb" else bgr
+    tensor = pixels[np.newaxis].astype(np.float32)
+    tensor -= np.float32(wanted.mean)
+    tensor *= np.float32(wanted.scale)
+    return np.asarray(tensor)
 
 
 def _quantised(tensor: Floats, detail: dict[str, Any]) -> NDArray[Any]:

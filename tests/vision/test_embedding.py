@@ -10,8 +10,9 @@ import pytest
 from appliance.errors import ModelError
 from appliance.types import Embedding, FaceCrop
 from appliance.vision import manifest
-from appliance.vision.alignment import ALIGNMENTS, FIVE_POINT_112
-from appliance.vision.embedding import network_input, unit
+from appliance.vision.alignment import ALIGNMENTS
+from appliance.vision.embedding import unit
+from appliance.vision.interpreter import network_input
 from tests.portraits import NAMES, embedder, face, picture
 
 MESH_ALIGNED = (
@@ -83,7 +84,7 @@ def test_colours_and_scale_are_those_of_the_manifest() -> None:
     entry = manifest.load(manifest.shipped_folder()).entry("mobilefacenet")
     blue = np.zeros((112, 112, 3), np.uint8)
     blue[..., 0] = 255
-    tensor = network_input(FaceCrop(blue, FIVE_POINT_112.name), entry)
+    tensor = network_input(blue, entry)
     assert tensor.shape == (1, 112, 112, 3)
     assert tensor.dtype == np.float32
     # Blue comes last in red-green-blue, and 0..255 becomes about -1..1.
@@ -95,7 +96,7 @@ def test_a_bgr_network_gets_its_channels_as_they_are() -> None:
     entry = manifest.load(manifest.shipped_folder()).entry("antispoof")
     blue = np.zeros((128, 128, 3), np.uint8)
     blue[..., 0] = 255
-    assert network_input(FaceCrop(blue, ""), entry)[0, 0, 0].tolist() == [255, 0, 0]
+    assert network_input(blue, entry)[0, 0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("vector", [[0, 0, 0], [np.nan, 1, 0], [np.inf, 0, 0]])
