@@ -14,7 +14,7 @@ import numpy as np
 from appliance.errors import InputError
 from appliance.perception import Perception
 from appliance.ports import Camera
-from appliance.types import Fault, Floats, Frame, Landmarks
+from appliance.types import Fault, Floats, Frame, Landmarks, Quality
 
 Build = Callable[[], Perception]
 Open = Callable[[Path], Camera]
@@ -26,10 +26,12 @@ class Embedded:
 
     vector: a unit vector wherever a face was found, also one that a door would refuse.
     fault: why a door would refuse it, or why there is no vector.
+    quality: what was measured of the face that was found, also of one that a door would refuse.
     """
 
     vector: Floats | None
     fault: str | None = None
+    quality: Quality | None = None
 
     @property
     def missed(self) -> bool:
@@ -97,8 +99,9 @@ def embed_frame(perception: Perception, frame: Frame) -> Embedded:
     face = min(faces, key=lambda face: _off_centre(frame, face))
     seen = perception.describe(frame, face)
     if seen.embedding is None:
-        return Embedded(perception.embed(frame, face).vector, seen.faults[0].value)
-    return Embedded(seen.embedding.vector)
+        vector = perception.embed(frame, face).vector
+        return Embedded(vector, seen.faults[0].value, seen.quality)
+    return Embedded(seen.embedding.vector, quality=seen.quality)
 
 
 def _off_centre(frame: Frame, face: Landmarks) -> float:

@@ -31,6 +31,17 @@ def test_a_picture_without_a_face_is_missed_and_a_poor_one_refused() -> None:
     assert int(np.argmax(refused.vector)) == ALICE
 
 
+def test_what_was_measured_of_a_face_is_told_whether_or_not_a_door_would_take_it() -> None:
+    taken, refused = outcome(scene(0.0, Toy(ALICE))), outcome(scene(0.0, Toy(ALICE, sharp=False)))
+    assert taken.quality is not None
+    assert refused.quality is not None
+    assert taken.quality.faults == ()
+    assert [fault.value for fault in refused.quality.faults] == ["blurred"]
+    assert taken.quality.sharpness > refused.quality.sharpness
+    assert taken.quality.eye_distance > 0
+    assert outcome(scene(0.0)).quality is None
+
+
 def test_liveness_has_no_say_in_a_measurement_of_identity() -> None:
     assert outcome(scene(0.0, Toy(ALICE, live=0.0))).vector is not None
 
