@@ -27,7 +27,12 @@ from appliance.ports import Aligner, Camera, Clock, Detector, LivenessCheck, Loc
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.vision.acquisition import Acquisition, FaceSizes
-from appliance.vision.alignment import ALIGNMENTS, PredictedAlignment
+from appliance.vision.alignment import (
+    ALIGNMENTS,
+    BY_DLIB_5,
+    BY_DLIB_68,
+    PredictedAlignment,
+)
 from appliance.vision.detector import HaarDetector, HogDetector
 from appliance.vision.embedding import TfliteEmbedder
 from appliance.vision.interpreter import TfliteModel
@@ -40,7 +45,7 @@ from appliance.vision.manifest import (
     load,
     shipped_folder,
 )
-from appliance.vision.predictor import FivePointPredictor
+from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.quality import QualityLimits
 
 # A face out of sight for longer than this may have changed places with another.
@@ -85,7 +90,7 @@ def perception(config: Config, *, liveness: bool = True) -> Perception:
     stages = Stages(
         acquisition=Acquisition(_detector(config), mesh, sizes),
         mesh=mesh,
-        alignment=_aligner(entry.alignment.name, models),
+        alignment=aligner(config),
         embedder=TfliteEmbedder(
             entry,
             _tflite(models, entry.name, "embedder", threads),
@@ -103,21 +108,37 @@ def evaluation_perception(config: Config) -> Perception:
     return perception(single, liveness=False)
 
 
-def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
-    """The models that decide how a face is cropped for an embedder."""
-    mesh = models.entry("face_mesh", "landmarks")
-    if entry.alignment.name in ALIGNMENTS:
-        return [mesh]
-    return [mesh, models.entry("landmarks5", "landmarks5")]
-
-
-def _aligner(name: str, models: Manifest) -> Aligner:
+def aligner(config: Config) -> Aligner:
+    """What crops a face for the configured embedder. ModelError when points it needs are absent."""
+    models = manifest(config)
+    entry = models.entry(config.model.name, "embedder")
+    name, points = entry.alignment.name, entry.alignment.points_sha256
     if name in ALIGNMENTS:
         return ALIGNMENTS[name]
-    entry = models.entry("landmarks5", "landmarks5")
-    models.read(entry)  # dlib loads by path only; this refuses a changed file
-    predictor = FivePointPredictor(models.path(entry))
-    return PredictedAlignment(predictor.outer_eyes_and_nose, name)
+    if name == BY_DLIB_5:
+        content = models.read(models.entry("landmarks5", "landmarks5"))
+        predictor = ShapePredictor(content, FIVE)
+    elif name == BY_DLIB_68 and points is not None:
+        content = read_installed(config.model.landmarks68, points, entry.name)
+        predictor = ShapePredictor(content, SIXTY_EIGHT)
+    else:
+        raise ModelError(
+            f"The manifest of {models.folder} aligns the embedder {entry.name!r} by {name!r}, "
+            "which this version cannot do.",
+            hint="Install the models that came with this version.",
+        )
+    return PredictedAlignment(name, predictor.outer_eyes_and_nose)
+
+
+def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
+    """The manifest's models that decide how a face is cropped for an embedder.
+
+    A file of points that a user installs is none of them: the alignment itself names its sum.
+    """
+    mesh = models.entry("face_mesh", "landmarks")
+    if entry.alignment.name == BY_DLIB_5:
+        return [mesh, models.entry("landmarks5", "landmarks5")]
+    return [mesh]
 
 
 def _detector(config: Config) -> Detector:

@@ -167,6 +167,7 @@ class ModelConfig(_Section):
     delegate: str = "cpu"
     threads: int = Field(2, ge=1, le=16)
     directory: _Path | None = None
+    landmarks68: _Path | None = None
 
 
 class QualityConfig(_Section):

@@ -72,6 +72,7 @@ def _models(config: Config) -> Check:
         models.read(entry)
     entry = models.entry(config.model.name, "embedder")
     assemble.calibration(config)
+    assemble.aligner(config)
     text = f"{len(models.entries)} files unchanged, {entry.name} embeds"
     if entry.name.startswith("openface"):
         return Check(

@@ -92,22 +92,27 @@ OUTER_EYES_AND_NOSE_96 = Alignment(
 ALIGNMENTS = {item.name: item for item in (FIVE_POINT_112, OUTER_EYES_AND_NOSE_96)}
 
 
+# The same alignment by the points of one of dlib's predictors, which must be at hand.
+BY_DLIB_5 = "outer_eyes_and_nose_96_dlib5"
+BY_DLIB_68 = "outer_eyes_and_nose_96_dlib68"
+
+# Points 36, 45 and 33 of OpenFace's mean face, in 96 pixels.
+_PUBLISHED_TEMPLATE = np.array([(18.64, 16.25), (75.73, 15.18), (47.52, 49.39)], np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class PredictedAlignment:
-    """OpenFace's alignment by the points of dlib's own predictor, on OpenFace's own template.
+    """OpenFace's alignment by the points of dlib's own predictors, on OpenFace's own template.
 
+    name: `BY_DLIB_5` or `BY_DLIB_68`.
     points: from a frame and a face's mesh to (3, 2): both outer eye corners, the nose's base.
     """
 
+    name: str
     points: Callable[[Pixels, Landmarks], Floats]
-    name: str = "outer_eyes_and_nose_96_dlib5"
     size: int = 96
 
     def crop(self, bgr: Pixels, landmarks: Landmarks) -> FaceCrop:
         """Align one face of a frame."""
         matrix = affine(self.points(bgr, landmarks), _PUBLISHED_TEMPLATE)
         return FaceCrop(warp(bgr, matrix, self.size), self.name)
-
-
-# Points 36, 45 and 33 of OpenFace's mean face, in 96 pixels.
-_PUBLISHED_TEMPLATE = np.array([(18.64, 16.25), (75.73, 15.18), (47.52, 49.39)], np.float32)

@@ -55,10 +55,15 @@ class Input(_Table):
 
 
 class Alignment(_Table):
-    """How a face is warped before the network sees it. size: pixels per side."""
+    """How a face is warped before the network sees it.
+
+    size: pixels per side. points_sha256: of the predictor that finds the points, where it is a
+    file that does not come along and that a user has to install.
+    """
 
     name: str
     size: int
+    points_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
 
 
 class Output(_Table):
@@ -77,6 +82,7 @@ class Curve(_Table):
     enrolled, probes: how many pictures a template and a probe were averaged from.
     similarity: rising; log10_far: falling, the same length.
     trials, people: what the curve was measured on.
+    supported: the lowest rate that they can vouch for; 0 where that was not looked into.
     """
 
     enrolled: int = Field(ge=1)
@@ -85,6 +91,7 @@ class Curve(_Table):
     log10_far: Annotated[tuple[float, ...], Field(min_length=2)]
     trials: int = Field(ge=1)
     people: int = Field(ge=1)
+    supported: float = Field(0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _is_a_curve(self) -> Curve:
@@ -238,7 +245,8 @@ def fingerprint(entry: Entry, landmark_models: Sequence[Entry]) -> str:
     parts = {
         "network": entry.sha256,
         "input": entry.input.model_dump(),
-        "alignment": entry.alignment.model_dump(),
+        # Without what is not set: a later key changes no fingerprint of a model that lacks it.
+        "alignment": entry.alignment.model_dump(exclude_none=True),
         "landmarks": [model.sha256 for model in landmark_models],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

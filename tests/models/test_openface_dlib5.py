@@ -13,7 +13,7 @@ from appliance.perception import Perception
 from appliance.types import Floats, Frame
 from appliance.vision import manifest
 from appliance.vision.alignment import ALIGNMENTS, PredictedAlignment, outer_eyes_and_nose
-from appliance.vision.predictor import FivePointPredictor
+from appliance.vision.predictor import FIVE, ShapePredictor
 from tests.portraits import NAMES, face, picture
 
 # How far the two may put the same outer corner of an eye apart, as a share of the eyes' distance.
@@ -21,9 +21,9 @@ TOLERANCE = 0.08
 
 
 @cache
-def predictor() -> FivePointPredictor:
+def predictor() -> ShapePredictor:
     shipped = manifest.load(manifest.shipped_folder())
-    return FivePointPredictor(shipped.path(shipped.entry("landmarks5", "landmarks5")))
+    return ShapePredictor(shipped.read(shipped.entry("landmarks5", "landmarks5")), FIVE)
 
 
 @cache
