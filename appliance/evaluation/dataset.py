@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import InputError
+from appliance.vision.manifest import Calibration
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+_HASH_BYTES = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,30 @@ class Dataset:
 def people_sha256(dataset: Dataset) -> str:
     """Tells whether two data sets are of the same people, by their names."""
     return hashlib.sha256("\n".join(sorted(dataset.people)).encode()).hexdigest()
+
+
+def name_hashes(dataset: Dataset) -> str:
+    """Three bytes of a salted SHA-256 for each person's name, sorted, in base64.
+
+    Enough to tell whether somebody is among a few thousand people (one stranger in 16 million
+    divided by their number is taken for one of them), and less than a list of their names.
+    """
+    salt = people_sha256(dataset)
+    return base64.b64encode(b"".join(sorted(_hash(name, salt) for name in dataset.people))).decode()
+
+
+def known_people(dataset: Dataset, calibration: Calibration) -> int:
+    """How many of the data set's people the calibration was measured on, by their names."""
+    salt, stored = calibration.people_sha256, base64.b64decode(calibration.people_hashes)
+    if not stored:
+        return len(dataset.people) if people_sha256(dataset) == salt else 0
+    starts = range(0, len(stored), _HASH_BYTES)
+    known = {stored[start : start + _HASH_BYTES] for start in starts}
+    return sum(_hash(name, salt) in known for name in dataset.people)
+
+
+def _hash(name: str, salt: str) -> bytes:
+    return hashlib.sha256(f"{salt}\n{name}".encode()).digest()[:_HASH_BYTES]
 
 
 def load(folder: Path) -> Dataset:

@@ -7,11 +7,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.dataset import Dataset, people_sha256
+from appliance.evaluation.counts import Share, share_of_pictures
+from appliance.evaluation.dataset import Dataset, known_people
 from appliance.evaluation.embed import Embedded
-from appliance.evaluation.protocols import ENROLLED, gather, pair_scores, single, templates
+from appliance.evaluation.protocols import (
+    ENROLLED,
+    Embeddings,
+    gather,
+    pair_scores,
+    single,
+    templates,
+)
 from appliance.evaluation.rates import Scores, Trials, folded_accuracy
 from appliance.matching import applicable, threshold
 from appliance.vision.manifest import Calibration
@@ -30,22 +39,34 @@ def report(
             hint="Pictures should be upright and show one face each.",
         )
     data = gather(dataset, embedded)
+    known = known_people(dataset, calibration)
     result: dict[str, object] = {
         "model": model,
         "images": len(embedded),
         "people": data.people,
-        "in_sample": people_sha256(dataset) == calibration.people_sha256,
+        "in_sample": 2 * known >= data.people,
+        "people_in_calibration": known,
         "missed": missed,
         "refused": int((~data.usable).sum()) - missed,
         "refused_for": dict(Counter(item.fault for item in embedded if item.fault)),
+        **_intervals(data, np.array([item.missed for item in embedded])),
     }
     if dataset.pairs:
         result["accuracy"] = _accuracy(dataset, pair_scores(data, dataset.pairs))
     if dataset.pairs or dataset.missing_pairs:
         result["missing_pairs"] = dataset.missing_pairs
-    result["single"] = _at_targets(*single(data), calibration, enrolled=1)
-    result[f"template_{ENROLLED}_1"] = _at_targets(*templates(data), calibration, enrolled=ENROLLED)
+    result["single"] = at_targets(*single(data), calibration, enrolled=1)
+    result[f"template_{ENROLLED}_1"] = at_targets(*templates(data), calibration, enrolled=ENROLLED)
     return result
+
+
+def _intervals(data: Embeddings, missed: NDArray[np.bool_]) -> dict[str, object]:
+    shares: dict[str, Share] = {
+        name: share_of_pictures(happened, data.person, data.people)
+        for name, happened in {"missed": missed, "refused": ~data.usable & ~missed}.items()
+    }
+    told = {f"{name}_ci": [_number(edge) for edge in it.interval] for name, it in shares.items()}
+    return {**told, "ci_method": shares["missed"].method}
 
 
 def _accuracy(dataset: Dataset, scores: Scores) -> dict[str, object]:
@@ -62,9 +83,10 @@ def _accuracy(dataset: Dataset, scores: Scores) -> dict[str, object]:
     }
 
 
-def _at_targets(
+def at_targets(
     genuine: Trials, impostor: Trials, calibration: Calibration, *, enrolled: int
 ) -> dict[str, object]:
+    """FAR and FRR at the shipped threshold of each target, for one protocol."""
     curves = applicable(calibration, enrolled, 1)
     return {
         name: _row(genuine, impostor, max(threshold(curve, target) for curve in curves))

@@ -16,6 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.evaluation.binomial import share_with_tail
+
 Scores = NDArray[np.float32]
 People = NDArray[np.int32]
 Hits = NDArray[np.bool_]
@@ -98,13 +100,11 @@ _EDGES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 def exact_interval(hits: int, trials: int) -> Interval:
     """Clopper-Pearson 95 % interval of a share of independent trials (Biometrika 1934)."""
-    from scipy.stats import beta
-
     if trials == 0:
         return 0.0, 1.0
     tail = (1 - LEVEL) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits == trials else float(beta.ppf(1 - tail, hits + 1, trials - hits))
+    low = 0.0 if hits == 0 else share_with_tail(hits, trials, tail)
+    high = 1.0 if hits == trials else share_with_tail(hits + 1, trials, 1 - tail)
     return low, high
 
 

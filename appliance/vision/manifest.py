@@ -110,19 +110,41 @@ class Calibration(_Table):
     """The error rates measured for a model; `curves` by protocol name.
 
     people_sha256: of the names of the people it was measured on, so that a report on the same
-    people can say that it is no independent one.
+    people can say that it is no independent one. people_hashes: of each name on its own (see
+    evaluation.dataset), for sets that share only some people with it.
     """
 
     data: str
     people_sha256: str = ""
+    people_hashes: str = Field("", pattern=r"^(?:[A-Za-z0-9+/]{4})*$")
     curves: Mapping[str, Curve]
+
+
+class Fidelity(_Table):
+    """How near a quantised network came to its float32 original on the same faces, when built.
+
+    FRR at a FAR of 1e-4 and 1e-5, one picture against one, and the original's.
+    """
+
+    frr_1e4: float = Field(alias="frr_at_far_1e-04", ge=0, le=1)
+    float_frr_1e4: float = Field(alias="float_frr_at_far_1e-04", ge=0, le=1)
+    frr_1e5: float = Field(alias="frr_at_far_1e-05", ge=0, le=1)
+    float_frr_1e5: float = Field(alias="float_frr_at_far_1e-05", ge=0, le=1)
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """FRR minus the original's, by FAR; negative where it is lower."""
+        return {
+            "1e-4": round(self.frr_1e4 - self.float_frr_1e4, 6),
+            "1e-5": round(self.frr_1e5 - self.float_frr_1e5, 6),
+        }
 
 
 class Entry(_Table):
     """One model."""
 
     name: str
-    role: Literal["embedder", "landmarks", "liveness", "landmarks5"]
+    role: Literal["detector", "embedder", "landmarks", "liveness", "landmarks5"]
     file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(gt=0)
@@ -136,6 +158,7 @@ class Entry(_Table):
     alignment: Alignment
     output: Output
     calibration: Calibration | None = None
+    fidelity: Fidelity | None = None
 
     @model_validator(mode="after")
     def _a_live_score_is_a_probability(self) -> Entry:
