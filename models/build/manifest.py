@@ -27,7 +27,7 @@ SCHEMA = 1
 FILE_NAME = "manifest.toml"
 HEADER = "# Written by `python -m models.build make`; edits by hand are lost.\n"
 
-Role = Literal["embedder", "landmarks", "liveness", "landmarks5"]
+Role = Literal["detector", "embedder", "landmarks", "liveness", "landmarks5"]
 Precision = Literal["float32", "float16", "int8"]
 
 
@@ -57,16 +57,21 @@ class Input:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How a face is laid into the input; size is the side of the square crop in pixels."""
+    """How a face is laid into the input; size is the side of the square crop in pixels.
+
+    points_sha256: of the predictor whose points align, where it is not shipped.
+    """
 
     name: Literal[
         "five_point_112",
         "outer_eyes_and_nose_96",
         "outer_eyes_and_nose_96_dlib5",
+        "outer_eyes_and_nose_96_dlib68",
         "context_crop",
         "none",
     ]
     size: int
+    points_sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,17 @@ OPENFACE_DLIB5 = replace(
     alignment=Alignment("outer_eyes_and_nose_96_dlib5", SIZE),
 )
 
+# And behind the 68 points that a user has to install: their file is not shipped, its sum is known.
+OPENFACE_DLIB68 = replace(
+    OPENFACE,
+    name="openface_dlib68",
+    description=f"{OPENFACE.description} Aligned by dlib's 68 points, which you install yourself.",
+    alignment=Alignment("outer_eyes_and_nose_96_dlib68", SIZE, MEMBERS["landmarks68"].sha256),
+)
+
 
 def build(job: Job) -> None:
-    """Write and register both files; the first is registered with either alignment."""
+    """Write and register both files; the first is registered with every alignment."""
     layers = read_network(obtain("openface", job.cache))
     for entry in (OPENFACE, OPENFACE_INT8):
         content = to_tflite(
@@ -76,7 +84,8 @@ def build(job: Job) -> None:
         )
         (job.models / entry.file).write_bytes(content)
         register(entry, job.models)
-    register(OPENFACE_DLIB5, job.models)
+    for entry in (OPENFACE_DLIB5, OPENFACE_DLIB68):
+        register(entry, job.models)
 
 
 def forward(layers: Iterable[Layer], value: Any) -> Any:
