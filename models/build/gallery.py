@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.evaluation.dataset import Dataset, load
+from appliance.evaluation.dataset import Dataset, Picture, load
 from appliance.types import Landmarks
 from appliance.vision import acquisition, detector, landmarks, mesh, warp
 from models.build import faces
@@ -51,10 +52,14 @@ class Gallery:
         """Return whose face each is, (n,) indices into `dataset.people`."""
         return np.array([self.dataset.pictures[index].person for index in self.picture], np.int64)
 
-    @property
-    def key(self) -> str:
-        """Return a name for these faces, however they were found."""
-        return key([self.points.tobytes(), self.picture.tobytes(), *_files(self.dataset)])
+    @cached_property
+    def names(self) -> list[str]:
+        """Return a name for each face: for its picture and where it is on it."""
+        pictures = [self.dataset.pictures[index] for index in self.picture]
+        return [
+            key([_file(picture), points.tobytes()])
+            for picture, points in zip(pictures, self.points, strict=True)
+        ]
 
     def face(self, number: int) -> tuple[NDArray[np.uint8], Landmarks]:
         """Return one face's picture, (height, width, 3) BGR, and its landmarks."""
@@ -94,15 +99,26 @@ def _found(finder: Finder, dataset: Dataset) -> tuple[NDArray[np.float32], NDArr
 
 def embedded(contender: Contender, gallery: Gallery, cache: Path) -> Vectors:
     """Return (n, dimensions) vectors of all faces, from the cache where they are there."""
-    kept = cache / f"vectors-{key([gallery.key, contender.key])}.npy"
-    if not kept.exists():
+    kept = cache / f"vectors-{contender.key}.npz"
+    known = _read(kept) if kept.exists() else {}
+    missing = [number for number, name in enumerate(gallery.names) if name not in known]
+    if missing:
         cv2.setNumThreads(1)
         label = f"{contender.name}, {contender.aligned_by}"
-        with click.progressbar(range(len(gallery)), label=label) as numbers:
-            vectors = [contender.embed(contender.crop(*gallery.face(item))) for item in numbers]
+        with click.progressbar(missing, label=label) as numbers:
+            for number in numbers:
+                crop = contender.crop(*gallery.face(number))
+                known[gallery.names[number]] = contender.embed(crop)
         with _whole(kept) as half:
-            np.save(half, np.array(vectors, np.float32))
-    return np.asarray(np.load(kept), np.float32)
+            np.savez(half, names=np.array(list(known)), vectors=np.stack(list(known.values())))
+    return np.stack([known[name] for name in gallery.names])
+
+
+def _read(kept: Path) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors of a cache file, by their faces' names."""
+    with np.load(kept) as arrays:
+        names, vectors = arrays["names"].tolist(), arrays["vectors"]
+    return dict(zip(names, vectors, strict=True))
 
 
 @contextmanager
@@ -117,9 +133,10 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
 
 def _faces_key(dataset: Dataset, models: Path) -> str:
     """Return a name for what the faces depend on."""
-    return key([sources(_FINDING), (models / "face_mesh.tflite").read_bytes(), *_files(dataset)])
+    pictures = [_file(picture) for picture in dataset.pictures]
+    return key([sources(_FINDING), (models / "face_mesh.tflite").read_bytes(), *pictures])
 
 
-def _files(dataset: Dataset) -> list[str]:
-    """Return the pictures' paths and sizes."""
-    return [f"{item.path}:{item.path.stat().st_size}" for item in dataset.pictures]
+def _file(picture: Picture) -> str:
+    """Return a picture's path and size."""
+    return f"{picture.path}:{picture.path.stat().st_size}"
