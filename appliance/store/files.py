@@ -45,6 +45,20 @@ def publish(path: Path, content: bytes) -> None:
         draft.write_bytes(content)
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Put a private file in the place of what is there, durably: the old or the new, never half."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_FILE))
+    try:
+        draft.write_bytes(content)
+        _settle(draft)
+        draft.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+    _sync(path.parent)
+
+
 def _settle(draft: Path) -> None:
     # An installer who works as root must not lock the daemon's user out of its own folder.
     if os.geteuid() == 0:

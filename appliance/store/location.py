@@ -38,6 +38,11 @@ class StoreLocation:
         """Where the simulated lock writes down what it was told."""
         return self.folder / "simulated-lock.jsonl"
 
+    @property
+    def model_choice(self) -> Path:
+        """What `appliance bench --models` measured and picked on this machine."""
+        return self.folder / "model-choice.json"
+
 
 def locate(config: StoreConfig, environment: Mapping[str, str], *, uid: int) -> StoreLocation:
     """The paths that `config` means for the user `uid`. Looks at files, changes none."""
