@@ -59,29 +59,38 @@ class Contender:
 
 
 def contenders(job: Job) -> Iterator[Contender]:
-    """Yield every embedder of the manifest, OpenFace behind each alignment, then the references.
+    """Yield the shipped embedders, then the references.
 
     dlib's 68 points take part only where `python -m models.build fetch landmarks68` was run.
     """
-    shipped = manifest.load(job.models)
-    embedders = [entry for entry in shipped.entries.values() if entry.role == "embedder"]
+    yield from shipped_contenders(manifest.load(job.models), fetched("landmarks68", job.cache))
+    yield _resnet(obtain("resnet", job.cache), job.models / "landmarks5.dat")
+    yield _candidate(obtain("candidate", job.cache))
+
+
+def shipped_contenders(models: Manifest, sixty_eight: Path | None) -> Iterator[Contender]:
+    """Yield every embedder of the manifest, OpenFace behind each alignment.
+
+    sixty_eight: the file of dlib's 68 points, if it is at hand.
+    """
+    embedders = [entry for entry in models.entries.values() if entry.role == "embedder"]
     for entry in embedders:
         if entry.alignment.name == FIVE_POINT_112.name:
-            yield _shipped(shipped, entry, "mesh", FIVE_POINT_112.crop)
-    five = shipped.read(shipped.entry("landmarks5", "landmarks5"))
-    mesh_points = (OUTER_EYES_AND_NOSE_96.name, OUTER_EYES_AND_NOSE_96.crop, b"")
-    aligners: Aligners = {"mesh": mesh_points, "dlib 5": _by_dlib(BY_DLIB_5, five, FIVE)}
-    sixty_eight = fetched("landmarks68", job.cache)
+            yield _shipped(models, entry, "mesh", FIVE_POINT_112.crop)
+    by_mesh = OUTER_EYES_AND_NOSE_96
+    five = models.read(models.entry("landmarks5", "landmarks5"))
+    aligners: Aligners = {
+        "mesh": (by_mesh.name, by_mesh.crop, b""),
+        "dlib 5": _by_dlib(BY_DLIB_5, five, FIVE),
+    }
     if sixty_eight is not None:
         aligners["dlib 68"] = _by_dlib(BY_DLIB_68, sixty_eight.read_bytes(), SIXTY_EIGHT)
     for entry in embedders:
-        if entry.alignment.name == OUTER_EYES_AND_NOSE_96.name:
+        if entry.alignment.name == by_mesh.name:
             for aligned_by, (name, crop, points) in aligners.items():
                 realigned = entry.alignment.model_copy(update={"name": name})
                 fed = entry.model_copy(update={"alignment": realigned})
-                yield _shipped(shipped, fed, aligned_by, crop, points)
-    yield _resnet(obtain("resnet", job.cache), five)
-    yield _candidate(obtain("candidate", job.cache).read_bytes())
+                yield _shipped(models, fed, aligned_by, crop, points)
 
 
 def _by_dlib(name: str, content: bytes, wanted: tuple[int, int, int]) -> tuple[str, Crop, bytes]:
@@ -108,14 +117,15 @@ def _shipped(
     )
 
 
-def _resnet(path: Path, five: bytes) -> Contender:
+def _resnet(path: Path, five: Path) -> Contender:
     """Return dlib's ResNet as dlib runs it: a chip of 150 pixels by five points, 128 numbers.
 
     King, "High quality face recognition with deep metric learning" (dlib, 2017). Not normalised:
     its author compares by Euclidean distance.
     """
     network: Any = dlib.face_recognition_model_v1(str(path))
-    predict = ShapePredictor(five, FIVE)
+    predictor_file = five.read_bytes()
+    predict = ShapePredictor(predictor_file, FIVE)
 
     def crop(bgr: Pixels, face: Landmarks) -> FaceCrop:
         rgb = np.ascontiguousarray(bgr[:, :, ::-1])
@@ -136,17 +146,18 @@ def _resnet(path: Path, five: bytes) -> Contender:
         crop,
         embed,
         len(content),
-        key([content, five, made, sources(_CROPPING)]),
+        key([content, predictor_file, made, sources(_CROPPING)]),
     )
 
 
-def _candidate(content: bytes) -> Contender:
+def _candidate(path: Path) -> Contender:
     """Return the embedder of faceplugin-face-recognition-js by ONNX Runtime, on one thread.
 
     112 x 112 BGR, x = (pixel - 127) / 128, 512 numbers.
     """
     import onnxruntime
 
+    content = path.read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-import tomli_w
 
 from models.build.job import MODELS, BuildError
 
@@ -128,6 +127,8 @@ def register(entry: Entry, folder: Path = MODELS) -> None:
     `[models.NAME.calibration]` stays if the file's sha256 is unchanged and is dropped, with a
     message, if it changed: thresholds of another network are worth nothing.
     """
+    import tomli_w  # of the extra [build]; reading asks for less
+
     manifest = read(folder)
     models: dict[str, Any] = manifest["models"]
     old: dict[str, Any] = models.get(entry.name, {})

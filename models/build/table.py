@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 import cv2
@@ -31,23 +32,26 @@ Scores = NDArray[np.float32]
 
 
 def print_table(job: Job) -> None:
-    """Print one line for each embedder."""
+    """Measure all contenders and print one line for each."""
     gallery = find_faces(job)
+    compare(list(contenders(job)), gallery, job.cache)
+
+
+def compare(entered: Sequence[Contender], gallery: Gallery, cache: Path) -> None:
+    """Print one line for each contender: what it does on the gallery's faces, what it costs."""
     judged = ~for_calibration(gallery.person)
     person = gallery.person[judged]
     people = len(np.unique(person))
     click.echo(f"Error rates on {len(person)} faces of {people} people no quantiser has seen.")
-    entered = list(contenders(job))
-    rows = []
-    for contender in entered:
-        vectors = embedded(contender, gallery, job.cache)
-        rates = false_rejects(vectors[judged], person)
-        rows.append([*_names(contender), *_rates(rates), _accuracy(vectors, gallery)])
-    times = milliseconds(entered, gallery)
-    costs = [_costs(contender, times[contender.key]) for contender in entered]
     header = ["", "aligned by", *(f"FRR@{far:.0e}" for far in TARGETS), "95 % at 1e-04", "accuracy"]
-    header += ["ms to align", "ms to embed", "bytes"]
-    print_columns([header, *(row + cost for row, cost in zip(rows, costs, strict=True))])
+    rows = [[*header, "ms to align", "ms to embed", "bytes"]]
+    vectors = [embedded(contender, gallery, cache) for contender in entered]
+    times = milliseconds(entered, gallery)
+    for contender, found, taken in zip(entered, vectors, times, strict=True):
+        rates = _rates(false_rejects(found[judged], person))
+        costs = [*(f"{each:.2f}" for each in taken), str(contender.size)]
+        rows.append([*_names(contender), *rates, _accuracy(found, gallery), *costs])
+    print_columns(rows)
     click.echo("* not shipped. Times: medians on one thread, taken in turns.")
 
 
@@ -97,28 +101,24 @@ def pair_scores(vectors: Vectors, gallery: Gallery, pairs: Sequence[Pair]) -> Sc
     return scores
 
 
-def milliseconds(
-    entered: Sequence[Contender], gallery: Gallery
-) -> Mapping[str, tuple[float, float]]:
-    """Return the median times to align and to embed one face, by contender's key.
+def milliseconds(entered: Sequence[Contender], gallery: Gallery) -> list[tuple[float, float]]:
+    """Return each contender's median times to align and to embed one face.
 
     They take turns, so load hits all alike.
     """
     cv2.setNumThreads(1)
-    times: dict[str, list[tuple[float, float]]] = {contender.key: [] for contender in entered}
+    times: list[list[tuple[float, float]]] = [[] for _ in entered]
     for number in np.linspace(0, len(gallery) - 1, ROUNDS).astype(int):
         bgr, face = gallery.face(number)
-        for contender in entered:
+        for contender, taken in zip(entered, times, strict=True):
             begun = time.perf_counter()
             crop = contender.crop(bgr, face)
             aligned = time.perf_counter()
             contender.embed(crop)
             done = time.perf_counter()
-            times[contender.key].append((aligned - begun, done - aligned))
-    return {
-        name: (1e3 * float(np.median(align)), 1e3 * float(np.median(embed)))
-        for name, (align, embed) in ((name, np.transpose(each)) for name, each in times.items())
-    }
+            taken.append((1e3 * (aligned - begun), 1e3 * (done - aligned)))
+    medians = [np.median(taken, axis=0) for taken in times]
+    return [(float(align), float(embed)) for align, embed in medians]
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
@@ -151,7 +151,3 @@ def _accuracy(vectors: Vectors, gallery: Gallery) -> str:
     same = np.array([pair.same for pair in pairs])
     mean, _, _ = folded_accuracy(pair_scores(vectors, gallery, pairs), same, folds)
     return f"{mean:.2%}"
-
-
-def _costs(contender: Contender, times: tuple[float, float]) -> list[str]:
-    return [*(f"{each:.2f}" for each in times), str(contender.size)]
