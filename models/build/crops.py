@@ -41,14 +41,10 @@ class Crops:
 
         The former are of people with a single picture, who make no genuine pair anyway.
         """
-        mask = for_calibration(self.person)
+        people, counts = np.unique(self.person, return_counts=True)
+        calibration = people[counts == 1][::CALIBRATION_SHARE]
+        mask = np.isin(self.person, calibration)
         return self.chosen(mask), self.chosen(~mask)
-
-
-def for_calibration(person: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which faces a quantiser may see, (n,); person: (n,) whose face each is."""
-    people, counts = np.unique(person, return_counts=True)
-    return np.isin(person, people[counts == 1][::CALIBRATION_SHARE])
 
 
 def aligned_crops(job: Job) -> Crops:
