@@ -146,7 +146,12 @@ def table(pictures: Path | None, cache: Path) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of NAME/*.jpg; LFW's own layout is understood.",
 )
-def calibrate(names: tuple[str, ...], data: Path) -> None:
+@click.option(
+    "--landmarks68",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="dlib's file of 68 points, for openface_dlib68.",
+)
+def calibrate(names: tuple[str, ...], data: Path, landmarks68: Path | None) -> None:
     """Measure how similar strangers are to each model, and keep the curves in the manifest.
 
     \b
@@ -156,7 +161,7 @@ def calibrate(names: tuple[str, ...], data: Path) -> None:
     from models.build.calibrate import calibrate as measure
 
     for name in names:
-        measure(name, data, MODELS)
+        measure(name, data, MODELS, landmarks68=landmarks68)
 
 
 if __name__ == "__main__":

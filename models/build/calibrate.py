@@ -23,9 +23,18 @@ DESCRIPTION = (
 )
 
 
-def calibrate(name: str, data: Path, folder: Path, description: str = DESCRIPTION) -> None:
-    """Embed DATA (NAME/*.jpg) with model `name` of `folder` and write its curves."""
-    config = Config(model=ModelConfig(name=name, directory=folder))
+def calibrate(
+    name: str,
+    data: Path,
+    folder: Path,
+    description: str = DESCRIPTION,
+    landmarks68: Path | None = None,
+) -> None:
+    """Embed DATA (NAME/*.jpg) with model `name` of `folder` and write its curves.
+
+    landmarks68: dlib's file of 68 points, for the model that needs it.
+    """
+    config = Config(model=ModelConfig(name=name, directory=folder, landmarks68=landmarks68))
     dataset = load(data)
     paths = [picture.path for picture in dataset.pictures]
     with click.progressbar(length=len(paths), label=name) as bar:
