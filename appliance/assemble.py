@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from appliance import decision, door, enrolment, lockout, matching
+from appliance import decision, door, lockout, matching
 from appliance.attempt import DoorRoom, Rules
 from appliance.config import Config
 from appliance.door_controller import DoorController
+from appliance.enrolment import one_person, poses
+from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.errors import ConfigError, ModelError, UsageError
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
@@ -23,7 +25,7 @@ from appliance.hardware.lock import SimulatedLock, open_gpio_lock
 from appliance.hardware.v4l2 import Format, V4l2Camera
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
 from appliance.perception import Perception, Stages
-from appliance.ports import Aligner, Camera, Clock, Detector, LivenessCheck, Lock
+from appliance.ports import Aligner, Camera, Clock, Detector, Embedder, LivenessCheck, Lock
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.vision.acquisition import Acquisition, FaceSizes
@@ -33,6 +35,7 @@ from appliance.vision.alignment import (
     BY_DLIB_68,
     PredictedAlignment,
 )
+from appliance.vision.blazeface import BlazeFace
 from appliance.vision.detector import HaarDetector, HogDetector
 from appliance.vision.embedding import TfliteEmbedder
 from appliance.vision.interpreter import TfliteModel
@@ -83,23 +86,48 @@ def calibration(config: Config) -> Calibration:
 def perception(config: Config, *, liveness: bool = True) -> Perception:
     """The pipeline. liveness: whether frames are checked as the config's profile says."""
     models = manifest(config)
-    threads = config.model.threads
-    mesh = FaceMesh(_tflite(models, "face_mesh", "landmarks", threads))
-    sizes = FaceSizes(config.detector.nearest, config.detector.farthest)
-    entry = models.entry(config.model.name, "embedder")
+    mesh = _mesh(config, models)
     stages = Stages(
-        acquisition=Acquisition(_detector(config), mesh, sizes),
+        acquisition=_acquisition(config, models, mesh),
         mesh=mesh,
         alignment=aligner(config),
-        embedder=TfliteEmbedder(
-            entry,
-            _tflite(models, entry.name, "embedder", threads),
-            fingerprint(entry, _landmark_models(entry, models)),
-        ),
+        embedder=_embedder(config, models),
         limits=QualityLimits(**config.quality.model_dump()),
         liveness=_liveness(config, models) if liveness else None,
     )
     return Perception(stages, clock())
+
+
+def acquisition(config: Config) -> Acquisition:
+    """What finds faces: the part of the pipeline that needs no embedder."""
+    models = manifest(config)
+    return _acquisition(config, models, _mesh(config, models))
+
+
+def _mesh(config: Config, models: Manifest) -> FaceMesh:
+    return FaceMesh(_tflite(models, "face_mesh", "landmarks", config.model.threads))
+
+
+def _acquisition(config: Config, models: Manifest, mesh: FaceMesh) -> Acquisition:
+    sizes = FaceSizes(config.detector.nearest, config.detector.farthest)
+    second = _second_detector(models, config.model.threads)
+    return Acquisition(_detector(config), mesh, sizes, second)
+
+
+def embedder(config: Config) -> Embedder:
+    """The configured embedder."""
+    return _embedder(config, manifest(config))
+
+
+def _embedder(config: Config, models: Manifest) -> Embedder:
+    entry = models.entry(config.model.name, "embedder")
+    network = _tflite(models, entry.name, "embedder", config.model.threads)
+    return TfliteEmbedder(entry, network, template_fingerprint(entry, models))
+
+
+def template_fingerprint(entry: Entry, models: Manifest) -> str:
+    """What templates made by an embedder carry, and what they are compared by."""
+    return fingerprint(entry, _landmark_models(entry, models))
 
 
 def evaluation_perception(config: Config) -> Perception:
@@ -143,6 +171,11 @@ def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
 
 def _detector(config: Config) -> Detector:
     return HaarDetector() if config.detector.driver == "haar" else HogDetector()
+
+
+def _second_detector(models: Manifest, threads: int) -> Detector:
+    entry = models.entry("face_detection", "detector")
+    return BlazeFace(entry, _tflite(models, entry.name, "detector", threads))
 
 
 def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
@@ -262,11 +295,18 @@ def rules(config: Config, *, unlock: bool, live: bool) -> Rules:
     return Rules(policy, wanted.target_far, curves)
 
 
-def enrolment_policy(config: Config, *, live: bool) -> enrolment.Policy:
-    """How enrolment chooses frames; a recording is used whole."""
-    return enrolment.Policy(
-        frames=config.enrolment.frames if live else None,
-        interval_s=config.enrolment.frame_interval_s,
-        agreement=matching.agreement(calibration(config)),
-        timeout_s=config.enrolment.timeout_s if live else None,
+def enrolment_policy(config: Config, *, guided: bool) -> EnrolmentPolicy:
+    """How enrolment chooses frames.
+
+    guided: the person before the camera is asked for poses until there are enough frames; pictures
+    and recordings that are handed in are used whole.
+    """
+    wanted, curves = config.enrolment, calibration(config)
+    return EnrolmentPolicy(
+        frames=wanted.frames if guided else None,
+        interval_s=wanted.frame_interval_s,
+        agreement=matching.agreement(curves),
+        belonging=one_person.belonging(curves),
+        timeout_s=wanted.timeout_s if guided else None,
+        plan=poses.plan(wanted.frames) if guided else None,
     )

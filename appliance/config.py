@@ -28,6 +28,8 @@ from appliance.errors import ConfigError
 from appliance.yaml_dialect import LONGEST_VALUE, name_of, shortened, shown
 
 SYSTEM_CONFIG = Path("/etc/appliance/config.yaml")
+# The value of model.name that leaves the choice to what was measured, see appliance.model_choice.
+AUTO = "auto"
 
 # A config is a few kilobytes; a device or a disk image given by mistake is not read to its end.
 _MOST_CHARACTERS = 64 * 1024
@@ -161,7 +163,7 @@ class DetectorConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """Which embedding network runs, and on what."""
+    """Which embedding network runs, and on what. name: of the manifest, or AUTO."""
 
     name: str = "mobilefacenet_dynamic"
     delegate: str = "cpu"
@@ -173,13 +175,13 @@ class ModelConfig(_Section):
 class QualityConfig(_Section):
     """What a frame must show before it is compared."""
 
-    min_eye_distance: float = Field(30.0, gt=0, description="pixels")
-    min_sharpness: float = Field(0.08, ge=0)
+    min_eye_distance: float = Field(25.0, gt=0, description="pixels")
+    min_sharpness: float = Field(0.07, ge=0)
     min_brightness: float = Field(25.0, ge=0, le=255)
     max_brightness: float = Field(225.0, ge=0, le=255)
     max_clipped: float = Field(0.2, ge=0, le=1)
-    max_yaw: float = Field(45.0, gt=0, le=90)
-    max_pitch: float = Field(35.0, gt=0, le=90)
+    max_yaw: float = Field(55.0, gt=0, le=90)
+    max_pitch: float = Field(40.0, gt=0, le=90)
     max_roll: float = Field(45.0, gt=0, le=180)
 
 

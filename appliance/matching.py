@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from appliance.errors import ModelError, StoreError
-from appliance.types import Embedding, Floats, Match, Person, Template
+from appliance.types import Embedding, Floats, Match, Person, Quality, Template
 from appliance.vision.manifest import Calibration, Curve
 
 # Frames of one attempt must show one person: pairs of pictures agree when they reach the
@@ -138,14 +138,38 @@ def compare(
     calibration: Calibration,
     target_far: float,
 ) -> Match:
-    """Compare the fused probes of one attempt with a template."""
+    """Compare the fused probes of one attempt with a template.
+
+    The worst probe's handicap raises the threshold, and is taken off before the similarity is
+    looked up as a false-accept rate.
+    """
     value = similarity(template, probes)
     curves = applicable(calibration, template.count, len(probes))
+    off = max((handicap(calibration, probe.quality) for probe in probes), default=0.0)
     return Match(
         similarity=value,
-        threshold=max(threshold(curve, target_far) for curve in curves),
+        threshold=max(threshold(curve, target_far) for curve in curves) + off,
         target_far=target_far,
-        far=max(false_accept_rate(curve, value) for curve in curves),
+        far=max(false_accept_rate(curve, value - off) for curve in curves),
+        handicap=off,
+    )
+
+
+def handicap(calibration: Calibration, quality: Quality | None) -> float:
+    """By how much strangers look more alike when a face is as small or unsharp as this one.
+
+    Measured with both faces that poor, which is the worst case: a poor face is *less* like a
+    stranger's good one. So the probe alone decides. 0 for a face whose quality is not known.
+    """
+    if quality is None:
+        return 0.0
+    values = {"eye_distance": quality.eye_distance, "sharpness": quality.sharpness}
+    return max(
+        (
+            float(np.interp(-values[measure], -np.asarray(curve.value), curve.similarity))
+            for measure, curve in calibration.handicaps.items()
+        ),
+        default=0.0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.ports import Aligner, Clock, Embedder, LandmarkModel, LivenessCheck
 from appliance.types import (
@@ -139,7 +139,7 @@ class Perception:
             quality,
             plain,
             self._liveness(frame, face),
-            self._embedding(frame, face, plain),
+            replace(self._embedding(frame, face, plain), quality=quality),
             tracked,
         )
 

@@ -153,7 +153,8 @@ class Fault(str, Enum):
 class Quality:
     """What was measured of one face, and what is wrong with it.
 
-    eye_distance: pixels between the eye centres, in the captured frame.
+    eye_distance: pixels between the eye centres in the captured frame, as far apart as they would
+    be if the face looked into the camera.
     sharpness: see vision.quality (dimensionless; larger is sharper).
     brightness: mean luma of the face, 0..255. clipped: share of burnt-out pixels, 0..1.
     yaw, pitch, roll: degrees; 0 looks into the camera.
@@ -172,6 +173,16 @@ class Quality:
     def good(self) -> bool:
         """True when the face may be compared."""
         return not self.faults
+
+
+class Pose(str, Enum):
+    """Where an enrolled face looks; left and right are the person's own. The value is for JSON."""
+
+    STRAIGHT = "straight"
+    LEFT = "left"
+    RIGHT = "right"
+    UP = "up"
+    DOWN = "down"
 
 
 class LivenessState(str, Enum):
@@ -203,10 +214,12 @@ class Embedding:
     vector: (dimensions,) float32 with Euclidean norm 1.
     fingerprint: of the model and the alignment that made it; vectors with different
     fingerprints are never compared.
+    quality: of the face that it was made from, where that was measured.
     """
 
     vector: Floats
     fingerprint: str
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,12 +270,14 @@ class Match:
 
     similarity: cosine, -1..1. threshold: the similarity that `target_far` asks for.
     far: the false-accept rate at which this very similarity would be the threshold.
+    handicap: how much of the threshold is owed to the probe's poor quality.
     """
 
     similarity: float
     threshold: float
     target_far: float
     far: float
+    handicap: float = 0.0
 
     @property
     def accepted(self) -> bool:

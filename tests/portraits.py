@@ -11,6 +11,7 @@ import numpy as np
 from appliance.types import Landmarks, Pixels
 from appliance.vision import manifest
 from appliance.vision.acquisition import Acquisition, FaceSizes
+from appliance.vision.blazeface import BlazeFace
 from appliance.vision.detector import HogDetector
 from appliance.vision.embedding import TfliteEmbedder
 from appliance.vision.interpreter import TfliteModel
@@ -20,13 +21,13 @@ from appliance.vision.quality import QualityLimits
 FOLDER = Path(__file__).parents[1] / "appliance" / "demo" / "pictures"
 NAMES = ("biden.jpg", "obama.jpg", "obama2.jpg", "obama3.jpg")
 LIMITS = QualityLimits(
-    min_eye_distance=30,
-    min_sharpness=0.08,
+    min_eye_distance=25,
+    min_sharpness=0.07,
     min_brightness=25,
     max_brightness=225,
     max_clipped=0.2,
-    max_yaw=45,
-    max_pitch=35,
+    max_yaw=55,
+    max_pitch=40,
     max_roll=45,
 )
 
@@ -56,8 +57,14 @@ def mesh() -> FaceMesh:
 
 
 @cache
+def blazeface() -> BlazeFace:
+    entry = manifest.load(manifest.shipped_folder()).entry("face_detection", "detector")
+    return BlazeFace(entry, network("face_detection"))
+
+
+@cache
 def acquisition() -> Acquisition:
-    return Acquisition(HogDetector(), mesh(), FaceSizes(nearest=0.6, farthest=0.12))
+    return Acquisition(HogDetector(), mesh(), FaceSizes(nearest=0.6, farthest=0.12), blazeface())
 
 
 def embedder(name: str) -> TfliteEmbedder:

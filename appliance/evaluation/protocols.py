@@ -1,11 +1,13 @@
 """Which pictures are compared with which: one against one, and a template against a probe.
 
-Both protocols take every comparison that the data set allows.
+Both protocols take every comparison that the data set allows. A trial's score is the similarity
+less the probe's handicap, as a door decides it (appliance.matching); of a pair, the later picture
+is the probe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ from appliance.evaluation.dataset import Dataset, Pair
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.rates import Trials
 from appliance.matching import fused
+from appliance.types import Quality
 
 # What a template is made of in the second protocol; a person needs one picture more as a probe.
 ENROLLED = 5
@@ -32,6 +35,7 @@ class Embeddings:
 
     vectors: (n, dimensions) float32; person: (n,) int32; people: how many.
     found: (n,) bool, a face was found; usable: (n,) bool, and a door would take it.
+    handicap: (n,) float32, what a probe of this quality has taken off.
     """
 
     vectors: NDArray[np.float32]
@@ -39,17 +43,23 @@ class Embeddings:
     usable: NDArray[np.bool_]
     person: NDArray[np.int32]
     people: int
+    handicap: NDArray[np.float32]
 
 
-def gather(dataset: Dataset, embedded: Sequence[Embedded]) -> Embeddings:
-    """Bring pictures' vectors into one array."""
+def gather(
+    dataset: Dataset,
+    embedded: Sequence[Embedded],
+    handicap: Callable[[Quality | None], float] = lambda _: 0.0,
+) -> Embeddings:
+    """Bring pictures' vectors into one array. handicap: of a face, from its quality."""
     size = next((item.vector.size for item in embedded if item.vector is not None), 1)
     nothing = np.zeros(size, np.float32)
     vectors = np.stack([nothing if item.vector is None else item.vector for item in embedded])
     found = np.array([item.vector is not None for item in embedded])
     usable = np.array([item.fault is None for item in embedded]) & found
     person = np.array([picture.person for picture in dataset.pictures], np.int32)
-    return Embeddings(vectors, found, usable, person, len(dataset.people))
+    off = np.array([handicap(item.quality) for item in embedded], np.float32)
+    return Embeddings(vectors, found, usable, person, len(dataset.people), off)
 
 
 def pair_scores(data: Embeddings, pairs: Sequence[Pair]) -> NDArray[np.float32]:
@@ -72,7 +82,7 @@ def single(data: Embeddings) -> tuple[Trials, Trials]:
     impostors: list[_Part] = []
     for first in range(0, len(data.person), _BLOCK):
         block = slice(first, first + _BLOCK)
-        scores = data.vectors[block] @ data.vectors.T
+        scores = data.vectors[block] @ data.vectors.T - data.handicap
         # Each pair once: only what lies right of the diagonal.
         row, column = np.nonzero(np.triu(np.ones(scores.shape, bool), first + 1))
         one, other = data.person[block][row], data.person[column]
@@ -94,7 +104,7 @@ def templates(data: Embeddings, probes: int = 1) -> tuple[Trials, Trials]:
     enough; all later pictures, in groups of `probes`, are probes, missed ones as rejections.
     Impostors are all groups of all other people.
     """
-    groups, owner = _probe_groups(data, probes)
+    groups, owner, off = _probe_groups(data, probes)
     genuine: list[_Part] = []
     impostors: list[_Part] = []
     for person in range(data.people):
@@ -108,22 +118,25 @@ def templates(data: Embeddings, probes: int = 1) -> tuple[Trials, Trials]:
         same = np.full(len(scores), person, np.int32)
         genuine.append((np.array(scores, np.float32), same, same))
         others = owner != person
-        impostors.append(
-            (groups[others] @ template, np.full_like(owner[others], person), owner[others])
-        )
+        scores_of_others = groups[others] @ template - off[others]
+        impostors.append((scores_of_others, np.full_like(owner[others], person), owner[others]))
     return _joined(genuine, data.people), _joined(impostors, data.people)
 
 
-def _probe_groups(data: Embeddings, probes: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """All usable probes of everybody: (groups, dimensions) fused vectors and their people."""
-    vectors, owner = [], []
+def _probe_groups(
+    data: Embeddings, probes: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+    """All usable probes of everybody: (groups, dimensions) fused vectors, people, handicaps."""
+    vectors, owner, off = [], [], []
     for person in range(data.people):
         mine = np.flatnonzero((data.person == person) & data.usable)
         for group in _chunks(mine, probes):
             vectors.append(fused(list(data.vectors[group])))
             owner.append(person)
+            off.append(data.handicap[group].max())
     size = data.vectors.shape[1]
-    return np.array(vectors, np.float32).reshape(-1, size), np.array(owner, np.int32)
+    together = np.array(vectors, np.float32).reshape(-1, size)
+    return together, np.array(owner, np.int32), np.array(off, np.float32)
 
 
 def _chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -134,7 +147,8 @@ def _chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 def _score(data: Embeddings, template: NDArray[np.float32], group: NDArray[np.int64]) -> float:
     if not data.usable[group].all():
         return MISSED
-    return float(template @ fused(list(data.vectors[group])))
+    similarity = float(template @ fused(list(data.vectors[group])))
+    return similarity - float(data.handicap[group].max())
 
 
 def _joined(parts: list[_Part], people: int) -> Trials:

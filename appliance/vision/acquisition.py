@@ -1,8 +1,10 @@
 """From "there may be a face somewhere" to the landmarks of every face that counts.
 
 The detector looks for near faces first, on a small copy of the picture, and for farther ones
-only when there was none: most frames at a door show either nobody or one near face. A face is
-believed when the mesh, looking at the detector's box, says that one is there.
+only when there was none: most frames at a door show either nobody or one near face. A second
+detector of another kind then looks over the whole picture once, for a face that the first one is
+blind to; it may be the nearest. A face is believed when the mesh, looking at the box, says that
+one is there.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ from appliance.vision.mesh import region_of_box, region_of_landmarks
 # A second person counts when the face is at least this share of the first one's width;
 # smaller ones stand well behind and are not who claims.
 RIVAL_SHARE = 0.5
-# The mesh's presence below which a box was no face; a weak box needs more of it.
+# The mesh's presence below which a box was no face.
 PRESENCE = 0.5
-WEAK_BOX_PRESENCE = 0.9
 # Two boxes that overlap more than this are one face.
 SAME_FACE = 0.3
 
@@ -41,24 +42,42 @@ class FaceSizes:
 
 
 class Acquisition:
-    """Detector and mesh together."""
+    """Detector, second detector and mesh together."""
 
-    def __init__(self, detector: Detector, mesh: LandmarkModel, sizes: FaceSizes) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        mesh: LandmarkModel,
+        sizes: FaceSizes,
+        second: Detector | None = None,
+    ) -> None:
         self._detector = detector
         self._mesh = mesh
         self._sizes = sizes
+        self._second = second
 
     def faces(self, bgr: Pixels) -> list[Landmarks]:
         """The faces of a picture, largest first; those far behind the first may be missing."""
         shorter = min(bgr.shape[:2])
-        boxes: list[Box] = []
+        found: list[Landmarks] = []
         for smallest in self._sizes.ladder(shorter):
-            boxes = self._detector.detect(bgr, smallest)
-            found = self._confirmed(bgr, [box for box in boxes if box.score >= 0], PRESENCE)
+            found = self._confirmed(bgr, self._detector.detect(bgr, smallest))
             if found:
-                return self._with_rivals(bgr, found, smallest, shorter)
-        # Nobody at any size: only now are weak boxes of the finest pass worth the mesh's time.
-        return self._confirmed(bgr, boxes, WEAK_BOX_PRESENCE)
+                found = self._with_rivals(bgr, found, smallest, shorter)
+                break
+        return self._with_overlooked(bgr, found, self._sizes.farthest * shorter)
+
+    def _with_overlooked(
+        self, bgr: Pixels, found: list[Landmarks], smallest: float
+    ) -> list[Landmarks]:
+        """Add the faces that only the second detector sees."""
+        if self._second is None:
+            return found
+        boxes = self._second.detect(bgr, smallest)
+        new = [box for box in boxes if not any(box.overlap(f.box) > SAME_FACE for f in found)]
+        overlooked = self._confirmed(bgr, new)
+        missing = [face for face in overlooked if not any(_same(face, other) for other in found)]
+        return _largest_first(found + missing)
 
     def _with_rivals(
         self, bgr: Pixels, found: list[Landmarks], smallest: float, shorter: int
@@ -67,25 +86,24 @@ class Acquisition:
         rival = max(RIVAL_SHARE * found[0].box.width, self._sizes.farthest * shorter)
         if rival >= smallest:
             return found
-        boxes = [box for box in self._detector.detect(bgr, rival) if box.score >= 0]
-        finer = self._confirmed(bgr, boxes, PRESENCE)
+        finer = self._confirmed(bgr, self._detector.detect(bgr, rival))
         missing = [face for face in found if not any(_same(face, other) for other in finer)]
         return _largest_first(finer + missing)
 
-    def _confirmed(self, bgr: Pixels, boxes: list[Box], presence: float) -> list[Landmarks]:
+    def _confirmed(self, bgr: Pixels, boxes: list[Box]) -> list[Landmarks]:
         faces: list[Landmarks] = []
         for box in boxes:
-            face = self._two_passes(bgr, box, presence)
+            face = self._two_passes(bgr, box)
             if face is not None and not any(_same(face, other) for other in faces):
                 faces.append(face)
         return _largest_first(faces)
 
-    def _two_passes(self, bgr: Pixels, box: Box, presence: float) -> Landmarks | None:
+    def _two_passes(self, bgr: Pixels, box: Box) -> Landmarks | None:
         first = self._mesh.locate(bgr, region_of_box(box))
-        if first.presence < presence:
+        if first.presence < PRESENCE:
             return None
         second = self._mesh.locate(bgr, region_of_landmarks(first))
-        return second if second.presence >= presence else None
+        return second if second.presence >= PRESENCE else None
 
 
 def _largest_first(faces: list[Landmarks]) -> list[Landmarks]:

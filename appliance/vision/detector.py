@@ -19,16 +19,13 @@ from appliance.types import Box, Pixels
 
 # dlib's frontal detector was trained on 80-pixel windows.
 HOG_WINDOW = 80
-# dlib's own threshold is 0. Boxes down to this score are reported too: the caller decides what a
-# weak one is worth, and the search costs the same.
-WEAKEST = -0.4
 MAX_ENLARGEMENT = 2.0
 # A guard for huge stills: HOG on more pixels than this takes seconds on a small board.
 MAX_PIXELS = 2_500_000
 
 
 class HogDetector:
-    """dlib's frontal face detector. Boxes with a score below 0 are weak."""
+    """dlib's frontal face detector."""
 
     def __init__(self) -> None:
         import dlib
@@ -38,7 +35,7 @@ class HogDetector:
     def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
         """Boxes of faces at least `smallest` pixels wide, best score first."""
         grey, factor = _resized_grey(bgr, HOG_WINDOW / smallest)
-        boxes, scores, _ = self._detector.run(grey, 0, WEAKEST)
+        boxes, scores, _ = self._detector.run(grey, 0)
         found = [
             Box(box.left(), box.top(), box.width(), box.height(), float(score)).scaled(1 / factor)
             for box, score in zip(boxes, scores, strict=True)

@@ -60,6 +60,11 @@ class TfliteModel:
         """(1, height, width, channels)."""
         return tuple(int(side) for side in self._input["shape"])
 
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of every output, in the order in which `run` returns them."""
+        return [tuple(int(side) for side in output["shape"]) for output in self._outputs]
+
     def run(self, tensor: Floats) -> tuple[Floats, ...]:
         """Run once. tensor: float32 of `input_shape`. Returns the outputs as fresh float32."""
         self._interpreter.set_tensor(self._input["index"], _quantised(tensor, self._input))

@@ -106,8 +106,34 @@ class Curve(_Table):
         return self
 
 
+class Handicap(_Table):
+    """How much more alike strangers become as one measure of a face's quality falls.
+
+    value: falling, in the units of types.Quality; similarity: what to take off, rising, the same
+    length. A face that is better than the first value pays nothing; none worse than the last one
+    was measured.
+    """
+
+    value: Annotated[tuple[float, ...], Field(min_length=2)]
+    similarity: Annotated[tuple[float, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _rises_as_quality_falls(self) -> Handicap:
+        if len(self.value) != len(self.similarity):
+            raise ValueError("value and similarity must have the same length")
+        if not all(math.isfinite(number) for number in (*self.value, *self.similarity)):
+            raise ValueError("value and similarity must be finite")
+        if any(later >= before for before, later in pairwise(self.value)):
+            raise ValueError("value must fall")
+        if self.similarity[0] < 0 or any(b < a for a, b in pairwise(self.similarity)):
+            raise ValueError("similarity must not fall, nor begin below 0")
+        return self
+
+
 class Calibration(_Table):
     """The error rates measured for a model; `curves` by protocol name.
+
+    handicaps: by the measure of quality (`eye_distance`, `sharpness`), see Handicap.
 
     people_sha256: of the names of the people it was measured on, so that a report on the same
     people can say that it is no independent one. people_hashes: of each name on its own (see
@@ -118,6 +144,7 @@ class Calibration(_Table):
     people_sha256: str = ""
     people_hashes: str = Field("", pattern=r"^(?:[A-Za-z0-9+/]{4})*$")
     curves: Mapping[str, Curve]
+    handicaps: Mapping[Literal["eye_distance", "sharpness"], Handicap] = {}
 
 
 class Fidelity(_Table):

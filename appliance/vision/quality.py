@@ -54,7 +54,7 @@ def assess(bgr: Pixels, landmarks: Landmarks, crop: FaceCrop, limits: QualityLim
     skin = cv2.cvtColor(crop.bgr[SKIN], cv2.COLOR_BGR2GRAY)
     yaw, pitch, roll = head_pose(landmarks)
     measured = Quality(
-        eye_distance=float(np.linalg.norm(right - left)),
+        eye_distance=float(np.linalg.norm(right - left)) / foreshortening(yaw),
         sharpness=sharpness(np.asarray(skin, dtype=np.uint8)),
         brightness=float(skin.mean()),
         clipped=float((skin >= BURNT_OUT).mean()),
@@ -101,6 +101,14 @@ def head_pose(landmarks: Landmarks) -> tuple[float, float, float]:
     pitch = np.degrees(np.arctan2(-away[1], np.hypot(away[0], away[2])))
     roll = np.degrees(np.arctan2(across[1], across[0]))
     return float(yaw), float(pitch) - NEUTRAL_PITCH, float(roll)
+
+
+def foreshortening(yaw: float) -> float:
+    """How much narrower the eyes stand for a head turned by `yaw` degrees; 0.5 at the least.
+
+    ISO/IEC 29794-5 corrects the inter-eye distance in the same way.
+    """
+    return max(float(np.cos(np.radians(yaw))), 0.5)
 
 
 def share_outside(landmarks: Landmarks, width: int, height: int) -> float:

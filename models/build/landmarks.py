@@ -1,4 +1,4 @@
-"""The two landmark models, both copied unchanged from their packages."""
+"""The second face detector and the landmark models, all copied unchanged from their packages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ import shutil
 from models.build.fetch import MEMBERS, obtain
 from models.build.job import Job
 from models.build.manifest import Alignment, Entry, Input, Output, register
+
+FACE_DETECTION = Entry(
+    name="face_detection",
+    role="detector",
+    file="face_detection.tflite",
+    licence="Apache-2.0",
+    weights_licence="Apache-2.0",
+    description="BlazeFace, short range: near faces that HOG is blind to.",
+    precision="float16",
+    runtime="tflite",
+    source=MEMBERS["face_detection"].source(),
+    input=Input((1, 128, 128, 3), "float32", "rgb", mean=127.5, scale=1 / 127.5),
+    alignment=Alignment("none", 128),
+    output=Output((1, 896, 16), "float32", normalised=False),
+)
 
 FACE_MESH = Entry(
     name="face_mesh",
@@ -40,7 +55,7 @@ LANDMARKS5 = Entry(
 
 
 def build(job: Job) -> None:
-    """Copy both files into `job.models` and register them."""
-    for entry in (FACE_MESH, LANDMARKS5):
+    """Copy the files into `job.models` and register them."""
+    for entry in (FACE_DETECTION, FACE_MESH, LANDMARKS5):
         shutil.copyfile(obtain(entry.name, job.cache), job.models / entry.file)
         register(entry, job.models)

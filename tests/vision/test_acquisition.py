@@ -1,4 +1,4 @@
-"""From boxes to faces: near before far, rivals always, weak boxes only when nobody is there."""
+"""From boxes to faces: near before far, rivals always, and a second pair of eyes."""
 
 from __future__ import annotations
 
@@ -134,27 +134,58 @@ def test_a_box_that_the_mesh_does_not_believe_is_no_face() -> None:
     assert Scripted([at(800, 400)], presence=0.6).find() == [(800, 400)]
 
 
-@pytest.mark.parametrize(("presence", "found"), [(0.8, []), (0.95, [(800, 400)])])
-def test_a_weak_box_needs_a_sure_mesh(presence: float, found: list[object]) -> None:
-    weak = Scripted([at(800, 400, score=-0.2)], presence)
-    assert weak.find() == found
-    assert weak.asked == [300, 150, 75]
+# --- the second detector ------------------------------------------------------------------
 
 
-def test_weak_boxes_do_not_count_beside_a_strong_one() -> None:
-    pair = Scripted([at(400, 400), at(1200, 400, score=-0.1)])
-    assert pair.find() == [(400, 400)]
+class Other:
+    """A second detector with boxes of its own; `asked` keeps every search."""
+
+    def __init__(self, boxes: Sequence[Box]) -> None:
+        self._boxes = list(boxes)
+        self.asked: list[float] = []
+
+    def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
+        self.asked.append(smallest)
+        return self._boxes
 
 
-def test_a_strong_box_that_is_no_face_leaves_room_for_a_weak_one_that_is() -> None:
-    class Poster(Scripted):
-        """The strong box is a pattern."""
+class Blind(Scripted):
+    """A scene whose faces the first detector sees only left of `beyond`."""
 
-        def locate(self, bgr: Pixels, region: Region) -> Landmarks:
-            found = super().locate(bgr, region)
-            return Landmarks(found.points, 0.1 if region.x < 600 else found.presence)
+    def __init__(self, faces: Sequence[Box], beyond: float, presence: float = 1.0) -> None:
+        super().__init__(faces, presence)
+        self._beyond = beyond
 
-    assert Poster([at(400, 400), at(1200, 300, score=-0.1)]).find() == [(1200, 300)]
+    def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
+        return [box for box in super().detect(bgr, smallest) if box.left < self._beyond]
+
+    def find_with(self, second: Other) -> list[tuple[float, float]]:
+        found = Acquisition(self, self, SIZES, second).faces(BLANK)
+        return [(round(it.box.centre[0]), round(it.box.width + 1)) for it in found]
+
+
+def test_a_face_that_only_the_second_detector_sees_is_found_in_one_more_look() -> None:
+    profile, second = at(800, 400), Other([at(805, 390)])
+    assert Blind([profile], beyond=0).find_with(second) == [(800, 400)]
+    assert second.asked == [75]
+
+
+def test_an_overlooked_face_that_is_larger_comes_first() -> None:
+    scene = Blind([at(400, 300), at(1200, 500)], beyond=500)
+    assert scene.find_with(Other([at(1200, 500)])) == [(1200, 500), (400, 300)]
+
+
+def test_a_face_that_both_detectors_see_is_one_face_and_costs_no_further_look() -> None:
+    scene = Blind([at(800, 400)], beyond=1600)
+    alone = scene.find()
+    looks = scene.looks
+    assert scene.find_with(Other([at(810, 380)])) == alone == [(800, 400)]
+    assert scene.looks == 2 * looks
+
+
+def test_what_the_second_detector_sees_needs_the_mesh_as_well() -> None:
+    scene = Blind([at(800, 400)], beyond=0, presence=0.4)
+    assert scene.find_with(Other([at(800, 400)])) == []
 
 
 # --- real pictures ------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""What any face detector promises, kept by HOG and by Haar alike."""
+"""What any face detector promises, kept by HOG, Haar and BlazeFace alike."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -12,16 +13,18 @@ import pytest
 from appliance.errors import ModelError
 from appliance.ports import Detector
 from appliance.types import Box, Pixels
+from appliance.vision import manifest
+from appliance.vision.blazeface import BlazeFace
 from appliance.vision.detector import HaarDetector, HogDetector
-from tests.portraits import NAMES, face, picture
+from tests.portraits import NAMES, acquisition, blazeface, face, network, picture, read
 
 
 @cache
-def made(kind: type[Detector]) -> Detector:
+def made(kind: Callable[[], Detector]) -> Detector:
     return kind()
 
 
-@pytest.fixture(params=[HogDetector, HaarDetector], ids=["hog", "haar"])
+@pytest.fixture(params=[HogDetector, HaarDetector, blazeface], ids=["hog", "haar", "blazeface"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     return made(request.param)
 
@@ -45,11 +48,12 @@ def test_the_best_box_of_a_portrait_is_its_face(detector: Detector, name: str) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_two_detectors_mean_the_same_size(name: str) -> None:
+@pytest.mark.parametrize("kind", [HaarDetector, blazeface])
+def test_the_detectors_mean_the_same_size(name: str, kind: Callable[[], Detector]) -> None:
     bgr = picture(name)
-    hog, haar = (best(made(it), bgr, 0.15 * shorter(bgr)) for it in (HogDetector, HaarDetector))
-    assert 0.5 <= hog.width / haar.width <= 2
-    assert hog.overlap(haar) > 0.5
+    hog, other = (best(made(it), bgr, 0.15 * shorter(bgr)) for it in (HogDetector, kind))
+    assert 0.5 <= hog.width / other.width <= 2
+    assert hog.overlap(other) > 0.5
 
 
 @pytest.mark.parametrize("factor", [0.35, 0.6, 1.5])
@@ -70,7 +74,9 @@ def test_a_face_that_is_smaller_than_asked_for_is_left_out(detector: Detector) -
         assert best(detector, bgr, smallest).width >= smallest
 
 
-def test_asking_for_smaller_faces_finds_the_far_one_too(detector: Detector) -> None:
+@pytest.mark.parametrize("kind", [HogDetector, HaarDetector])
+def test_asking_for_smaller_faces_finds_the_far_one_too(kind: type[Detector]) -> None:
+    detector = made(kind)
     near = picture("obama.jpg")
     far = np.asarray(cv2.resize(picture("biden.jpg"), (242, 551)), np.uint8)
     both = np.zeros((1137, 910 + 242, 3), np.uint8)
@@ -116,6 +122,21 @@ def test_a_face_turned_upside_down_is_not_upright(detector: Detector) -> None:
     strong = [box for box in detector.detect(bgr, 150) if box.score >= 0]
     upside_down = Box(375, 1137 - 127 - 294, 237, 294)
     assert [box for box in strong if box.overlap(upside_down) > 0.4] == []
+
+
+@pytest.mark.parametrize("name", ["Jacques_Chirac_0006", "Jacques_Chirac_0010", "Tom_Daschle_0021"])
+def test_a_profile_that_hog_is_blind_to_is_found(data: Path, name: str) -> None:
+    bgr = read(data / "lfw-dev" / "images" / name[:-5] / f"{name}.jpg")
+    assert made(HogDetector).detect(bgr, 40) == []
+    assert len(made(blazeface).detect(bgr, 40)) == 1
+    (found,) = acquisition().faces(bgr)
+    assert found.presence > 0.9
+
+
+def test_a_network_that_is_not_blazeface_is_refused() -> None:
+    entry = manifest.load(manifest.shipped_folder()).entry("face_detection", "detector")
+    with pytest.raises(ModelError, match="are not BlazeFace's boxes"):
+        BlazeFace(entry, network("face_mesh"))
 
 
 @pytest.mark.parametrize("content", [None, "no cascade"])
