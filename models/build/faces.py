@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from appliance.types import Landmarks, Pixels
+from appliance.vision import manifest
 from appliance.vision.acquisition import Acquisition, FaceSizes
+from appliance.vision.blazeface import BlazeFace
 from appliance.vision.detector import HogDetector
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.landmarks import FaceMesh
@@ -19,13 +21,14 @@ SIZES = FaceSizes(nearest=0.8, farthest=0.16)
 
 
 class Finder:
-    """HOG and the face mesh of `models/`, looking for the one face that a picture is about."""
+    """The detectors and the face mesh of `models/`, for the one face that a picture is about."""
 
     def __init__(self, models: Path) -> None:
-        """models: the folder that holds face_mesh.tflite."""
-        self._acquisition = Acquisition(
-            HogDetector(), FaceMesh(load(models / "face_mesh.tflite")), SIZES
-        )
+        """models: the folder of the manifest with the mesh and the second detector."""
+        mesh = FaceMesh(load(models / "face_mesh.tflite"))
+        entry = manifest.load(models).entry("face_detection", "detector")
+        second = BlazeFace(entry, load(models / entry.file))
+        self._acquisition = Acquisition(HogDetector(), mesh, SIZES, second)
 
     def central(self, bgr: Pixels) -> Landmarks | None:
         """Return the landmarks of the face nearest the picture's centre, None without a face."""

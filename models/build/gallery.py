@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from appliance.evaluation.dataset import Dataset, Picture, load
 from appliance.types import Landmarks
-from appliance.vision import acquisition, detector, landmarks, mesh, warp
+from appliance.vision import acquisition, blazeface, detector, landmarks, mesh, warp
 from models.build import faces
 from models.build.contenders import Contender
 from models.build.faces import Finder, read_picture
@@ -29,7 +29,7 @@ from models.build.keys import key, sources
 Vectors = NDArray[np.float32]
 
 # What decides which faces are found, and where.
-_FINDING = (acquisition, detector, landmarks, mesh, warp, faces)
+_FINDING = (acquisition, blazeface, detector, landmarks, mesh, warp, faces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,10 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
 def _faces_key(dataset: Dataset, models: Path) -> str:
     """Return a name for what the faces depend on."""
     pictures = [_file(picture) for picture in dataset.pictures]
-    return key([sources(_FINDING), (models / "face_mesh.tflite").read_bytes(), *pictures])
+    networks = [
+        (models / name).read_bytes() for name in ("face_mesh.tflite", "face_detection.tflite")
+    ]
+    return key([sources(_FINDING), *networks, *pictures])
 
 
 def _file(picture: Picture) -> str:
