@@ -16,9 +16,10 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from appliance import assemble
-from appliance.config import Config
-from appliance.errors import ApplianceError, DeviceBusyError
+from appliance import assemble, auto
+from appliance.config import AUTO, Config
+from appliance.errors import ApplianceError, DeviceBusyError, StoreError
+from appliance.model_choice import Choice, figures, why_not
 from appliance.vision.interpreter import runtime
 
 # A board without a battery-backed clock starts in 1970 or at its image's date.
@@ -48,9 +49,13 @@ class Check:
 
 
 def examine(config: Config) -> Iterator[Check]:
-    """Run every check, one after the other; a check that raises is a failed one."""
+    """Run every check, one after the other; a check that raises is a failed one.
+
+    config: as it is written, with `auto` where that stands for a model.
+    """
+    in_force = auto.settled(config)
     for name, check in _CHECKS.items():
-        yield _outcome(name, check, config)
+        yield _outcome(name, check, config if check is _embedder else in_force)
 
 
 def _outcome(name: str, check: Callable[[Config], Check], config: Config) -> Check:
@@ -82,6 +87,70 @@ def _models(config: Config) -> Check:
             "Set model.name to a MobileFaceNet for a door.",
         )
     return Check("models", Status.OK, text)
+
+
+def _embedder(written: Config) -> Check:
+    """Which model embeds and why, what would be picked now, and who is enrolled with another."""
+    choice, chosen = auto.choice(written), written.model.name == AUTO
+    name = choice.name if chosen else written.model.name
+    text = f"{name}, {choice.why}" if chosen else f"{name}, as the config names it{_pick(choice)}"
+    found = [
+        *_unsettled(choice, chosen=chosen),
+        *_measured(choice, name, written.model.threads, chosen=chosen),
+        *_enrolled_with_another(written, name),
+    ]
+    if not found:
+        return Check("embedder", Status.OK, text)
+    worst = max((status for status, _, _ in found), key=list(Status).index)
+    hint = next(hint for status, _, hint in found if status is worst)
+    return Check(
+        "embedder", worst, "; ".join([text, *(told for _, told, _ in found if told)]), hint
+    )
+
+
+def _pick(choice: Choice) -> str:
+    """What `auto` would use by the measurements, where there are some."""
+    best = choice.record.measured(choice.record.best) if choice.record else None
+    return f"; `auto` would pick {best.name} ({figures(best)})" if best else ""
+
+
+_Findings = Iterator[tuple[Status, str, str]]
+
+
+def _unsettled(choice: Choice, *, chosen: bool) -> _Findings:
+    if chosen and not choice.recorded:
+        hint = "`appliance bench --models` measures the embedders and picks one."
+        yield Status.WARN, "not picked by measurement", hint
+
+
+def _measured(choice: Choice, name: str, threads: int, *, chosen: bool) -> _Findings:
+    """What the measurements on this machine say against the model in use."""
+    record = choice.record
+    if record is None:
+        return
+    row, best = record.measured(name), record.measured(record.best)
+    if row is not None and row.family and (reason := why_not(row)):
+        hint = "Do not use it at a door: `appliance bench --models --repick`, then enrol again."
+        yield Status.FAIL, reason, hint
+    if chosen and record.threads != threads:
+        hint = "`appliance bench --models` measures again."
+        yield Status.WARN, f"measured with threads: {record.threads}, not {threads}", hint
+    if chosen and best is not None and best.name != name:
+        told = f"{best.name} would be picked now ({figures(best)})"
+        hint = "`appliance bench --models --repick` changes it; everybody must enrol again then."
+        yield Status.WARN, told, hint
+
+
+def _enrolled_with_another(config: Config, name: str) -> _Findings:
+    models = assemble.manifest(config)
+    wanted = assemble.template_fingerprint(models.entry(name, "embedder"), models)
+    try:
+        people = auto.enrolled(config)
+    except StoreError:
+        return  # the check of the store tells
+    if others := [it.name for it in people if it.fingerprint != wanted]:
+        told = f"enrolled with another model or alignment: {', '.join(others)}"
+        yield Status.WARN, told, "Enrol them anew with --replace, or name the former model."
 
 
 def _liveness(config: Config) -> Check:
@@ -223,6 +292,7 @@ def _disk(config: Config) -> Check:
 _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "runtime": _runtime,
     "models": _models,
+    "embedder": _embedder,
     "liveness": _liveness,
     "camera": _camera,
     "door": _door,

@@ -28,7 +28,7 @@ def command(session: Session) -> None:
     Example:
       appliance doctor
     """
-    config = session.config
+    config = session.written
     with session.progress("Checking", None) as advance:
         checks = []
         for check in examine(config):

@@ -38,14 +38,30 @@ class Session:
     def __init__(self, config_path: Path | None = None, *, as_json: bool = False) -> None:
         self._config_path = config_path
         self._config: config.Config | None = None
+        self._written: config.Config | None = None
         self.as_json = as_json
 
     @property
-    def config(self) -> config.Config:
-        """Read on first use. Raises ConfigError."""
-        if self._config is None:
+    def written(self) -> config.Config:
+        """The config as it is written, read on first use. Raises ConfigError."""
+        if self._written is None:
             path = self.config_path
-            self._config = config.Config() if path is None else config.load(path)
+            self._written = config.Config() if path is None else config.load(path)
+        return self._written
+
+    @property
+    def config(self) -> config.Config:
+        """What is in force, `model.name: auto` settled once for the whole command.
+
+        Raises ConfigError.
+        """
+        if self._config is None:
+            settled = self.written
+            if settled.model.name == config.AUTO:
+                from appliance import auto
+
+                settled = auto.settled(settled)
+            self._config = settled
         return self._config
 
     @property

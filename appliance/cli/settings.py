@@ -50,7 +50,7 @@ def show(session: Session) -> None:
     Example:
       appliance config show --json
     """
-    data: dict[str, Any] = session.config.model_dump(mode="json")
+    data: dict[str, Any] = session.written.model_dump(mode="json")
     session.result(data, lambda console: console.print(_yaml(data), markup=False, end=""))
 
 

@@ -94,7 +94,7 @@ def _time_one(
 ) -> None:
     perception.forget()
     for shown, whole in ((frame, times.acquired), (_next(frame), times.tracked)):
-        before = dict(perception.timings.total_ms)
+        totals, calls = dict(perception.timings.total_ms), dict(perception.timings.calls)
         started = timer()
         seen = perception.look(shown)
         spent = (timer() - started) * 1000
@@ -102,10 +102,9 @@ def _time_one(
             continue  # the face was lost: this look was neither of the two
         whole.append(spent)
         for stage, name in _STAGES.items():
-            # Stages that did not run in this look have no time, rather than none at all.
-            if perception.timings.total_ms.get(name, 0.0) > before.get(name, 0.0):
-                spent = perception.timings.total_ms[name] - before.get(name, 0.0)
-                times.stages[stage].append(spent)
+            if perception.timings.calls.get(name, 0) > calls.get(name, 0):
+                so_far = perception.timings.total_ms[name]
+                times.stages[stage].append(so_far - totals.get(name, 0.0))
         started = timer()
         match(seen.embedding)
         times.stages["match"].append((timer() - started) * 1000)

@@ -213,7 +213,7 @@ def test_doctor(enrolled: Appliance) -> None:
     assert told.code == 1
     checks = {item["name"]: item for item in told.data["checks"]}
     assert set(checks) == {
-        "runtime", "models", "liveness", "camera", "door", "store", "clock", "disk",
+        "runtime", "models", "embedder", "liveness", "camera", "door", "store", "clock", "disk",
     }  # fmt: skip
     for item in checks.values():
         assert item["status"] in {"ok", "warn", "fail"}
