@@ -139,6 +139,20 @@ def table(pictures: Path | None, cache: Path) -> None:
 
 
 @main.command()
+@click.argument("name")
+def operators(name: str) -> None:
+    """Print every operator of a shipped file and who runs it: XNNPACK or TFLite itself.
+
+    \b
+    Example:
+      python -m models.build operators mobilefacenet_int8
+    """
+    from models.build.operators import print_operators
+
+    print_operators(name, MODELS)
+
+
+@main.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option(
     "--data",

@@ -73,6 +73,10 @@ class Writer:
         self._buffers.append(buffer)
         return self._tensor(name, value.shape, value.dtype, len(self._buffers) - 1, quant)
 
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Return the shape of a tensor that was added."""
+        return tuple(self._graph.tensors[index].shape)
+
     def operator(
         self, kind: str, inputs: list[int], output: int, options: Mapping[str, Any] | None = None
     ) -> int:

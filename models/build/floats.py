@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -11,19 +12,31 @@ from numpy.typing import NDArray
 from models.build.flatbuffer import Affine, Writer
 from models.build.network import INPUT_CHANNELS, INPUT_SIDE, Layer, Network, sides
 
-Storage = Literal["float32", "float16", "int8"]
+Storage = Literal["float32", "float16", "int8", "int8 widened"]
+
+# A value inside the network: a layer, and whether before or after its residual sum.
+Place = tuple[int, Literal["convolved", "added"]]
 
 
-def write_float(network: Network, *, storage: Storage = "float32", inner: bool = False) -> bytes:
+def write_float(
+    network: Network,
+    *,
+    storage: Storage = "float32",
+    inner: bool = False,
+    rounded: Mapping[Place, Affine] | None = None,
+) -> bytes:
     """Return a TFLite file: (1, 112, 112, 3) float32 to (1, channels) float32.
 
     storage: "float16" keeps all constants in float16, widened when the file is loaded. "int8"
         keeps ordinary convolutions' weights in int8: the runtime then stores what they take in
-        int8 too, by its own range at every call, and multiplies integers.
+        int8 too, by its own range at every call, and multiplies integers. "int8 widened" keeps
+        all weights in int8, widened when the file is loaded; all arithmetic is float32.
     inner: give what every convolution makes, each followed by the residual sum if there is one,
         instead of the embedding.
+    rounded: the values that are rounded to int8 and back on their way.
     """
     writer = Writer()
+    rounded = rounded or {}
     source = writer.variable("input", (1, INPUT_SIDE, INPUT_SIDE, INPUT_CHANNELS), np.float32)
     results: list[int] = []
     made: list[int] = []
@@ -39,10 +52,12 @@ def write_float(network: Network, *, storage: Storage = "float32", inner: bool =
             writer.variable(name, shape, np.float32),
             convolution_options(layer),
         )
+        value = _rounded(writer, name, value, rounded.get((index, "convolved")))
         made.append(value)
         if layer.add is not None:
             output = writer.variable(f"{name}/add", shape, np.float32)
             value = writer.operator("ADD", [value, results[layer.add]], output, {})
+            value = _rounded(writer, f"{name}/add", value, rounded.get((index, "added")))
             made.append(value)
         if layer.slope is not None:
             slope = _constant(writer, f"{name}/slope", layer.slope[None, None], storage)
@@ -87,6 +102,9 @@ def quantise_weights(layer: Layer) -> tuple[NDArray[np.int8], Affine]:
 
 def _weight(writer: Writer, name: str, layer: Layer, storage: Storage) -> int:
     """Store a convolution's weights. Depth-wise ones stay float: no fast mixed kernel exists."""
+    if storage == "int8 widened":
+        stored, code = quantise_weights(layer)
+        return _widened(writer, name, writer.constant(f"{name}/stored", stored, code), stored.shape)
     if storage == "int8" and not layer.depthwise:
         stored, code = quantise_weights(layer)
         return writer.constant(name, stored, code)
@@ -97,6 +115,20 @@ def _constant(writer: Writer, name: str, value: NDArray[np.float64], storage: St
     """Store a constant as float32, or as float16 with the operator that widens it."""
     if storage != "float16":
         return writer.constant(name, value.astype(np.float32))
-    stored = writer.constant(f"{name}/half", value.astype(np.float16))
-    widened = writer.variable(name, value.shape, np.float32)
-    return writer.operator("DEQUANTIZE", [stored], widened)
+    half = writer.constant(f"{name}/half", value.astype(np.float16))
+    return _widened(writer, name, half, value.shape)
+
+
+def _rounded(writer: Writer, name: str, value: int, code: Affine | None) -> int:
+    """Add the operators that store a value in int8 and make it float32 again."""
+    if code is None:
+        return value
+    stored = writer.variable(f"{name}/int8", writer.shape(value), np.int8, code)
+    stored = writer.operator("QUANTIZE", [value], stored, {})
+    again = writer.variable(f"{name}/rounded", writer.shape(value), np.float32)
+    return writer.operator("DEQUANTIZE", [stored], again)
+
+
+def _widened(writer: Writer, name: str, stored: int, shape: tuple[int, ...]) -> int:
+    """Add the operator that makes a stored constant float32."""
+    return writer.operator("DEQUANTIZE", [stored], writer.variable(name, shape, np.float32))

@@ -1,44 +1,55 @@
-"""Measures the built MobileFaceNet files side by side."""
+"""Measures MobileFaceNet side by side in every precision that was tried."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import click
 import numpy as np
 
-from appliance.vision.interpreter import TfliteModel, runtime
+from appliance.vision.interpreter import TfliteModel
 from models.build import mobilefacenet, mobilefacenet_dynamic, mobilefacenet_int8
 from models.build.accuracy import TARGETS, Vectors, cosines, embed, false_rejects
 from models.build.crops import Crops, aligned_crops
 from models.build.floats import write_float
 from models.build.job import BuildError, Job
+from models.build.operators import operators, partitions, summary
 from models.build.quantise import network_inputs
 from models.build.speed import milliseconds
 
-COLUMNS = ["", *(f"FRR@{far:.0e}" for far in TARGETS), "mean cos", "min cos"]
-COST_COLUMNS = ["", "ms, 1 thread", "ms, 2 threads", "bytes", "operators", "partitions"]
+THREADS = (1, 2)
+HEADER = [
+    "",
+    *(f"FRR@{far:.0e}" for far in TARGETS),
+    "mean cos",
+    "min cos",
+    *(f"ms, {threads} thr." for threads in THREADS),
+    "float32/x",
+    "bytes",
+    "operators",
+    "partitions",
+]
 
 
 def print_report(job: Job) -> None:
-    """Print error rates, fidelity to float32, and cost of every precision."""
+    """Print error rates, fidelity to float32, and cost of every precision, one line each."""
     crops = aligned_crops(job)
     _, judged = crops.split()
+    network = mobilefacenet.load_network(job)
     files = {
         "float32": _read(job.models / mobilefacenet.ENTRY.file),
-        "float16": write_float(mobilefacenet.load_network(job), storage="float16"),
+        "float16 weights": write_float(network, storage="float16"),
+        "int8 weights": write_float(network, storage="int8 widened"),
         "dynamic": _read(job.models / mobilefacenet_dynamic.ENTRY.file),
         "int8": _read(job.models / mobilefacenet_int8.ENTRY.file),
     }
     people = len(np.unique(judged.person))
     click.echo(f"{len(judged)} faces of {people} people, none seen by the quantiser.")
     vectors = {name: embed(content, judged.pixels) for name, content in files.items()}
-    _print_table([COLUMNS, *(_accuracy_row(name, vectors, judged) for name in files)])
-    _print_table([COST_COLUMNS, *_cost_rows(files, judged)])
+    costs = _costs(files, judged)
+    _print_table([HEADER, *([*_accuracy(name, vectors, judged), *costs[name]] for name in files)])
     for name, content in files.items():
-        operators = ", ".join(f"{kind} {count}" for kind, count in _operators(content).items())
-        click.echo(f"{name}: {operators}")
+        click.echo(f"{name}: {summary(operators(content))}")
 
 
 def _read(path: Path) -> bytes:
@@ -48,41 +59,32 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _accuracy_row(name: str, vectors: dict[str, Vectors], crops: Crops) -> list[str]:
-    """Return one line about how well a file tells people apart."""
+def _accuracy(name: str, vectors: dict[str, Vectors], crops: Crops) -> list[str]:
+    """Return how well a file tells people apart, and how near it is to float32."""
     rejects = false_rejects(vectors[name], crops)
     near = cosines(vectors[name], vectors["float32"])
     rates = [f"{rejects[far]:.2%}" for far in TARGETS]
     return [name, *rates, f"{near.mean():.4f}", f"{near.min():.4f}"]
 
 
-def _cost_rows(files: dict[str, bytes], crops: Crops) -> list[list[str]]:
-    """Return one line per file about time, size and operators."""
+def _costs(files: dict[str, bytes], crops: Crops) -> dict[str, list[str]]:
+    """Return every file's times, how much faster than float32 on one thread, size, operators."""
     tensor = network_inputs(crops.pixels[:1])
     times = []
-    for threads in (1, 2):
+    for threads in THREADS:
         models = {
             name: TfliteModel(content, name=name, threads=threads)
             for name, content in files.items()
         }
         times.append(milliseconds(models, tensor))
-    rows = []
+    costs = {}
     for name, content in files.items():
-        counts = _operators(content)
-        delegates = counts["DELEGATE"]
-        operators = sum(counts.values()) - delegates
+        listed = operators(content)
         took = [f"{each[name]:.2f}" for each in times]
-        rows.append([name, *took, str(len(content)), str(operators), str(delegates)])
-    return rows
-
-
-def _operators(content: bytes) -> Counter[str]:
-    """Count a model's operators by kind; DELEGATE is one per part that XNNPACK runs."""
-    interpreter = runtime().Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
-    # Private, and the only place where the runtime tells: a report may lean on it.
-    details = interpreter._get_ops_details()  # noqa: SLF001
-    return Counter(item["op_name"] for item in details)
+        gain = f"{times[0]['float32'] / times[0][name]:.2f}"
+        size = [str(len(content)), str(len(listed)), str(partitions(listed))]
+        costs[name] = [*took, gain, *size]
+    return costs
 
 
 def _print_table(rows: list[list[str]]) -> None:
