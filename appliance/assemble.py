@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from appliance import decision, door, enrolment, lockout, matching
+from appliance import decision, door, lockout, matching
 from appliance.attempt import DoorRoom, Rules
 from appliance.config import Config
 from appliance.door_controller import DoorController
+from appliance.enrolment import one_person, poses
+from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.errors import ConfigError, ModelError, UsageError
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
@@ -33,6 +35,7 @@ from appliance.vision.alignment import (
     BY_DLIB_68,
     PredictedAlignment,
 )
+from appliance.vision.blazeface import BlazeFace
 from appliance.vision.detector import HaarDetector, HogDetector
 from appliance.vision.embedding import TfliteEmbedder
 from appliance.vision.interpreter import TfliteModel
@@ -107,7 +110,8 @@ def _mesh(config: Config, models: Manifest) -> FaceMesh:
 
 def _acquisition(config: Config, models: Manifest, mesh: FaceMesh) -> Acquisition:
     sizes = FaceSizes(config.detector.nearest, config.detector.farthest)
-    return Acquisition(_detector(config), mesh, sizes)
+    second = _second_detector(models, config.model.threads)
+    return Acquisition(_detector(config), mesh, sizes, second)
 
 
 def embedder(config: Config) -> Embedder:
@@ -167,6 +171,11 @@ def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
 
 def _detector(config: Config) -> Detector:
     return HaarDetector() if config.detector.driver == "haar" else HogDetector()
+
+
+def _second_detector(models: Manifest, threads: int) -> Detector:
+    entry = models.entry("face_detection", "detector")
+    return BlazeFace(entry, _tflite(models, entry.name, "detector", threads))
 
 
 def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
@@ -286,11 +295,18 @@ def rules(config: Config, *, unlock: bool, live: bool) -> Rules:
     return Rules(policy, wanted.target_far, curves)
 
 
-def enrolment_policy(config: Config, *, live: bool) -> enrolment.Policy:
-    """How enrolment chooses frames; a recording is used whole."""
-    return enrolment.Policy(
-        frames=config.enrolment.frames if live else None,
-        interval_s=config.enrolment.frame_interval_s,
-        agreement=matching.agreement(calibration(config)),
-        timeout_s=config.enrolment.timeout_s if live else None,
+def enrolment_policy(config: Config, *, guided: bool) -> EnrolmentPolicy:
+    """How enrolment chooses frames.
+
+    guided: the person before the camera is asked for poses until there are enough frames; pictures
+    and recordings that are handed in are used whole.
+    """
+    wanted, curves = config.enrolment, calibration(config)
+    return EnrolmentPolicy(
+        frames=wanted.frames if guided else None,
+        interval_s=wanted.frame_interval_s,
+        agreement=matching.agreement(curves),
+        belonging=one_person.belonging(curves),
+        timeout_s=wanted.timeout_s if guided else None,
+        plan=poses.plan(wanted.frames) if guided else None,
     )

@@ -175,13 +175,13 @@ class ModelConfig(_Section):
 class QualityConfig(_Section):
     """What a frame must show before it is compared."""
 
-    min_eye_distance: float = Field(30.0, gt=0, description="pixels")
-    min_sharpness: float = Field(0.08, ge=0)
+    min_eye_distance: float = Field(25.0, gt=0, description="pixels")
+    min_sharpness: float = Field(0.07, ge=0)
     min_brightness: float = Field(25.0, ge=0, le=255)
     max_brightness: float = Field(225.0, ge=0, le=255)
     max_clipped: float = Field(0.2, ge=0, le=1)
-    max_yaw: float = Field(45.0, gt=0, le=90)
-    max_pitch: float = Field(35.0, gt=0, le=90)
+    max_yaw: float = Field(55.0, gt=0, le=90)
+    max_pitch: float = Field(40.0, gt=0, le=90)
     max_roll: float = Field(45.0, gt=0, le=180)
 
 
