@@ -1,4 +1,4 @@
-"""What the appliance says to the person at the door: one sentence per fault and per decision.
+"""What the appliance says to the person at the camera: one sentence per fault, pose and decision.
 
 Nobody is told how close a comparison came, which cue gave an attack away, or what would have
 to change to get in: the sentences help the person who belongs here and nobody else.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from appliance.types import Decision, Fault
+from appliance.types import Decision, Fault, Pose
 
 FAULTS: Mapping[Fault, str] = {
     Fault.NO_FACE: "Look into the camera.",
@@ -20,6 +20,14 @@ FAULTS: Mapping[Fault, str] = {
     Fault.OVEREXPOSED: "There is too much light; turn away from the sun or the lamp.",
     Fault.TURNED_AWAY: "Look straight at the camera.",
     Fault.CUT_OFF: "Move into the middle of the picture.",
+}
+
+POSES: Mapping[Pose, str] = {
+    Pose.STRAIGHT: "Look straight at the camera.",
+    Pose.LEFT: "Turn your head a little to your left.",
+    Pose.RIGHT: "Turn your head a little to your right.",
+    Pose.UP: "Raise your chin a little.",
+    Pose.DOWN: "Lower your chin a little.",
 }
 
 DECISIONS: Mapping[Decision, str] = {

@@ -8,9 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from appliance.enrolment import MOST_FRAMES, Enrolled, Policy, Rejected, enrol
+from appliance.enrolment.collect import MOST_FRAMES, Look, Policy, Rejected
+from appliance.enrolment.enrol import Enrolled, enrol
+from appliance.enrolment.poses import plan
 from appliance.errors import InputError
-from appliance.types import Frame
+from appliance.perception import Perception
+from appliance.types import Fault, Frame, Landmarks, Pixels, Pose, Region
+from appliance.vision.acquisition import Acquisition, FaceSizes
+from appliance.vision.mesh import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from tests.fakes import FakeClock
 from tests.toys import (
     ALICE,
@@ -19,12 +24,14 @@ from tests.toys import (
     FINGERPRINT,
     Toy,
     ToyCamera,
+    ToyDetector,
+    ToyMesh,
     scene,
     toy_perception,
     vector_of,
 )
 
-ALL = Policy(frames=None, interval_s=0.1, agreement=0.3)
+ALL = Policy(frames=None, interval_s=0.1, agreement=0.3, belonging=0.4)
 
 
 def pictures(*toys: Toy | None) -> list[Frame]:
@@ -103,6 +110,51 @@ def test_pictures_without_a_clear_majority_are_refused(people: tuple[int, ...]) 
     assert f"The {len(people)} usable pictures" in caught.value.message
 
 
+def test_two_pictures_of_somebody_else_are_refused_by_name() -> None:
+    """One may be a bad crop; two that agree with each other are a person."""
+    with pytest.raises(InputError) as caught:
+        from_frames(pictures(*[Toy(ALICE)] * 6, Toy(BOB), Toy(BOB)))
+    assert caught.value.code == "several_people"
+    assert caught.value.message == (
+        "“film#6000” and “film#7000” show somebody else than the other 6 usable pictures."
+    )
+
+
+def test_many_pictures_of_somebody_else_are_told_by_number() -> None:
+    with pytest.raises(InputError) as caught:
+        from_frames(pictures(*[Toy(ALICE)] * 6, *[Toy(BOB)] * 5))
+    assert caught.value.message.startswith(
+        "“film#6000”, “film#7000”, “film#8000” and 2 more show somebody else"
+    )
+
+
+def test_frames_of_a_sensor_have_no_names_to_list() -> None:
+    frames = pictures(*[Toy(ALICE)] * 6, Toy(BOB), Toy(BOB))
+    with pytest.raises(InputError) as caught:
+        from_frames([replace(frame, source="/dev/video0") for frame in frames])
+    assert caught.value.message.startswith("2 frames show somebody else")
+
+
+def test_a_frozen_recording_is_one_picture_however_long_it_runs() -> None:
+    still = [replace(scene(0.0, Toy(ALICE)), at=index / 10) for index in range(40)]
+    done = from_frames(still)
+    assert done.template.count == 1
+    assert [item.reason for item in done.rejected] == ["duplicate"] * 39
+
+
+def test_who_does_not_move_is_looked_at_until_the_time_is_over() -> None:
+    """A sensor's frozen picture never becomes ten frames."""
+    still = [replace(scene(0.0, Toy(ALICE)), at=index / 10) for index in range(90)]
+    done = enrol(still, toy_perception(), replace(LIVE, timeout_s=6))
+    assert (done.template.count, len(done.rejected)) == (1, 59)
+
+
+def test_frames_of_one_recording_are_known_to_look_alike() -> None:
+    assert from_frames(film(1, 10)).one_recording
+    album = [replace(frame, source=f"{frame.at}.jpg") for frame in pictures(*[Toy(ALICE)] * 3)]
+    assert not from_frames(album).one_recording
+
+
 def test_nothing_usable_says_how_many_were_refused_for_what() -> None:
     blurred = Toy(ALICE, sharp=False)
     with pytest.raises(InputError) as caught:
@@ -130,8 +182,8 @@ def test_a_live_enrolment_stops_when_it_has_enough() -> None:
     done = enrol(
         film(5, fps=10),
         toy_perception(),
-        Policy(frames=10, interval_s=0.2, agreement=0.3),
-        seen=lambda observation: looked.append(observation.frame.at),
+        Policy(frames=10, interval_s=0.2, agreement=0.3, belonging=0.4),
+        seen=lambda look: looked.append(look.observation.frame.at),
     )
     assert done.template.count == 10
     assert looked[-1] == pytest.approx(1.8)
@@ -158,7 +210,7 @@ class Standing(Sequence[Frame]):
         raise AssertionError("nobody stopped the sensor")
 
 
-LIVE = Policy(frames=10, interval_s=0.1, agreement=0.3, timeout_s=60.0)
+LIVE = Policy(frames=10, interval_s=0.1, agreement=0.3, belonging=0.4, timeout_s=60.0)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +241,7 @@ def test_the_time_of_an_enrolment_counts_from_its_first_frame() -> None:
             [replace(scene(at / 10), at=9_000 + at / 10) for at in range(700)],
             toy_perception(),
             LIVE,
-            seen=lambda observation: seen.append(observation.frame.at),
+            seen=lambda look: seen.append(look.observation.frame.at),
         )
     assert (seen[0], seen[-1]) == pytest.approx((9_000.0, 9_059.9))
 
@@ -217,11 +269,79 @@ def test_a_recording_gives_a_frame_at_every_interval_whatever_the_floats_say(fps
 )
 def test_a_long_series_is_bounded_and_covered_evenly(count: int, interval_s: float) -> None:
     done = from_frames(
-        [scene(float(at), Toy(ALICE)) for at in range(count)], Policy(None, interval_s, 0.3)
+        [scene(float(at), Toy(ALICE)) for at in range(count)], Policy(None, interval_s, 0.3, 0.4)
     )
     gaps = np.diff(seconds(done))
     assert MOST_FRAMES / 3 <= done.template.count <= MOST_FRAMES
-    assert gaps.max() <= gaps.min() * 1.5
+    # Twice, where a frame looks exactly like an earlier one and is left out.
+    assert gaps.max() <= gaps.min() * 2
     # From the beginning to the end.
     assert seconds(done)[0] == 0
     assert seconds(done)[-1] >= count - 1 - gaps.max()
+
+
+class TurningMesh(ToyMesh):
+    """A face in the left of the picture is turned right, and in the right of it left."""
+
+    def locate(self, bgr: Pixels, region: Region) -> Landmarks:
+        found = super().locate(bgr, region)
+        points = found.points.copy()
+        yaw = (found.box.centre[0] - 160) / 2
+        width = points[RIGHT_EYE_OUTER, 0] - points[LEFT_EYE_OUTER, 0]
+        points[RIGHT_EYE_OUTER, 2] = width * np.tan(np.radians(yaw))
+        return Landmarks(points, found.presence)
+
+
+def turning_perception() -> Perception:
+    mesh, toy = TurningMesh(), toy_perception()
+    acquisition = Acquisition(ToyDetector(), mesh, FaceSizes(0.6, 0.12))
+    return Perception(replace(toy.stages, mesh=mesh, acquisition=acquisition), FakeClock())
+
+
+GUIDED = replace(LIVE, frames=6, plan=plan(6))
+
+
+def before_the_camera(*faces: Toy | None, fps: float = 10) -> tuple[Enrolled, list[Look]]:
+    """Each face is seen for a second."""
+    shown = [face for face in faces for _ in range(round(fps))]
+    frames = [scene(at / fps, *([face] if face else [])) for at, face in enumerate(shown)]
+    looks: list[Look] = []
+    return enrol(frames, turning_perception(), GUIDED, seen=looks.append), looks
+
+
+def said(looks: Sequence[Look]) -> list[Pose | Fault]:
+    words: list[Pose | Fault] = []
+    for look in looks:
+        assert look.prompt is not None
+        words += [look.prompt.say] if words[-1:] != [look.prompt.say] else []
+    return words
+
+
+AHEAD, TO_THE_LEFT, TO_THE_RIGHT = (Toy(ALICE, x=x) for x in (160.0, 200.0, 120.0))
+
+
+def test_a_guided_enrolment_collects_several_poses() -> None:
+    done, looks = before_the_camera(AHEAD, TO_THE_LEFT, TO_THE_RIGHT)
+    assert said(looks)[:3] == [Pose.STRAIGHT, Pose.LEFT, Pose.RIGHT]
+    assert (done.poses[Pose.STRAIGHT], done.poses[Pose.LEFT], done.poses[Pose.RIGHT]) == (2, 2, 2)
+    assert done.missing == ()
+    assert [look.taken for look in looks][-1] == 6
+    # It ended with the sixth frame.
+    assert len(looks) == 22
+
+
+def test_who_never_turns_is_enrolled_and_the_missing_poses_are_told() -> None:
+    done, looks = before_the_camera(*[AHEAD] * 20)
+    assert said(looks) == [Pose.STRAIGHT, Pose.LEFT, Pose.RIGHT, Pose.STRAIGHT]
+    assert (done.template.count, list(done.missing)) == (6, [Pose.LEFT, Pose.RIGHT])
+
+
+def test_who_goes_away_early_is_enrolled_from_what_there_was() -> None:
+    done, looks = before_the_camera(AHEAD, TO_THE_LEFT, *[None] * 70)
+    assert said(looks)[-1] is Fault.NO_FACE
+    assert (done.template.count, list(done.missing)) == (4, [Pose.RIGHT])
+
+
+def test_pictures_are_not_asked_for_poses() -> None:
+    done = enrol(pictures(*[AHEAD] * 5), turning_perception(), ALL)
+    assert (done.poses[Pose.STRAIGHT], done.missing) == (5, ())

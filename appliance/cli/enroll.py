@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from appliance import assemble, enrolment
-from appliance.cli.session import (
-    Session,
-    counted,
-    from_option,
-    json_option,
-    name_option,
-    printable,
-)
+from appliance import advice, assemble
+from appliance.cli.enrolled import Account, as_json, for_people, warnings
+from appliance.cli.session import Session, from_option, json_option, name_option
 from appliance.cli.sources import opened_camera
-from appliance.errors import InputError
+from appliance.enrolment.alike import likeness, look_alikes
+from appliance.enrolment.collect import Look
+from appliance.enrolment.enrol import enrol
+from appliance.enrolment.expected import expected_frr
+from appliance.errors import InputError, StoreError
 from appliance.store.names import check_name
+from appliance.types import Fault, Person
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from appliance.ports import PeopleStore
-
-# More than this are told by number.
-MOST_LISTED = 10
 
 
 @click.command("enroll")
 @name_option
 @from_option
-@click.option("--replace", is_flag=True, help="Replace the template of somebody enrolled before.")
+@click.option("--replace", "anew", is_flag=True, help="Replace somebody's earlier template.")
 @json_option
 @click.pass_obj
-def command(session: Session, name: str, sources: tuple[Path, ...], *, replace: bool) -> None:
+def command(session: Session, name: str, sources: tuple[Path, ...], *, anew: bool) -> None:
     """Keep a person's face as a template.
 
     Five good pictures or more make a reliable template; frames that are blurred, dark, turned
-    away or show somebody else are left out and listed.
+    away or unlike the rest are left out and listed, and pictures of two people are refused.
 
     \b
     Example:
@@ -48,89 +43,90 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, replace: 
     """
     name = check_name(name)
     with assemble.store(session.config) as store:
-        _refuse_existing(store.people, name, replace=replace)
-        enrolled = _enrol(session, sources)
+        earlier = _existing(store.people, name, anew=anew)
+        account = _compared(session, _enrolled(session, name, sources), earlier, store.people)
         with store.together():  # no template without its record
-            store.people.add(name, enrolled.template, replace=replace)
-            store.audit.append(
-                "enrolled",
-                name,
-                {"frames": enrolled.template.count, "replace": replace, "by": "local command"},
-            )
-    _warn(session, enrolled)
-    session.result(_as_json(name, enrolled), lambda console: _for_people(console, name, enrolled))
+            store.people.add(name, account.enrolled.template, replace=anew)
+            store.audit.append("enrolled", name, _record(account, anew=anew))
+    told = warnings(account, session.config)
+    for warning in told:
+        session.say(f"Warning: {warning}")
+    session.result(as_json(account, told), lambda console: for_people(console, account))
 
 
-def _refuse_existing(people: PeopleStore, name: str, *, replace: bool) -> None:
-    """Before the work rather than after it."""
-    if not replace and people.get(name) is not None:
+def _existing(people: PeopleStore, name: str, *, anew: bool) -> Person | None:
+    """Whom this replaces. Refuses before the work rather than after it."""
+    earlier = people.get(name)
+    if earlier is not None and not anew:
         raise InputError(
             f"{name!r} is enrolled already.",
             hint="Give --replace to enrol this person anew, or choose another name.",
             code="already_enrolled",
         )
+    return earlier
 
 
-def _enrol(session: Session, sources: Sequence[Path]) -> enrolment.Enrolled:
+def _enrolled(session: Session, name: str, sources: Sequence[Path]) -> Account:
     config = session.config
     with opened_camera(session, sources) as camera:
         perception = assemble.perception(config, liveness=False)
-        policy = assemble.enrolment_policy(config, live=camera.live)
+        policy = assemble.enrolment_policy(config, guided=not sources)
         skipped = getattr(camera, "skipped", [])
         with session.progress("Looking at frames", camera.length) as advance:
-            return enrolment.enrol(
-                camera.frames(),
-                perception,
-                policy,
-                seen=lambda _: advance(),
-                skipped=lambda: list(skipped),
+            voice = _Voice(session, advance, config.enrolment.frames)
+            enrolled = enrol(
+                camera.frames(), perception, policy, seen=voice, skipped=lambda: list(skipped)
             )
+    curves, target_far = assemble.calibration(config), config.verification.target_far
+    return Account(name, enrolled, expected_frr(enrolled.template, curves, target_far))
 
 
-def _warn(session: Session, enrolled: enrolment.Enrolled) -> None:
-    least = session.config.enrolment.min_frames_for_door
-    count = enrolled.template.count
-    if count < least:
-        pictures = "one picture" if count == 1 else f"{count} pictures"
-        session.say(
-            f"Warning: only {pictures} could be used. A template of {least} or more errs far "
-            "less, and a door asks for it (enrolment.min_frames_for_door)."
-        )
+class _Voice:
+    """Moves the progress bar, and says what to do next, once until it changes."""
+
+    def __init__(self, session: Session, advance: Callable[[], None], frames: int) -> None:
+        self._session, self._advance, self._frames = session, advance, frames
+        self._said: object = None
+
+    def __call__(self, look: Look) -> None:
+        """Told of every frame."""
+        self._advance()
+        if look.prompt is None or look.prompt.say is self._said or look.taken >= self._frames:
+            return
+        say = self._said = look.prompt.say
+        sentence = advice.FAULTS[say] if isinstance(say, Fault) else advice.POSES[say]
+        self._session.say(f"{sentence} ({look.taken} of {self._frames} frames)")
 
 
-def _as_json(name: str, enrolled: enrolment.Enrolled) -> dict[str, object]:
-    template = enrolled.template
-    return {
-        "name": name,
-        "frames_used": template.count,
-        "frames_rejected": [
-            {"source": item.source, "reason": item.reason} for item in enrolled.rejected
-        ],
-        "template": {
-            "model": template.model,
-            "fingerprint": template.fingerprint,
-            "count": template.count,
-        },
+def _compared(
+    session: Session, account: Account, earlier: Person | None, people: PeopleStore
+) -> Account:
+    """With whom the new template looks like; a template that cannot be opened hinders nobody."""
+    curves = assemble.calibration(session.config)
+    target_far = session.config.verification.target_far
+    new = account.enrolled.template
+    account = replace(
+        account,
+        replaces=earlier is not None,
+        before=likeness(new, earlier, curves, target_far) if earlier else None,
+    )
+    known = earlier.name if earlier else None
+    try:
+        others = [person for person in people.everybody() if person.name != known]
+    except StoreError as error:
+        return replace(account, not_compared=error.message)
+    return replace(account, look_alikes=tuple(look_alikes(new, others, curves, target_far)))
+
+
+def _record(account: Account, *, anew: bool) -> dict[str, object]:
+    """What the audit keeps of it."""
+    record: dict[str, object] = {
+        "frames": account.enrolled.template.count,
+        "replace": anew,
+        "by": "local command",
     }
-
-
-def _for_people(console: Console, name: str, enrolled: enrolment.Enrolled) -> None:
-    used = "1 frame" if enrolled.template.count == 1 else f"{enrolled.template.count} frames"
-    console.print(f"Enrolled {name!r} from {used} with {enrolled.template.model}.", markup=False)
-    if enrolled.rejected:
-        console.print("Not used:")
-    for line in left_out(enrolled.rejected):
-        console.print(f"  {printable(line)}", markup=False)
-
-
-def left_out(rejected: Sequence[enrolment.Rejected]) -> list[str]:
-    """What was not used and why: by name where that can be read, by number in a long recording."""
-    sentences = [item for item in rejected if " " in item.reason]
-    faults = [item for item in rejected if " " not in item.reason]
-    if len(rejected) <= MOST_LISTED:
-        lines = [f"{item.source}: {item.reason.replace('_', ' ')}" for item in faults]
-    else:
-        lines = [counted(item.reason for item in faults)] if faults else []
-    lines += [item.reason.rstrip(".") for item in sentences[:MOST_LISTED]]
-    more = len(sentences) - MOST_LISTED
-    return [*lines, f"and {more} more files that cannot be read"] if more > 0 else lines
+    if account.before is not None:
+        record["like_before"] = account.before.accepted
+    if account.look_alikes:
+        record["looks_like"] = [item.name for item in account.look_alikes]
+    return record

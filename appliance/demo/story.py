@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from appliance import assemble, enrolment
+from appliance import assemble
 from appliance.attempt import Attempt, DoorRoom
 from appliance.config import Config, DoorConfig, EnrolmentConfig, StoreConfig, VerificationConfig
+from appliance.enrolment.enrol import enrol
 from appliance.errors import InputError
 from appliance.matching import Claimed
 from appliance.perception import Observation, Perception
@@ -170,11 +171,11 @@ def _enrol(
 ) -> tuple[list[Observation], Template]:
     seen: list[Observation] = []
     with closing(assemble.file_camera(paths)) as camera:
-        enrolled = enrolment.enrol(
+        enrolled = enrol(
             camera.frames(),
             assemble.perception(config, liveness=False),
-            assemble.enrolment_policy(config, live=False),
-            seen=seen.append,
+            assemble.enrolment_policy(config, guided=False),
+            seen=lambda look: seen.append(look.observation),
         )
     person = store.people.add(NAME, enrolled.template)
     return seen, person.template

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.enroll import MOST_LISTED, left_out
-from appliance.enrolment import Rejected
+from appliance.cli.enrolled import MOST_LISTED, left_out
+from appliance.enrolment.collect import Rejected
 from tests.cli.runs import BIDEN, OBAMA, OBAMA2, OBAMA3, Appliance
 
 # What each is told, after the file's name.
@@ -110,6 +110,8 @@ def test_people_read_which_files_were_left_out(appliance: Appliance, spoilt: Pat
     assert told.code == 0
     assert told.out == (
         "Enrolled 'alice' from 1 frame with mobilefacenet_dynamic.\n"
+        "Poses: 1 straight.\n"
+        "Expected to be rejected: not estimated; it takes 3 frames to see how much they differ.\n"
         "Not used:\n"
         "  nobody.png: no face\n"
         "  [red]half_way.jpg is a damaged JPEG file: it breaks off before its end\n"

@@ -1,0 +1,53 @@
+"""Whom a new template looks like: somebody enrolled under another name, or not its predecessor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from appliance.matching import applicable, false_accept_rate, threshold
+from appliance.types import Person, Template
+from appliance.vision.manifest import Calibration
+
+# Two strangers' templates look alike this often, which is worth a look at the two.
+REMARKABLE_FAR = 1e-3
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two templates are.
+
+    similarity: cosine of the two means. far: the share of strangers who come this close.
+    accepted: the one would be let in as the other at the door's target rate.
+    """
+
+    name: str
+    similarity: float
+    far: float
+    accepted: bool
+
+
+def likeness(
+    new: Template, person: Person, calibration: Calibration, target_far: float
+) -> Likeness | None:
+    """Compare with one person; None when the fingerprints differ: that is never compared."""
+    old = person.template
+    if old.fingerprint != new.fingerprint:
+        return None
+    similarity = float(new.mean @ old.mean)
+    curves = applicable(calibration, old.count, new.count)
+    return Likeness(
+        person.name,
+        similarity,
+        max(false_accept_rate(curve, similarity) for curve in curves),
+        similarity >= max(threshold(curve, target_far) for curve in curves),
+    )
+
+
+def look_alikes(
+    new: Template, others: Iterable[Person], calibration: Calibration, target_far: float
+) -> list[Likeness]:
+    """Those who are remarkably like the new template, most similar first."""
+    compared = (likeness(new, person, calibration, target_far) for person in others)
+    found = [it for it in compared if it and (it.accepted or it.far <= REMARKABLE_FAR)]
+    return sorted(found, key=lambda item: -item.similarity)

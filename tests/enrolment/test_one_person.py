@@ -1,0 +1,108 @@
+"""Who stays in a template: the person, and nobody who came along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from appliance.enrolment.one_person import against_the_rest, belonging, sort_out
+from appliance.matching import agreement, fused
+from appliance.types import Floats
+from tests.toys import ALICE, BOB, CALIBRATION, CAROL, vector_of
+
+AGREEMENT, BELONGING = 0.3, 0.45
+
+
+def faces(*people: int) -> Floats:
+    """One vector a picture, each of another moment."""
+    return np.stack([vector_of(who, seed=seed) for seed, who in enumerate(people)])
+
+
+def between(one: int, other: int, share: float = 0.5) -> Floats:
+    """A morph of two people."""
+    return fused([(1 - share) * vector_of(one, spread=0), share * vector_of(other, spread=0)])
+
+
+def test_one_person_is_kept_whole() -> None:
+    found = sort_out(faces(*[ALICE] * 6), AGREEMENT, BELONGING)
+    assert (found.kept, found.strangers, found.odd, found.somebody) == (
+        (0, 1, 2, 3, 4, 5),
+        (),
+        (),
+        (),
+    )
+    assert found.majority
+
+
+def test_a_lone_stranger_is_dropped() -> None:
+    found = sort_out(faces(ALICE, ALICE, BOB, ALICE), AGREEMENT, BELONGING)
+    assert (found.kept, found.strangers, found.somebody) == ((0, 1, 3), (2,), ())
+
+
+def test_two_pictures_of_a_stranger_are_somebody() -> None:
+    found = sort_out(faces(*[ALICE] * 6, BOB, BOB), AGREEMENT, BELONGING)
+    assert (found.kept, found.somebody) == ((0, 1, 2, 3, 4, 5), (6, 7))
+    assert found.majority
+
+
+def test_two_strangers_who_do_not_know_each_other_are_two_bad_pictures() -> None:
+    found = sort_out(faces(*[ALICE] * 5, BOB, CAROL), AGREEMENT, BELONGING)
+    assert (found.strangers, found.somebody) == ((5, 6), ())
+
+
+@pytest.mark.parametrize("people", [(ALICE, BOB), (ALICE, ALICE, BOB, CAROL)])
+def test_half_is_no_majority(people: Sequence[int]) -> None:
+    assert not sort_out(faces(*people), AGREEMENT, BELONGING).majority
+
+
+def test_one_picture_is_its_own_majority() -> None:
+    assert sort_out(faces(ALICE), AGREEMENT, BELONGING).majority
+
+
+def test_nobody_gets_in_through_a_picture_between_two_people() -> None:
+    """Alice agrees with the morph and the morph with Bob, which makes Bob no Alice."""
+    morph = between(ALICE, BOB)
+    vectors = np.stack([*faces(*[ALICE] * 4), morph, vector_of(BOB, seed=9)])
+    alike = vectors @ vectors.T
+    assert (alike[:4, 4] > AGREEMENT).all()
+    assert alike[4, 5] > AGREEMENT
+    found = sort_out(vectors, AGREEMENT, BELONGING)
+    assert 5 not in found.kept
+    assert set(found.kept) >= {0, 1, 2, 3}
+
+
+def test_who_agrees_with_one_picture_must_still_belong_to_all() -> None:
+    """A look-alike passes against a single picture, and not against the mean of the others."""
+    alike = between(ALICE, BOB, share=0.7)
+    vectors = np.stack([*faces(*[ALICE] * 5), alike])
+    assert (vectors[:5] @ alike).max() > AGREEMENT
+    found = sort_out(vectors, AGREEMENT, BELONGING)
+    assert (found.kept, found.odd) == ((0, 1, 2, 3, 4), (5,))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_kept_belongs_together(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    people = random.choice([ALICE, ALICE, BOB, CAROL], 8)
+    vectors = np.stack([vector_of(int(who), seed=seed * 8 + at) for at, who in enumerate(people)])
+    found = sort_out(vectors, AGREEMENT, BELONGING)
+    assert sorted([*found.kept, *found.strangers, *found.odd]) == list(range(8))
+    assert len({people[index] for index in found.kept}) == 1
+    if len(found.kept) > 2:
+        assert against_the_rest(vectors[list(found.kept)]).min() >= BELONGING
+
+
+def test_the_rest_is_everybody_but_oneself() -> None:
+    vectors = faces(ALICE, ALICE, BOB)
+    expected = [
+        float(vectors[index] @ fused([row for at, row in enumerate(vectors) if at != index]))
+        for index in range(3)
+    ]
+    assert against_the_rest(vectors) == pytest.approx(expected, abs=1e-6)
+
+
+def test_belonging_asks_for_more_than_agreement() -> None:
+    assert belonging(CALIBRATION) == pytest.approx(0.45)
+    assert belonging(CALIBRATION) > agreement(CALIBRATION)
