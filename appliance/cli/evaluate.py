@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from appliance import assemble
+from appliance.cli.measuring import effort_of, embed, embedding_options, with_model
 from appliance.cli.session import Session, json_option, percent
 from appliance.evaluation.dataset import load
-from appliance.evaluation.embed import embed_all
 from appliance.evaluation.lfw import report
 
 if TYPE_CHECKING:
@@ -42,36 +41,29 @@ def command() -> None:
 @command.command("lfw")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--model", help="Another embedder of the manifest than the configured one.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes. Default: all cores.")
+@embedding_options
 @json_option
 @click.pass_obj
-def lfw(session: Session, folder: Path, model: str | None, workers: int | None) -> None:
+def lfw(session: Session, /, folder: Path, model: str | None, **options: Any) -> None:
     """Error rates of the shipped model and thresholds on NAME/*.jpg, with or without pairs.txt.
 
     Nothing is fitted here: thresholds are those of the shipped calibration, and the report says
     (`in_sample`) when that was measured on the same people. A picture without a face, or refused
     for its quality, counts as a rejection.
 
+    Embeddings are kept in the user's cache folder, so that the next run on the same pictures takes
+    seconds; --no-cache leaves nothing behind.
+
     \b
     Example:
       appliance evaluate lfw lfw/ --json
     """
-    config = session.config
-    if model is not None:
-        wanted = config.model.model_copy(update={"name": model})
-        config = config.model_copy(update={"model": wanted})
+    config = with_model(session.config, model)
     calibration = assemble.calibration(config)
+    effort = effort_of(session, **options)
     dataset = load(folder)
-    paths = [picture.path for picture in dataset.pictures]
     started = time.monotonic()
-    with session.progress("Embedding pictures", len(paths)) as advance:
-        embedded = embed_all(
-            paths,
-            partial(assemble.evaluation_perception, config),
-            assemble.one_file,
-            advance,
-            workers,
-        )
+    embedded = embed(session, config, dataset, effort)
     data: dict[str, Any] = report(dataset, embedded, config.model.name, calibration)
     data |= {"caveat": LFW_CAVEAT, "seconds": round(time.monotonic() - started, 1)}
     session.result(data, lambda console: _for_people(console, data))

@@ -15,6 +15,7 @@ from appliance.evaluation.calibrate import calibration
 from appliance.evaluation.dataset import load, people_sha256
 from appliance.evaluation.embed import embed_all
 from appliance.evaluation.protocols import gather
+from appliance.evaluation.workers import Workers
 from models.build.manifest import FILE_NAME, HEADER, read
 
 DESCRIPTION = (
@@ -40,8 +41,7 @@ def calibrate(
     with click.progressbar(length=len(paths), label=name) as bar:
         embedded = embed_all(
             paths,
-            partial(assemble.evaluation_perception, config),
-            assemble.one_file,
+            Workers(partial(assemble.evaluation_perception, config), assemble.one_file),
             lambda: bar.update(1),
         )
     measured = calibration(gather(dataset, embedded), description, people_sha256(dataset))

@@ -26,6 +26,14 @@ def one_detector() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache folder is not for tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def appliance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Appliance:
     """A fresh installation, where nobody is enrolled."""

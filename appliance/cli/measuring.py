@@ -1,0 +1,94 @@
+"""What the commands that measure on labelled pictures share: embedding them, with a cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from appliance import assemble
+from appliance.cli.session import Session
+from appliance.config import Config
+from appliance.errors import UsageError
+from appliance.evaluation.cache import Cache, default_folder
+from appliance.evaluation.dataset import Dataset
+from appliance.evaluation.embed import Embedded, embed_all
+from appliance.evaluation.fingerprints import keys
+from appliance.evaluation.workers import Workers
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+NO_HOME = "Nothing is kept for the next run: there is no home folder. Name one with --cache."
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How pictures are embedded. cache: the folder; None: nothing is kept."""
+
+    workers: int | None
+    cache: Path | None
+
+
+def embedding_options(command: Command) -> Command:
+    """--workers, --cache and --no-cache; `effort_of` understands them."""
+    for option in (
+        click.option("--no-cache", is_flag=True, help="Neither use nor keep any embedding."),
+        click.option(
+            "--cache",
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="Where embeddings are kept for the next run. Default: ~/.cache/face-access.",
+        ),
+        click.option(
+            "--workers", type=click.IntRange(1, 256), help="Processes. Default: all cores."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def effort_of(
+    session: Session, workers: int | None, cache: Path | None, *, no_cache: bool
+) -> Effort:
+    """What the options of `embedding_options` ask for. UsageError where they contradict."""
+    if no_cache and cache is not None:
+        raise UsageError("--cache and --no-cache contradict each other.", hint="Give one of them.")
+    if no_cache:
+        return Effort(workers, None)
+    folder = cache or default_folder(os.environ)
+    if folder is None:
+        session.say(NO_HOME)
+    return Effort(workers, folder)
+
+
+def with_model(config: Config, name: str | None) -> Config:
+    """The config with another embedder; the same where `name` is None."""
+    if name is None:
+        return config
+    wanted = config.model.model_copy(update={"name": name})
+    return config.model_copy(update={"model": wanted})
+
+
+def embed(session: Session, config: Config, dataset: Dataset, effort: Effort) -> list[Embedded]:
+    """Embed all pictures of a data set with the configured model."""
+    models = assemble.manifest(config)
+    entry = models.entry(config.model.name, "embedder")
+    paths = [picture.path for picture in dataset.pictures]
+    workers = Workers(
+        partial(assemble.evaluation_perception, config), assemble.one_file, effort.workers
+    )
+    cache = None
+    if effort.cache is not None:
+        cache = Cache(effort.cache, keys(config, models, entry), session.say)
+    try:
+        with session.progress(f"Embedding pictures, {entry.name}", len(paths)) as advance:
+            return embed_all(paths, workers, advance, cache)
+    finally:
+        # Also after Ctrl-C: the pictures that are done need not be done again.
+        if cache is not None:
+            cache.flush()
