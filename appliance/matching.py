@@ -14,7 +14,7 @@ import numpy as np
 
 from appliance.errors import ModelError, StoreError
 from appliance.types import Embedding, Floats, Match, Person, Quality, Template
-from appliance.vision.manifest import Calibration, Curve
+from appliance.vision.manifest import Calibration, Curve, Handicap
 
 # Frames of one attempt must show one person: pairs of pictures agree when they reach the
 # similarity that two strangers reach with this probability.
@@ -164,13 +164,16 @@ def handicap(calibration: Calibration, quality: Quality | None) -> float:
     if quality is None:
         return 0.0
     values = {"eye_distance": quality.eye_distance, "sharpness": quality.sharpness}
-    return max(
-        (
-            float(np.interp(-values[measure], -np.asarray(curve.value), curve.similarity))
-            for measure, curve in calibration.handicaps.items()
-        ),
-        default=0.0,
-    )
+    off = [_taken_off(curve, values[measure]) for measure, curve in calibration.handicaps.items()]
+    return max(off, default=0.0)
+
+
+def _taken_off(curve: Handicap, value: float) -> float:
+    """The handicap at a value; below the poorest one measured it goes on rising as it did there."""
+    if value >= curve.value[-1]:
+        return float(np.interp(-value, -np.asarray(curve.value), curve.similarity))
+    (near, far), (less, most) = curve.value[-2:], curve.similarity[-2:]
+    return most + (far - value) * (most - less) / (near - far)
 
 
 def agreement(calibration: Calibration) -> float:

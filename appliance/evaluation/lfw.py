@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from appliance.evaluation.protocols import (
     templates,
 )
 from appliance.evaluation.rates import Scores, Trials, folded_accuracy
-from appliance.matching import applicable, threshold
+from appliance.matching import applicable, handicap, threshold
 from appliance.vision.manifest import Calibration
 
 TARGETS = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
@@ -38,7 +39,7 @@ def report(
             "No face was found in any picture of the data set.",
             hint="Pictures should be upright and show one face each.",
         )
-    data = gather(dataset, embedded)
+    data = gather(dataset, embedded, partial(handicap, calibration))
     known = known_people(dataset, calibration)
     result: dict[str, object] = {
         "model": model,

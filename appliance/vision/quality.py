@@ -50,11 +50,10 @@ class QualityLimits:
 
 def assess(bgr: Pixels, landmarks: Landmarks, crop: FaceCrop, limits: QualityLimits) -> Quality:
     """Measure one face. crop: its five-point 112-pixel crop; bgr: the frame it came from."""
-    left, right = eye_centres(landmarks.points)
     skin = cv2.cvtColor(crop.bgr[SKIN], cv2.COLOR_BGR2GRAY)
     yaw, pitch, roll = head_pose(landmarks)
     measured = Quality(
-        eye_distance=float(np.linalg.norm(right - left)) / foreshortening(yaw),
+        eye_distance=eye_distance(landmarks),
         sharpness=sharpness(np.asarray(skin, dtype=np.uint8)),
         brightness=float(skin.mean()),
         clipped=float((skin >= BURNT_OUT).mean()),
@@ -101,6 +100,12 @@ def head_pose(landmarks: Landmarks) -> tuple[float, float, float]:
     pitch = np.degrees(np.arctan2(-away[1], np.hypot(away[0], away[2])))
     roll = np.degrees(np.arctan2(across[1], across[0]))
     return float(yaw), float(pitch) - NEUTRAL_PITCH, float(roll)
+
+
+def eye_distance(landmarks: Landmarks) -> float:
+    """Pixels between the eye centres, as far apart as they would be in a face seen from ahead."""
+    left, right = eye_centres(landmarks.points)
+    return float(np.linalg.norm(right - left)) / foreshortening(head_pose(landmarks)[0])
 
 
 def foreshortening(yaw: float) -> float:
