@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from appliance import decision, door, lockout, matching
@@ -309,4 +310,5 @@ def enrolment_policy(config: Config, *, guided: bool) -> EnrolmentPolicy:
         belonging=one_person.belonging(curves),
         timeout_s=wanted.timeout_s if guided else None,
         plan=poses.plan(wanted.frames) if guided else None,
+        handicap=partial(matching.handicap, curves),
     )

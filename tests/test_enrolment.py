@@ -155,6 +155,15 @@ def test_frames_of_one_recording_are_known_to_look_alike() -> None:
     assert not from_frames(album).one_recording
 
 
+def test_where_all_faces_are_poor_they_must_be_more_alike() -> None:
+    """Small, unsharp faces of strangers resemble each other; the limits rise with that."""
+    album = pictures(*[Toy(ALICE)] * 6)
+    poor = replace(ALL, handicap=lambda _: 0.2)
+    assert list(from_frames(album, poor).handicaps) == [0.2] * 6
+    with pytest.raises(InputError, match="one and the same person"):
+        from_frames(album, replace(ALL, handicap=lambda _: 0.65))
+
+
 def test_nothing_usable_says_how_many_were_refused_for_what() -> None:
     blurred = Toy(ALICE, sharp=False)
     with pytest.raises(InputError) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import click
@@ -78,7 +79,8 @@ def _enrolled(session: Session, name: str, sources: Sequence[Path]) -> Account:
                 camera.frames(), perception, policy, seen=voice, skipped=lambda: list(skipped)
             )
     curves, target_far = assemble.calibration(config), config.verification.target_far
-    return Account(name, enrolled, expected_frr(enrolled.template, curves, target_far))
+    expected = expected_frr(enrolled.template, curves, target_far, enrolled.handicaps)
+    return Account(name, enrolled, expected)
 
 
 class _Voice:
@@ -104,18 +106,18 @@ def _compared(
     """With whom the new template looks like; a template that cannot be opened hinders nobody."""
     curves = assemble.calibration(session.config)
     target_far = session.config.verification.target_far
-    new = account.enrolled.template
+    new, off = account.enrolled.template, median(account.enrolled.handicaps)
     account = replace(
         account,
         replaces=earlier is not None,
-        before=likeness(new, earlier, curves, target_far) if earlier else None,
+        before=likeness(new, earlier, curves, target_far, off) if earlier else None,
     )
     known = earlier.name if earlier else None
     try:
         others = [person for person in people.everybody() if person.name != known]
     except StoreError as error:
         return replace(account, not_compared=error.message)
-    return replace(account, look_alikes=tuple(look_alikes(new, others, curves, target_far)))
+    return replace(account, look_alikes=tuple(look_alikes(new, others, curves, target_far, off)))
 
 
 def _record(account: Account, *, anew: bool) -> dict[str, object]:

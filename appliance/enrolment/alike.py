@@ -28,9 +28,12 @@ class Likeness:
 
 
 def likeness(
-    new: Template, person: Person, calibration: Calibration, target_far: float
+    new: Template, person: Person, calibration: Calibration, target_far: float, off: float = 0.0
 ) -> Likeness | None:
-    """Compare with one person; None when the fingerprints differ: that is never compared."""
+    """Compare with one person; None when the fingerprints differ: that is never compared.
+
+    off: the handicap of the new template's faces.
+    """
     old = person.template
     if old.fingerprint != new.fingerprint:
         return None
@@ -39,15 +42,19 @@ def likeness(
     return Likeness(
         person.name,
         similarity,
-        max(false_accept_rate(curve, similarity) for curve in curves),
-        similarity >= max(threshold(curve, target_far) for curve in curves),
+        max(false_accept_rate(curve, similarity - off) for curve in curves),
+        similarity - off >= max(threshold(curve, target_far) for curve in curves),
     )
 
 
 def look_alikes(
-    new: Template, others: Iterable[Person], calibration: Calibration, target_far: float
+    new: Template,
+    others: Iterable[Person],
+    calibration: Calibration,
+    target_far: float,
+    off: float = 0.0,
 ) -> list[Likeness]:
     """Those who are remarkably like the new template, most similar first."""
-    compared = (likeness(new, person, calibration, target_far) for person in others)
+    compared = (likeness(new, person, calibration, target_far, off) for person in others)
     found = [it for it in compared if it and (it.accepted or it.far <= REMARKABLE_FAR)]
     return sorted(found, key=lambda item: -item.similarity)

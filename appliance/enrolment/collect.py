@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from appliance.decision import ROUNDING_S
 from appliance.enrolment.poses import Plan, Prompt, begin, pose_of, step
 from appliance.perception import Observation, Perception
-from appliance.types import Embedding, Fault, Frame, Pose
+from appliance.types import Embedding, Fault, Frame, Pose, Quality
 
 # A template keeps at most this many frames; a longer recording is thinned out evenly.
 MOST_FRAMES = 50
@@ -27,7 +27,8 @@ class Policy:
     frames: stop after so many good ones; None takes all there are (pictures and recordings).
     interval_s: least time between two frames that are compared. agreement: least cosine to
     another frame; belonging: least cosine to the mean of the others. timeout_s: stop after so
-    long; None for what ends by itself. plan: the poses to ask for; None asks for none.
+    long; None for what ends by itself. plan: the poses to ask for; None asks for none. handicap:
+    how much more alike strangers look when their faces are as poor as this one.
     """
 
     frames: int | None
@@ -36,6 +37,7 @@ class Policy:
     belonging: float
     timeout_s: float | None = None
     plan: Plan | None = None
+    handicap: Callable[[Quality], float] = lambda _: 0.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,13 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A good frame. at: seconds. yaw, pitch: degrees. scene: its recording or picture."""
+    """A good frame. at: seconds. scene: its recording or picture."""
 
     at: float
     source: str
     scene: str
     embedding: Embedding
-    yaw: float
-    pitch: float
+    quality: Quality
 
 
 @dataclass(eq=False)
@@ -132,13 +133,11 @@ def _candidate(observation: Observation, gathered: Gathered) -> Candidate | None
     if any(float(vector @ it.embedding.vector) > SAME_FRAME for it in gathered.chosen):
         gathered.rejected.append(Rejected(frame.source, DUPLICATE))
         return None
-    return Candidate(
-        frame.at, frame.source, frame.scene, observation.embedding, quality.yaw, quality.pitch
-    )
+    return Candidate(frame.at, frame.source, frame.scene, observation.embedding, quality)
 
 
 def _told(observation: Observation, candidate: Candidate | None) -> Pose | Fault | None:
     """What the guide is told of a frame. Cameras hang high or low, so only yaw counts there."""
     if observation.faults:
         return observation.faults[0]
-    return None if candidate is None else pose_of(candidate.yaw)
+    return None if candidate is None else pose_of(candidate.quality.yaw)

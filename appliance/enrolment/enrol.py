@@ -28,7 +28,8 @@ class Enrolled:
     """A template, the frames that made it, and those that did not.
 
     poses: how many of the frames used show each. missing: poses asked for and not seen.
-    one_recording: frames of one recording are among those used; they look alike.
+    one_recording: frames of one recording are among those used; they look alike. handicaps: of
+    each frame used, by the policy.
     """
 
     template: Template
@@ -37,6 +38,7 @@ class Enrolled:
     poses: Mapping[Pose, int]
     missing: Sequence[Pose]
     one_recording: bool
+    handicaps: Sequence[float]
 
 
 def enrol(
@@ -58,7 +60,9 @@ def enrol(
     if not chosen:
         raise _nothing_usable(rejected)
     vectors = np.stack([item.embedding.vector for item in chosen])
-    found = sort_out(vectors, policy.agreement, policy.belonging)
+    # Where most faces are poor, strangers' are as poor, and then they look more alike.
+    off = float(np.median([policy.handicap(item.quality) for item in chosen]))
+    found = sort_out(vectors, policy.agreement + off, policy.belonging + off)
     _refuse_several_people(found, chosen)
     kept = [chosen[index] for index in found.kept]
     rejected += [Rejected(chosen[index].source, ANOTHER_FACE) for index in found.strangers]
@@ -67,9 +71,10 @@ def enrol(
         make_template([item.embedding for item in kept], perception.stages.embedder.name),
         [item.source for item in kept],
         rejected,
-        spread([(item.yaw, item.pitch) for item in kept]),
+        spread([(item.quality.yaw, item.quality.pitch) for item in kept]),
         gathered.missing,
         one_recording=len({item.scene for item in kept}) < len(kept),
+        handicaps=[policy.handicap(item.quality) for item in kept],
     )
 
 

@@ -14,6 +14,7 @@ without glasses, look more alike than the days to come, and then it flatters.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,14 +48,21 @@ class ExpectedFrr:
 
 
 def expected_frr(
-    template: Template, calibration: Calibration, target_far: float
+    template: Template,
+    calibration: Calibration,
+    target_far: float,
+    handicaps: Sequence[float] | None = None,
 ) -> ExpectedFrr | None:
-    """The estimate for one picture against this template; None for fewer than LEAST_FRAMES."""
+    """The estimate for one picture against this template; None for fewer than LEAST_FRAMES.
+
+    handicaps: what each of the template's frames would have taken off its similarity at the door.
+    """
     if template.count < LEAST_FRAMES:
         return None
     curves = applicable(calibration, template.count, 1)
     asked = max(threshold(curve, target_far) for curve in curves)
-    value, low, high = below(_prophesied(template.vectors), asked)
+    off = np.zeros(template.count) if handicaps is None else np.asarray(handicaps)
+    value, low, high = below(_prophesied(template.vectors) - off, asked)
     return ExpectedFrr(value, low, high, template.count, target_far)
 
 

@@ -57,3 +57,15 @@ def test_another_model_s_template_is_never_compared() -> None:
     other = Template(mine.vectors, mine.mean, "another", "an0ther")
     assert likeness(mine, person("alice", other), CALIBRATION, 1e-5) is None
     assert look_alikes(mine, [person("alice", other)], CALIBRATION, 1e-5) == []
+
+
+def test_poor_faces_must_be_more_alike_to_be_remarkable() -> None:
+    """Strangers look more alike when their faces are small; what that adds is taken off."""
+    sister, alice = template(BOB, like=ALICE, share=0.33), person("alice", template(ALICE))
+    plain = likeness(sister, alice, CALIBRATION, 1e-5)
+    poor = likeness(sister, alice, CALIBRATION, 1e-5, off=0.15)
+    assert plain is not None
+    assert poor is not None
+    assert plain.similarity == poor.similarity
+    assert plain.far < 1e-3 < poor.far
+    assert look_alikes(sister, [alice], CALIBRATION, 1e-5, off=0.15) == []

@@ -83,6 +83,17 @@ def test_a_stricter_door_rejects_more_often() -> None:
     assert (strict.frames, strict.target_far) == (6, 1e-5)
 
 
+def test_a_poor_face_is_expected_to_be_rejected_more_often() -> None:
+    """The door takes the handicap of a small or unsharp face off its similarity."""
+    good, poor = (
+        expected_frr(template(6, 0.8), CALIBRATION, 1e-5, [off] * 6) for off in (0.0, 0.2)
+    )
+    assert good is not None
+    assert poor is not None
+    assert good == expected_frr(template(6, 0.8), CALIBRATION, 1e-5)
+    assert poor.value > good.value
+
+
 def test_it_expects_what_then_happens() -> None:
     """Further pictures of the same people against the same templates."""
     asked = 0.55  # what CALIBRATION asks of a template of five at 1e-5
