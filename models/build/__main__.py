@@ -139,6 +139,21 @@ def table(pictures: Path | None, cache: Path) -> None:
 
 
 @main.command()
+@_pictures_option
+@_cache_option
+def matching(pictures: Path | None, cache: Path) -> None:
+    """Measure ways of comparing: mirrored pictures, weights, the best of a template.
+
+    \b
+    Example:
+      python -m models.build matching --pictures lfw
+    """
+    from models.build.matching import print_matching
+
+    print_matching(Job(cache=cache, pictures=pictures))
+
+
+@main.command()
 @click.argument("name")
 def operators(name: str) -> None:
     """Print every operator of a shipped file and who runs it: XNNPACK or TFLite itself.

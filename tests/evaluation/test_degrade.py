@@ -19,7 +19,7 @@ from tests.portraits import LIMITS, acquisition, embedder, face, mesh, picture
 def spoilt() -> tuple[Spoilt, ...]:
     stages = Stages(acquisition(), mesh(), FIVE_POINT_112, embedder("mobilefacenet"), LIMITS)
     by = Perception(stages, FakeClock())
-    return spoil(by, Frame(picture("obama.jpg"), 0.0, "obama.jpg", "obama.jpg"), face("obama.jpg"))
+    return spoil(by, Frame(picture("obama.jpg"), 0.0, "obama.jpg"), face("obama.jpg"))
 
 
 def test_a_large_face_is_seen_at_every_level() -> None:
