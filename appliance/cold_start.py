@@ -1,7 +1,7 @@
 """A process that builds the pipeline, embeds one face and says so: what a cold start costs.
 
-`appliance bench` starts it as `python -m appliance.cold_start PICTURE` with the config as JSON on
-standard input, and stops its clock when that has ended, which it does at once.
+`appliance bench` starts it with the config as JSON on standard input, and stops its clock when that
+has ended, which it does at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,12 @@ from appliance.errors import ApplianceError, BadDataError
 
 # Far above what any board takes; a child that hangs must not hang the command.
 LONGEST_S = 120.0
+# Isolated, and then with the parent's own search path: `python -m` would look into the working
+# folder first, which may hold somebody else's files.
+_CHILD = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from appliance.cold_start import main; sys.exit(main(sys.argv[1]))"
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ def measure(config: Config, picture: Path) -> ColdStart:
     """
     started = time.perf_counter()
     with subprocess.Popen(  # noqa: S603 - this very module
-        [sys.executable, "-m", "appliance.cold_start", str(picture)],
+        [sys.executable, "-I", "-c", _CHILD, str(picture), *sys.path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -64,7 +69,7 @@ def _failed(what: str) -> BadDataError:
     )
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(picture: str) -> int:
     """The child: one embedding of the picture's face, then a line of JSON."""
     from appliance import assemble
     from appliance.host import peak_memory_mb
@@ -72,18 +77,14 @@ def main(arguments: Sequence[str]) -> int:
     config = Config.model_validate_json(sys.stdin.read())
     try:
         perception = assemble.perception(config)
-        with closing(assemble.file_camera([Path(arguments[0])])) as camera:
+        with closing(assemble.file_camera([Path(picture)])) as camera:
             seen = perception.look(next(iter(camera.frames())))
     except ApplianceError as error:
         sys.stderr.write(f"{error.message}\n")
         return int(error.exit_code)
     if seen.embedding is None:
-        sys.stderr.write(f"{seen.faults[0].value} in {arguments[0]}\n")
+        sys.stderr.write(f"{seen.faults[0].value} in {picture}\n")
         return 1
     sys.stdout.write(json.dumps({"rss_mb": peak_memory_mb()}) + "\n")
     sys.stdout.flush()
     os._exit(0)  # tidying up is no part of the start that is timed
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

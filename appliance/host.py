@@ -47,6 +47,18 @@ class Host:
     runtime: str
     runtime_version: str | None
 
+    def differences(self, now: Host) -> list[str]:
+        """What is another than it was, as clauses.
+
+        What one of the two does not tell is no difference: a service may be kept from /proc.
+        """
+        pairs = {key: (getattr(self, key), getattr(now, key)) for key in self.__dataclass_fields__}
+        return [
+            f"{key} {was}, now {is_}"
+            for key, (was, is_) in pairs.items()
+            if None not in {was, is_} and was != is_
+        ]
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -70,7 +82,8 @@ def host(runtime: str, runtime_version: str | None, root: Path = _ROOT) -> Host:
         cpu=_cpu(_read(root / "proc/cpuinfo") or ""),
         board=_read(root / "proc/device-tree/model"),
         architecture=platform.machine(),
-        cores=_cores(),
+        # Of the machine, not of this process: the service may be held to fewer than a command.
+        cores=os.cpu_count() or 1,
         runtime=runtime,
         runtime_version=runtime_version,
     )
@@ -125,11 +138,6 @@ def _cpu(cpuinfo: str) -> str | None:
     if implementer == _ARM and part is not None and part in _ARM_PARTS:
         return f"ARM {_ARM_PARTS[part]}"
     return f"implementer {implementer}, part {part}" if implementer and part else None
-
-
-def _cores() -> int:
-    # Those that this process may use: a container or a cpuset may hold fewer than the machine.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _number(text: str) -> float | None:

@@ -75,7 +75,7 @@ class Record(_Kept):
     means, which is another one where people are enrolled with it. threads: those of `ms`.
     """
 
-    version: Literal[1] = Field(SCHEMA, alias="schema")
+    version: Literal[1] = Field(alias="schema")
     measured_at: AwareDatetime
     host: Host
     threads: int
@@ -121,10 +121,10 @@ class Decision:
 
 def why_not(item: Measured) -> str:
     """Why `auto` may not pick this model, as a clause; empty when it may."""
-    if not item.family:
-        return "it is not made from the default's weights, and a door is better served by those"
     if item.error or item.ms is None:
         return item.error or "it was not timed"
+    if not item.family:
+        return "it is not made from the default's weights, and a door is better served by those"
     if item.separates is False:
         return "here it holds two people for more alike than two pictures of one"
     return "" if item.original else _quantised_why_not(item)
@@ -211,7 +211,7 @@ def choose(
     them were enrolled with goes before the fallback.
     """
     why = record if isinstance(record, str) else stale(record, host, models)
-    here = None if isinstance(record, str) or record.host != host else record
+    here = None if isinstance(record, str) or record.host.differences(host) else record
     if here is not None and here.chosen is not None and not why:
         return Choice(here.chosen, True, _told(here), here)
     loyal = _model_of_all(enrolled(), models, fingerprint)
@@ -222,8 +222,8 @@ def choose(
 
 def stale(record: Record, host: Host, models: Manifest) -> str:
     """Why a record does not settle what `auto` means here, as a clause; empty when it does."""
-    if record.host != host:
-        return f"it was measured on another machine or runtime ({_differences(record.host, host)})"
+    if differences := record.host.differences(host):
+        return f"it was measured on another machine or runtime ({', '.join(differences)})"
     if record.chosen is None:
         return "none of the models was fit when they were measured"
     entry = models.entries.get(record.chosen)
@@ -261,7 +261,7 @@ def read_record(text: bytes) -> Record | str:
         return Record.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        if first["loc"] == ("schema",):
+        if first["loc"] == ("schema",) and first["type"] != "missing":
             return f"the measurements are of another version ({first['input']!r:.40})"
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         return f"the measurements cannot be read ({where}: {first['msg']})"
@@ -283,11 +283,6 @@ def _model_of_all(
     if entry is None or not is_family(entry, models):
         return None
     return entry.name if {it.fingerprint for it in people} == {fingerprint(entry)} else None
-
-
-def _differences(then: Host, now: Host) -> str:
-    pairs = ((key, getattr(then, key), getattr(now, key)) for key in Host.__dataclass_fields__)
-    return ", ".join(f"{key} {was}, now {is_}" for key, was, is_ in pairs if was != is_)
 
 
 def _told(record: Record) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from appliance.host import Conditions, conditions, host, peak_memory_mb, throttled
+from appliance.host import Conditions, Host, conditions, host, peak_memory_mb, throttled
 
 PI = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\nCPU revision\t: 1\n"
 
@@ -59,6 +60,15 @@ def test_a_machine_that_tells_nothing_is_told_as_nothing(tmp_path: Path) -> None
     assert conditions(tmp_path) == Conditions(None, None, None, None, None)
     assert host("x", None, tmp_path).cpu is None
     assert peak_memory_mb(tmp_path) is None
+
+
+def test_what_is_not_told_is_no_difference() -> None:
+    then = Host("A76", "Pi 5", "aarch64", 4, "tflite", "1.0")
+    assert then.differences(then) == []
+    assert then.differences(replace(then, cpu=None, board=None, runtime_version=None)) == []
+    assert replace(then, cpu=None).differences(then) == []
+    other = replace(then, cpu="A72", cores=2)
+    assert then.differences(other) == ["cpu A76, now A72", "cores 4, now 2"]
 
 
 def test_conditions(tmp_path: Path) -> None:

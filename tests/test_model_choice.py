@@ -57,6 +57,7 @@ def record(*rows: Measured, chosen: str | None = INT8, **more: Any) -> Record:
     entry = MODELS.entries.get(chosen or "")
     best = pick(rows)
     fields: dict[str, Any] = {
+        "schema": 1,
         "measured_at": START,
         "host": HOST,
         "threads": 2,
@@ -223,6 +224,10 @@ class TestWhatAutoMeans:
         assert (found.name, found.recorded, found.record) == (INT8, True, record())
         assert found.why == "measured here on 2026-01-05: 4.00 ms, at most 0.10 points of FRR lost"
 
+    def test_a_process_that_is_told_less_of_the_machine_uses_it_too(self) -> None:
+        found = chosen(record(), host=replace(HOST, cpu=None, board=None))
+        assert (found.name, found.recorded) == (INT8, True)
+
     def test_who_is_enrolled_is_not_asked_then(self) -> None:
         def never() -> list[PersonSummary]:
             raise AssertionError
@@ -305,6 +310,7 @@ class TestTheFile:
             (b"", "cannot be read"),
             (b"\xff\xfe{", "cannot be read"),
             (b"[]", "cannot be read"),
+            (b"{}", "cannot be read (schema: Field required)"),
             (b'{"schema": 1}', "cannot be read"),
             (json.dumps(record_json(record()) | {"schema": 0}).encode(), "another version (0)"),
             (json.dumps(record_json(record()) | {"threads": "many"}).encode(), "(threads: "),

@@ -99,6 +99,7 @@ def _record(
     """The record without a pick yet."""
     best = model_choice.pick(table)
     return Record(
+        schema=model_choice.SCHEMA,
         measured_at=assemble.clock().now(),
         host=auto.host(),
         threads=config.model.threads,

@@ -100,7 +100,12 @@ class TestThePipeline:
 
 
 class TestAColdStart:
-    def test_a_child_that_fails_says_why(self, tmp_path: Path) -> None:
+    def test_a_child_that_fails_says_why_and_runs_nothing_of_the_working_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("appliance.py", "json.py", "cv2.py"):
+            (tmp_path / name).write_text("raise SystemExit(9)", encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
         with pytest.raises(BadDataError, match=r"ended with exit code 3: .*no\.jpg"):
             cold_start.measure(Config(), tmp_path / "no.jpg")
 
