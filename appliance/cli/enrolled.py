@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # More than this are told by number.
 MOST_LISTED = 10
-# Rates below this are not told as figures: so few frames cannot know them.
+# Rates below this are not told to people as figures: so few frames cannot know them.
 LEAST_TOLD = 1e-4
 
 
@@ -73,11 +73,11 @@ def _poses(enrolled: Enrolled) -> list[str]:
     shown = [pose for pose, count in enrolled.poses.items() if count]
     if enrolled.missing:
         missing = " and ".join(_SEEN[pose] for pose in enrolled.missing)
-        return [f"the face was not seen {missing}; it may be rejected that way."]
+        return [f"the face was not seen {missing}; how it is recognised that way is not known."]
     if len(shown) == 1 and enrolled.template.count > 1:
         told = (
-            f"all frames show the face {_SEEN[shown[0]]}; a template knows a face better that it "
-            "has also seen a little from the left and from the right."
+            f"all frames show the face {_SEEN[shown[0]]}; how it is recognised otherwise is not "
+            "known."
         )
         return [told]
     return []
