@@ -90,7 +90,7 @@ def _refuse_several_people(found: Sorted, chosen: Sequence[Candidate]) -> None:
         named = _named([chosen[index].source for index in found.somebody])
         raise InputError(
             f"{named} show somebody else than the other {len(found.kept)} usable pictures.",
-            hint=hint,
+            hint=f"{hint} Leave out those with sunglasses or a disguise.",
             code="several_people",
         )
 
