@@ -29,7 +29,7 @@ Kind = Literal["as it is", "smaller", "out of focus", "moving"]
 # Pixels between the eyes after shrinking.
 SMALLER = (36.0, 30.0, 26.0, 22.0, 18.0, 15.0, 12.0)
 # Standard deviation of a Gaussian, and length of a streak, in pixels of the aligned crop.
-OUT_OF_FOCUS = (0.7, 1.0, 1.4, 2.0)
+OUT_OF_FOCUS = (0.7, 1.0, 1.4, 2.0, 2.8)
 MOVING = (4.0, 8.0)
 
 
@@ -99,7 +99,7 @@ def _spoil_task(task: tuple[Path, Found | None]) -> tuple[Spoilt, ...]:
 
 def spoil(by: Perception, frame: Frame, face: Landmarks) -> tuple[Spoilt, ...]:
     """One face at every level that its picture allows: none is enlarged."""
-    measure = _measure(face)
+    measure = measure_of(face)
     results = []
     for level in LEVELS:
         if level.kind == "smaller" and level.degree >= measure.eyes:
@@ -114,7 +114,8 @@ def spoil(by: Perception, frame: Frame, face: Landmarks) -> tuple[Spoilt, ...]:
     return tuple(results)
 
 
-def _measure(face: Landmarks) -> Measure:
+def measure_of(face: Landmarks) -> Measure:
+    """How large a face is in its picture."""
     eyes = eye_distance(face)
     matrix = FIVE_POINT_112.matrix(FIVE_POINT_112.points(face), FIVE_POINT_112.target)
     # Another direction for every picture, and the same one at every run.

@@ -153,6 +153,23 @@ def matching(pictures: Path | None, cache: Path) -> None:
     print_matching(Job(cache=cache, pictures=pictures))
 
 
+@main.command("quality-curve")
+@click.argument("name")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .png or .svg."
+)
+def quality_curve(name: str, out: Path) -> None:
+    """Draw what small and blurred faces add to a model's threshold.
+
+    \b
+    Example:
+      python -m models.build quality-curve mobilefacenet_dynamic --out docs/quality.png
+    """
+    from models.build.quality_curve import draw
+
+    draw(name, out)
+
+
 @main.command()
 @click.argument("name")
 def operators(name: str) -> None:
@@ -165,32 +182,6 @@ def operators(name: str) -> None:
     from models.build.operators import print_operators
 
     print_operators(name, MODELS)
-
-
-@main.command()
-@click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--data",
-    required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of NAME/*.jpg; LFW's own layout is understood.",
-)
-@click.option(
-    "--landmarks68",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="dlib's file of 68 points, for openface_dlib68.",
-)
-def calibrate(names: tuple[str, ...], data: Path, landmarks68: Path | None) -> None:
-    """Measure how similar strangers are to each model, and keep the curves in the manifest.
-
-    \b
-    Example:
-      python -m models.build calibrate mobilefacenet_dynamic --data lfw
-    """
-    from models.build.calibrate import calibrate as measure
-
-    for name in names:
-        measure(name, data, MODELS, landmarks68=landmarks68)
 
 
 if __name__ == "__main__":

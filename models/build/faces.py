@@ -25,7 +25,7 @@ class Finder:
 
     def __init__(self, models: Path) -> None:
         """models: the folder of the manifest with the mesh and the second detector."""
-        mesh = FaceMesh(load(models / "face_mesh.tflite"))
+        mesh = mesh_of(models)
         entry = manifest.load(models).entry("face_detection", "detector")
         second = BlazeFace(entry, load(models / entry.file))
         self._acquisition = Acquisition(HogDetector(), mesh, SIZES, second)
@@ -39,6 +39,11 @@ class Finder:
             key=lambda face: float(np.linalg.norm(np.array(face.box.centre) - middle)),
             default=None,
         )
+
+
+def mesh_of(models: Path) -> FaceMesh:
+    """The face mesh of `models`, the folder of the manifest."""
+    return FaceMesh(load(models / "face_mesh.tflite"))
 
 
 def load(path: Path, threads: int = 1) -> TfliteModel:
