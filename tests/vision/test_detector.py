@@ -124,8 +124,10 @@ def test_a_face_turned_upside_down_is_not_upright(detector: Detector) -> None:
     assert [box for box in strong if box.overlap(upside_down) > 0.4] == []
 
 
-@pytest.mark.parametrize("name", ["Jacques_Chirac_0006", "Jacques_Chirac_0010", "Tom_Daschle_0021"])
-def test_a_profile_that_hog_is_blind_to_is_found(data: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["Elisabeth_Schumacher_0001", "George_HW_Bush_0002", "Tom_Daschle_0021"]
+)
+def test_a_face_that_hog_is_blind_to_is_found(data: Path, name: str) -> None:
     bgr = read(data / "lfw-dev" / "images" / name[:-5] / f"{name}.jpg")
     assert made(HogDetector).detect(bgr, 40) == []
     assert len(made(blazeface).detect(bgr, 40)) == 1
