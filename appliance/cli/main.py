@@ -35,6 +35,7 @@ COMMANDS = {
     "models": "models",
     "config": "settings",
     "evaluate": "evaluate",
+    "calibrate": "calibrate",
     "bench": "bench",
     "demo": "demo",
 }

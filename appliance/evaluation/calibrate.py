@@ -1,14 +1,13 @@
-"""From impostor similarities to a curve similarity → false-accept rate.
+"""From impostor similarities to a curve similarity → false-accept rate, as the manifest holds it.
 
-Where many impostors reached a similarity, the rate is counted. In the tail, where few did, a
-generalised Pareto distribution is fitted to the exceedances over a high similarity (Pickands,
-Annals of Statistics 1975), by probability-weighted moments (Hosking and Wallis, Technometrics
-1987). A rate that the number of trials cannot support is not stated.
+Rates are counted where many impostors reached a similarity, and read off a fitted tail beyond
+(evaluation.tails). The curve ends where the trials can no longer vouch for the order of magnitude
+of a rate, and a protocol with too few trials for a tail gets no curve at all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,68 +15,64 @@ from numpy.typing import NDArray
 from appliance.errors import InputError
 from appliance.evaluation.protocols import ENROLLED, Embeddings, single, templates
 from appliance.evaluation.rates import Trials
+from appliance.evaluation.tails import LEAST_EXCEEDANCES, TAIL, Bounds, Tail, bounds, fit_tail
 
-# The share of all impostor trials that makes the tail.
-TAIL = 1e-3
-# A tail of fewer exceedances says little.
-LEAST_EXCEEDANCES = 100
-# How many decades beyond "one trial in n" the fitted tail may be used.
+# How many decades beyond "one trial in n" the fitted tail may be used, and how much larger than
+# stated the true rate may be, at the end of its 95 % interval.
 BEYOND = 10.0
+MOST_OFF = 10.0
 POINTS_A_DECADE = 8
 LOWEST_FAR = 1e-6
-
-
-@dataclass(frozen=True)
-class Tail:
-    """P(score > start + x) = share · (1 + shape·x/scale)^(-1/shape)."""
-
-    start: float
-    share: float
-    shape: float
-    scale: float
-
-    def similarity(self, far: float) -> float:
-        """The similarity that strangers reach with probability `far` (below `share`)."""
-        ratio = far / self.share
-        if abs(self.shape) < 1e-6:
-            return self.start - self.scale * float(np.log(ratio))
-        return self.start + self.scale / self.shape * float(ratio**-self.shape - 1)
-
-
-def fit_tail(scores: NDArray[np.float32], share: float = TAIL) -> Tail:
-    """Fit the upper tail. scores: at least LEAST_EXCEEDANCES / share impostor similarities."""
-    count = int(scores.size * share)
-    if count < LEAST_EXCEEDANCES:
-        raise InputError(
-            f"{scores.size} impostor comparisons are too few for a tail of {share:g}.",
-            hint=f"At least {int(LEAST_EXCEEDANCES / share):,} are needed: give more pictures.",
-            code="too_few_trials",
-        )
-    top = np.sort(np.partition(scores, -count - 1)[-count - 1 :].astype(np.float64))
-    start, excess = float(top[0]), top[1:] - top[0]
-    ranks = (np.arange(1, count + 1) - 0.35) / count
-    first = float(excess.mean())
-    second = float((excess * (1 - ranks)).mean())
-    shape = 2 - first / (first - 2 * second)
-    scale = 2 * first * second / (first - 2 * second)
-    return Tail(start, count / scores.size, shape, scale)
+# The rates whose intervals are kept.
+STATED = (1e-3, 1e-4, 1e-5, 1e-6)
 
 
 def curve(impostor: Trials, *, enrolled: int, probes: int) -> dict[str, object]:
-    """The manifest's table for one protocol."""
+    """The manifest's table for one protocol. InputError `too_few_trials`."""
     scores = impostor.scores
     tail = fit_tail(scores)
-    supported = max(1 / (scores.size * BEYOND), LOWEST_FAR)
-    decades = -np.log10(supported)
-    rates = np.linspace(0.3, decades, int((decades - 0.3) * POINTS_A_DECADE) + 1)
     ranked = np.sort(scores)
+    decades = -math.log10(max(1 / (scores.size * BEYOND), LOWEST_FAR))
+    grid = 10 ** -np.linspace(0.3, decades, int((decades - 0.3) * POINTS_A_DECADE) + 1)
+    rates = [*grid.tolist(), *STATED]
+    found = bounds(impostor, [(rate, _at(ranked, tail, rate)) for rate in rates])
+    kept = _supported(found[: len(grid)])
+    lowest = kept[-1].far
+    # A little slack, for the grid ends at 1e-6 only up to rounding.
+    stated = [item for item in found[len(grid) :] if item.far > 0.999 * lowest]
+    similarity = [_at(ranked, tail, item.far) for item in kept]
     return {
         "enrolled": enrolled,
         "probes": probes,
         "trials": int(scores.size),
+        "supported": float(f"{lowest:.3g}"),
         "tail": {"start": tail.start, "shape": tail.shape, "scale": tail.scale},
-        "similarity": _rising([_at(ranked, tail, 10 ** -float(rate)) for rate in rates]),
-        "log10_far": [round(-float(rate), 4) for rate in rates],
+        "bounds": _table(stated, [_at(ranked, tail, item.far) for item in stated]),
+        "similarity": _rising(similarity),
+        "log10_far": [round(math.log10(item.far), 4) for item in kept],
+    }
+
+
+def _supported(found: list[Bounds]) -> list[Bounds]:
+    """The rates, falling, up to the first whose true value may be far larger than stated."""
+    doubtful = [place for place, item in enumerate(found) if _doubtful(item)]
+    end = doubtful[0] if doubtful else len(found)
+    return found[: max(end, 2)]
+
+
+def _doubtful(item: Bounds) -> bool:
+    return item.far_interval[1] > MOST_OFF * item.far
+
+
+def _table(stated: list[Bounds], similarity: list[float]) -> dict[str, object]:
+    """95 % intervals, a column each; `far` is the rate at the fitted similarity."""
+    return {
+        "far": [item.far for item in stated],
+        "similarity": [round(value, 5) for value in similarity],
+        "similarity_low": [round(item.similarity[0], 5) for item in stated],
+        "similarity_high": [round(item.similarity[1], 5) for item in stated],
+        "far_low": [float(f"{item.far_interval[0]:.3g}") for item in stated],
+        "far_high": [float(f"{item.far_interval[1]:.3g}") for item in stated],
     }
 
 
@@ -92,18 +87,40 @@ def _rising(values: list[float]) -> list[float]:
     return [round(float(value), 5) for value in np.maximum.accumulate(values)]
 
 
-def calibration(data: Embeddings, description: str, people_sha256: str) -> dict[str, object]:
-    """All curves of one model, as the manifest holds them."""
-    several = {
-        f"template_{ENROLLED}_{probes}": curve(
-            templates(data, probes)[1], enrolled=ENROLLED, probes=probes
-        )
-        for probes in (1, 3)
-    }
-    alone = {"single": curve(single(data)[1], enrolled=1, probes=1)}
-    people = {"people": data.people}
-    return {
-        "data": description,
-        "people_sha256": people_sha256,
-        "curves": {name: table | people for name, table in (alone | several).items()},
-    }
+def curves(data: Embeddings) -> dict[str, dict[str, object]]:
+    """The curves of one model for every protocol. InputError `too_few_trials` for any of them."""
+    found = {}
+    for name, (enrolled, probes) in PROTOCOLS.items():
+        impostor = single(data)[1] if enrolled == 1 else templates(data, probes)[1]
+        _enough(impostor.scores.size, name, enrolled, probes)
+        found[name] = curve(impostor, enrolled=enrolled, probes=probes) | {"people": data.people}
+    return found
+
+
+PROTOCOLS = {
+    "single": (1, 1),
+    f"template_{ENROLLED}_1": (ENROLLED, 1),
+    f"template_{ENROLLED}_3": (ENROLLED, 3),
+}
+
+
+def _enough(trials: int, name: str, enrolled: int, probes: int) -> None:
+    needed = round(LEAST_EXCEEDANCES / TAIL)
+    if trials >= needed:
+        return
+    each = 1 if enrolled == 1 else enrolled + probes
+    raise InputError(
+        f"The pictures give {trials:,} comparisons of strangers for the protocol {name}; "
+        f"no false-accept rate is stated from fewer than {needed:,}.",
+        hint=f"For example {_people_needed(needed, enrolled, probes)} people with {each} good "
+        f"{'picture' if each == 1 else 'pictures'} each would do, or fewer people with more.",
+        code="too_few_trials",
+    )
+
+
+def _people_needed(trials: int, enrolled: int, probes: int) -> int:
+    """How many people with just enough pictures give so many comparisons."""
+    if enrolled == 1:
+        return math.ceil((1 + math.sqrt(1 + 8 * trials)) / 2)
+    groups = (enrolled + probes) // probes
+    return math.ceil((1 + math.sqrt(1 + 4 * trials / groups)) / 2)

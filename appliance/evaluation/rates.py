@@ -45,21 +45,22 @@ class Trials:
 
     def __init__(self, scores: Scores, one: People, other: People, people: int) -> None:
         self.scores = scores
-        self._one = one
-        self._other = other
-        self._people = people
+        self.one = one
+        self.other = other
+        self.people = people
         self._genuine = bool((one == other).all())
 
     @cached_property
-    def _weights(self) -> NDArray[np.float32]:
+    def weights(self) -> NDArray[np.float32]:
         """(rounds, people): how often each person was drawn in each round."""
-        drawn = np.random.default_rng(0).integers(0, self._people, (ROUNDS, self._people))
-        counts = [np.bincount(row, minlength=self._people) for row in drawn]
+        drawn = np.random.default_rng(0).integers(0, self.people, (ROUNDS, self.people))
+        counts = [np.bincount(row, minlength=self.people) for row in drawn]
         return np.asarray(counts, np.float32)
 
     @cached_property
-    def _totals(self) -> NDArray[np.float64]:
-        return self._weighted(self._one, self._other)
+    def totals(self) -> NDArray[np.float64]:
+        """(rounds,) what all trials weigh together in each round."""
+        return self._weighted(self.one, self.other)
 
     def accepted(self, threshold: float) -> Rate:
         """The share whose score reaches the threshold: the FAR of impostor trials."""
@@ -73,8 +74,8 @@ class Trials:
         count = int(self.scores.size)
         if count == 0:
             return Rate(float("nan"), (0.0, 1.0), 0)
-        counted = self._totals > 0
-        shares = self._weighted(self._one[hit], self._other[hit])[counted] / self._totals[counted]
+        counted = self.totals > 0
+        shares = self._weighted(self.one[hit], self.other[hit])[counted] / self.totals[counted]
         low, high = (float(edge) for edge in np.quantile(shares, _EDGES))
         # No error seen is no proof of none, nor nothing but errors of certainty: the rule of three
         # bounds what stayed hidden.
@@ -85,7 +86,7 @@ class Trials:
 
     def _weighted(self, one: People, other: People) -> NDArray[np.float64]:
         """(rounds,) the trials' total weight in each round of the bootstrap."""
-        people, weights = self._people, self._weights
+        people, weights = self.people, self.weights
         if self._genuine:
             counts = np.bincount(one, minlength=people).astype(np.float32)
             return np.asarray(weights @ counts, np.float64)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.calibrate import calibration, curve, fit_tail
+from appliance.evaluation.calibrate import curve, curves
 from appliance.evaluation.protocols import gather
 from appliance.evaluation.rates import Trials
+from appliance.evaluation.tails import bounds, fit_tail
 from appliance.matching import threshold
 from appliance.vision.manifest import Calibration, Curve
 from tests.evaluation.worlds import crowd, dataset, flat
@@ -93,15 +98,9 @@ def test_too_few_trials_are_refused_with_the_number_needed() -> None:
 
 
 def test_a_whole_calibration_is_what_the_manifest_holds() -> None:
-    people = crowd(people=70, pictures=8, spread=0.6)
-    with pytest.raises(InputError, match="too few"):
-        calibration(gather(dataset(people[:5]), flat(people[:5])), "a handful", "")
-
     people = crowd(people=230, pictures=8, spread=0.6)
-    found = Calibration.model_validate(
-        calibration(gather(dataset(people), flat(people)), "a crowd", "")
-    )
-    assert found.data == "a crowd"
+    tables = curves(gather(dataset(people), flat(people)))
+    found = Calibration.model_validate({"data": "a crowd", "curves": tables})
     assert {name: (it.enrolled, it.probes, it.people) for name, it in found.curves.items()} == {
         "single": (1, 1, 230),
         "template_5_1": (5, 1, 230),
@@ -109,3 +108,130 @@ def test_a_whole_calibration_is_what_the_manifest_holds() -> None:
     }
     # Strangers in 64 dimensions: the cosine of two spreads by 1/8 around 0.
     assert threshold(found.curves["single"], 1e-3) == pytest.approx(3.09 / 8, abs=0.04)
+    for it in found.curves.values():
+        assert it.supported == pytest.approx(10 ** it.log10_far[-1], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("people", "pictures", "protocol", "needed"),
+    [
+        # 20 pictures of strangers, then 448 people with a picture each, who make no template.
+        (20, 1, "single", "448 people with 1 good picture each"),
+        (460, 1, "template_5_1", "130 people with 6 good pictures each"),
+        (135, 7, "template_5_3", "225 people with 8 good pictures each"),
+    ],
+)
+def test_each_protocol_says_how_many_people_it_lacks(
+    people: int, pictures: int, protocol: str, needed: str
+) -> None:
+    world = crowd(people=people, pictures=pictures, spread=0.6)
+    with pytest.raises(InputError) as caught:
+        curves(gather(dataset(world), flat(world)))
+    assert caught.value.code == "too_few_trials"
+    assert f"the protocol {protocol};" in caught.value.message
+    assert needed in caught.value.hint
+
+
+def test_as_many_people_as_are_asked_for_are_enough() -> None:
+    # 225 people with 8 pictures: what the hint of the last protocol says.
+    world = crowd(people=225, pictures=8, spread=0.6)
+    assert set(curves(gather(dataset(world), flat(world)))) == {
+        "single", "template_5_1", "template_5_3",
+    }  # fmt: skip
+
+
+# --- how sure it is -----------------------------------------------------------------------
+
+
+def town(people: int, seed: int) -> Trials:
+    """All pairs of people; similarities are normal, and some people are more alike to everybody."""
+    random = np.random.default_rng(seed)
+    alike = random.normal(0, 0.3, people)
+    one, other = (side.astype(np.int32) for side in np.triu_indices(people, 1))
+    scores = random.normal(size=len(one)) + alike[one] + alike[other]
+    return Trials((scores / 10).astype(np.float32), one, other, people)
+
+
+def test_the_intervals_hold_the_true_rate_about_as_often_as_they_say() -> None:
+    # The sum's deviation: one of the pair's own, and 0.3 for each of the two.
+    deviation = math.sqrt(1 + 2 * 0.3**2) / 10
+    truth = -NormalDist().inv_cdf(1e-4) * deviation
+    worlds = [town(600, seed) for seed in range(12)]
+    held = 0
+    for world in worlds:
+        tail = fit_tail(world.scores)
+        (found,) = bounds(world, [(1e-4, tail.similarity(1e-4))])
+        assert found.similarity[0] <= tail.similarity(1e-4) <= found.similarity[1]
+        held += found.similarity[0] <= truth <= found.similarity[1]
+    assert held >= 9
+
+
+def test_rates_where_it_was_counted_have_intervals_too() -> None:
+    world = town(600, 1)
+    ranked = np.sort(world.scores)[::-1]
+    at = float(ranked[round(0.002 * ranked.size)])
+    (found,) = bounds(world, [(0.002, at)])
+    assert found.similarity[0] < at < found.similarity[1]
+    assert found.far_interval[0] < 0.002 < found.far_interval[1]
+
+
+def test_fewer_people_are_less_sure_and_support_less() -> None:
+    few, many = (
+        curve(town(people, 3), enrolled=1, probes=1) | {"people": people} for people in (460, 1500)
+    )
+    widths = []
+    for table in (few, many):
+        columns = table["bounds"]
+        assert isinstance(columns, dict)
+        at = columns["far"].index(1e-4)
+        widths.append(columns["similarity_high"][at] - columns["similarity_low"][at])
+    assert widths[0] > 1.3 * widths[1]
+    assert Curve.model_validate(few).supported > Curve.model_validate(many).supported
+
+
+def test_a_tail_that_one_person_makes_supports_hardly_anything() -> None:
+    # Somebody looks like many others; nobody else is ever taken for another.
+    calm = town(500, 0)
+    scores = calm.scores.copy()
+    famous = np.flatnonzero(calm.one == 0)
+    scores[famous[:200]] += 1.0
+    found = Curve.model_validate(
+        curve(Trials(scores, calm.one, calm.other, 500), enrolled=1, probes=1) | {"people": 500}
+    )
+    assert (
+        found.supported
+        > Curve.model_validate(curve(calm, enrolled=1, probes=1) | {"people": 500}).supported
+    )
+
+
+# --- monotone -----------------------------------------------------------------------------
+
+
+@settings(max_examples=10, deadline=None)
+@example(seed=0, spread=0.125, bend=0.3125, step=0.05)  # the tail is a single number
+@given(
+    seed=st.integers(0, 10_000),
+    spread=st.floats(0.01, 0.3),
+    bend=st.floats(0.3, 3.0),
+    step=st.sampled_from([0.0, 1e-3, 0.05]),
+)
+def test_whatever_the_scores_the_curve_never_falls(
+    seed: int, spread: float, bend: float, step: float
+) -> None:
+    random = np.random.default_rng(seed)
+    scores = spread * random.exponential(size=100_000) ** bend
+    if step:  # scores in steps, as of a coarse network: many are equal
+        scores = np.round(scores / step) * step
+    found = made(scores.astype(np.float32))
+    assert np.all(np.diff(found.similarity) >= 0)
+    assert np.all(np.diff(found.log10_far) < 0)
+    stated = [threshold(found, far) for far in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)]
+    assert stated == sorted(stated)
+
+
+def test_rate_and_similarity_are_each_others_inverse() -> None:
+    for scores in (exponential(MANY), bounded(MANY)):
+        tail = fit_tail(scores)
+        for far in (5e-4, 1e-4, 1e-6):
+            assert tail.far(tail.similarity(far)) == pytest.approx(far)
+    assert fit_tail(bounded(MANY)).far(0.95) == 0.0

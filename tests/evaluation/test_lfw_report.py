@@ -16,8 +16,6 @@ from appliance.evaluation.lfw import report
 from tests.evaluation.worlds import MISSED, at, crowd, dataset, flat, refused_at
 from tests.toys import CALIBRATION
 
-pytest.importorskip("scipy", reason="the extra [evaluate] is not installed")
-
 
 def told(people: list[list[Embedded]], pairs: list[Pair] | None = None) -> dict[str, Any]:
     found = report(dataset(people, pairs or []), flat(people), "toy", CALIBRATION)

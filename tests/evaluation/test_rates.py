@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from appliance.evaluation.rates import Trials, exact_interval, folded_accuracy
 
-pytest.importorskip("scipy", reason="the extra [evaluate] is not installed")
-
 
 @pytest.mark.parametrize(
     ("hits", "trials", "low", "high"),

@@ -1,0 +1,214 @@
+"""`appliance calibrate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from appliance import assemble, matching
+from appliance.cli.measuring import Effort, effort_of, embed, embedding_options, with_model
+from appliance.cli.session import Session, json_option, percent
+from appliance.config import Config
+from appliance.errors import ModelError, UsageError
+from appliance.evaluation.calibrate import curves
+from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha256
+from appliance.evaluation.manifest_file import check_writable, with_calibrations, write
+from appliance.evaluation.protocols import gather
+from appliance.vision.manifest import Calibration, Manifest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command("calibrate")
+@click.option(
+    "--from",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Labelled pictures, DIR/NAME/*; LFW's own layout is understood.",
+)
+@click.option(
+    "--model",
+    "names",
+    multiple=True,
+    help="An embedder of the manifest. Repeatable. Default: ours.",
+)
+@click.option("--all", "every", is_flag=True, help="Every embedder of the manifest.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="MANIFEST",
+    help="Write this file instead of the manifest in use.",
+)
+@click.option("--dry-run", is_flag=True, help="Fit and tell, and write nothing.")
+@click.option("--describe", metavar="TEXT", help="What the pictures are, for the manifest.")
+@embedding_options
+@json_option
+@click.pass_obj
+def command(session: Session, /, folder: Path, names: tuple[str, ...], **options: Any) -> None:
+    """Fit similarity -> false-accept rate of a model on labelled pictures, and keep the curves.
+
+    Needs pictures of strangers in great numbers: what the number of comparisons cannot support is
+    refused, and each curve ends at the lowest rate that may be stated (`supported`). Intervals are
+    95 %, from people drawn anew. Do it only with pictures that resemble those of your camera and
+    people: thresholds at the door follow from it.
+
+    \b
+    Example:
+      appliance calibrate --from lfw/ --dry-run
+      appliance calibrate --from lfw/ --model mobilefacenet --model mobilefacenet_int8
+    """
+    every, output, dry_run, describe = (
+        options.pop(name) for name in ("every", "output", "dry_run", "describe")
+    )
+    target = _target(session.config, output, dry_run=dry_run)
+    configs = _configs(session, names, every=every)
+    if target is not None:
+        check_writable(target)
+    effort = effort_of(session, **options)
+    dataset = load(folder)
+    told: dict[str, Any] = {}
+    fitted: dict[str, dict[str, Any]] = {}
+    for config in configs:
+        name = config.model.name
+        told[name], fitted[name] = _fit(session, config, dataset, effort, describe)
+    if target is not None:
+        source = _manifest_file(session.config)
+        write(target, with_calibrations(source.read_text(encoding="utf-8"), fitted))
+    data = {
+        "models": told,
+        "people": len(dataset.people),
+        "written": None if target is None else str(target),
+    }
+    session.result(data, lambda console: _for_people(console, data))
+
+
+def _manifest_file(config: Config) -> Path:
+    return assemble.manifest(config).folder / "manifest.toml"
+
+
+def _target(config: Config, output: Path | None, *, dry_run: bool) -> Path | None:
+    if dry_run and output is not None:
+        raise UsageError("--output and --dry-run contradict each other.", hint="Give one of them.")
+    return None if dry_run else output or _manifest_file(config)
+
+
+def _configs(session: Session, names: tuple[str, ...], *, every: bool) -> list[Config]:
+    """A config for each model that is to be calibrated. ModelError for one that cannot be."""
+    if every and names:
+        raise UsageError("--all and --model contradict each other.", hint="Give one of them.")
+    models = assemble.manifest(session.config)
+    embedders = [item.name for item in models.entries.values() if item.role == "embedder"]
+    wanted = embedders if every else list(dict.fromkeys(names)) or [session.config.model.name]
+    configs = [with_model(session.config, name) for name in wanted]
+    if every:
+        return [config for config in configs if _usable(session, models, config)]
+    for config in configs:
+        _require(models, config)
+    return configs
+
+
+def _usable(session: Session, models: Manifest, config: Config) -> bool:
+    try:
+        _require(models, config)
+    except ModelError as error:
+        session.say(f"{config.model.name} is left out: {error.message}")
+        return False
+    return True
+
+
+def _require(models: Manifest, config: Config) -> None:
+    models.read(models.entry(config.model.name, "embedder"))
+    assemble.aligner(config)
+
+
+def _fit(
+    session: Session, config: Config, dataset: Dataset, effort: Effort, describe: str | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is told of one model, and what its manifest gets."""
+    former = assemble.manifest(config).entry(config.model.name, "embedder").calibration
+    embedded = embed(session, config, dataset, effort)
+    # Scores are what a door compares: less what a poor picture pays.
+    handicap = partial(matching.handicap, former or Calibration(data="", curves={}))
+    found = curves(gather(dataset, embedded, handicap))
+    missed = sum(item.missed for item in embedded)
+    told = {
+        "images": len(embedded),
+        "missed": missed,
+        "refused": sum(item.fault is not None for item in embedded) - missed,
+        "refused_for": dict(Counter(item.fault for item in embedded if item.fault)),
+        "curves": {name: _told(table) for name, table in found.items()},
+        "target_far": config.verification.target_far,
+    }
+    people = people_sha256(dataset)
+    same = former is not None and former.people_sha256 == people
+    kept = former.data if same and former is not None else _description(dataset)
+    calibration = {
+        "data": describe or kept,
+        "people_sha256": people,
+        "people_hashes": name_hashes(dataset),
+        "curves": found,
+    }
+    return told, calibration
+
+
+def _description(dataset: Dataset) -> str:
+    return f"{len(dataset.pictures)} pictures of {len(dataset.people)} people"
+
+
+def _told(table: dict[str, Any]) -> dict[str, Any]:
+    """One curve for the report: its bounds a row each, with pairs for intervals."""
+    columns = table["bounds"]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {
+        **{name: table[name] for name in ("trials", "people", "supported", "tail")},
+        "rates": [
+            {
+                "far": row["far"],
+                "similarity": row["similarity"],
+                "similarity_ci": [row["similarity_low"], row["similarity_high"]],
+                "far_ci": [row["far_low"], row["far_high"]],
+            }
+            for row in rows
+        ],
+    }
+
+
+def _for_people(console: Console, data: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    for name, model in data["models"].items():
+        console.print(
+            f"{name}: {model['images']} pictures of {data['people']} people, "
+            f"{model['missed']} missed, {model['refused']} refused for quality."
+        )
+        table = Table("Protocol", "FAR", "Similarity [95 %]", "FAR there, 95 %", box=None)
+        for protocol, curve in model["curves"].items():
+            for row in curve["rates"]:
+                low, high = row["similarity_ci"]
+                least, most = (percent(edge) for edge in row["far_ci"])
+                similarity = f"{row['similarity']:.4f} \\[{low:.4f}, {high:.4f}]"
+                table.add_row(protocol, f"{row['far']:g}", similarity, f"{least} to {most}")
+        console.print(table)
+        for protocol, curve in model["curves"].items():
+            console.print(
+                f"{protocol}: {curve['trials']:,} comparisons of strangers support rates "
+                f"down to {curve['supported']:g}."
+            )
+        lowest = max(curve["supported"] for curve in model["curves"].values())
+        if model["target_far"] < lowest:
+            console.print(f"verification.target_far is {model['target_far']:g}: {BELOW_SUPPORT}")
+    where = data["written"]
+    console.print(f"Written to {where}." if where else "Nothing was written.", markup=False)
+
+
+BELOW_SUPPORT = (
+    "lower than that. The threshold then follows a straight line beyond the curve's end, "
+    "which asks for more similarity than was measured to be needed."
+)
