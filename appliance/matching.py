@@ -146,12 +146,14 @@ def compare(
     value = similarity(template, probes)
     curves = applicable(calibration, template.count, len(probes))
     off = max((handicap(calibration, probe.quality) for probe in probes), default=0.0)
+    worst = max(curves, key=lambda curve: false_accept_rate(curve, value - off))
     return Match(
         similarity=value,
         threshold=max(threshold(curve, target_far) for curve in curves) + off,
         target_far=target_far,
-        far=max(false_accept_rate(curve, value - off) for curve in curves),
+        far=false_accept_rate(worst, value - off),
         handicap=off,
+        far_is_bound=value - off >= worst.similarity[-1],
     )
 
 

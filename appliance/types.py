@@ -270,6 +270,7 @@ class Match:
 
     similarity: cosine, -1..1. threshold: the similarity that `target_far` asks for.
     far: the false-accept rate at which this very similarity would be the threshold.
+    far_is_bound: the true rate may be lower, for nothing beyond it was measured.
     handicap: how much of the threshold is owed to the probe's poor quality.
     """
 
@@ -278,6 +279,7 @@ class Match:
     target_far: float
     far: float
     handicap: float = 0.0
+    far_is_bound: bool = False
 
     @property
     def accepted(self) -> bool:

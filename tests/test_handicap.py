@@ -77,6 +77,13 @@ def test_a_poor_probe_raises_the_threshold_and_what_its_similarity_is_worth_fall
     assert poor_far >= far
 
 
+def test_a_rate_beyond_what_was_measured_is_told_as_a_bound() -> None:
+    near = compare(TEMPLATE, [probe(GOOD)], HANDICAPPED, 1e-3)
+    far = compare(TEMPLATE, [probe(GOOD, BOB)], HANDICAPPED, 1e-3)
+    assert (near.far, near.far_is_bound) == (pytest.approx(1e-5), True)
+    assert not far.far_is_bound
+
+
 def test_the_worst_of_several_probes_decides() -> None:
     probes = [probe(GOOD, seed=10), probe(replace(GOOD, sharpness=0.1), seed=11)]
     match = compare(TEMPLATE, probes, HANDICAPPED, 1e-3)

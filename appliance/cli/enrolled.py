@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.cli.session import counted, percent, printable
-from appliance.cli.wording import LEAST
 from appliance.enrolment.alike import Likeness
 from appliance.enrolment.enrol import Enrolled
 from appliance.enrolment.expected import LEAST_FRAMES, ExpectedFrr
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 MOST_LISTED = 10
 # Rates below this are not told to people as figures: so few frames cannot know them.
 LEAST_TOLD = 1e-4
+# The lowest rate that any calibration states; a similarity beyond it is only known to be rarer.
+LOWEST_FAR = 1.001e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ def _alike_one(item: Likeness) -> str:
 
 
 def _strangers(far: float) -> str:
-    return f"{percent(far)} or fewer" if far <= LEAST else percent(float(f"{far:.1g}"))
+    return f"{percent(far)} or fewer" if far <= LOWEST_FAR else percent(float(f"{far:.1g}"))
 
 
 def as_json(account: Account, told: Sequence[str]) -> dict[str, object]:

@@ -102,6 +102,7 @@ def _as_json(
         "reason": verdict.reason,
         "similarity": None if match is None else round(match.similarity, 5),
         "threshold": None if match is None else round(match.threshold, 5),
+        "handicap": None if match is None else round(match.handicap, 5),
         "far": None if match is None else float(f"{match.far:.3g}"),
         "target_far": config.verification.target_far,
         "frames_used": verdict.frames_used,

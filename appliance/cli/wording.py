@@ -10,8 +10,10 @@ from appliance.types import DoorEvent, Liveness, LivenessState, Match
 if TYPE_CHECKING:
     from rich.console import Console
 
-# The ends of the calibration curves: beyond them a rate is a bound, not a measurement.
-HALF, LEAST = 0.5, 1.001e-6
+# The upper end of the calibration curves: beyond it a rate is a bound, not a measurement.
+HALF = 0.5
+# A smaller handicap would be told as 0.
+TOLD = 0.0005
 
 
 def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
@@ -38,17 +40,19 @@ def describe_basis(frames: int, state: LivenessState) -> str:
 
 def describe_match(match: Match) -> str:
     """Similarity against threshold, and what both are worth."""
+    poor = f" and a poor picture (+{match.handicap:.3f})" if match.handicap >= TOLD else ""
     return (
         f"similarity {match.similarity:.3f}, threshold {match.threshold:.3f} for a false-accept "
-        f"rate of {percent(match.target_far)}; {_worth(match.far)} of strangers come this close"
+        f"rate of {percent(match.target_far)}{poor}; {_worth(match)} of strangers come this "
+        "close"
     )
 
 
-def _worth(far: float) -> str:
+def _worth(match: Match) -> str:
     """A rate for people; the curve says nothing beyond its ends."""
-    if far >= HALF:
+    if match.far >= HALF:
         return "half or more"
-    return f"{percent(far)} or fewer" if far <= LEAST else percent(far)
+    return f"{percent(match.far)} or fewer" if match.far_is_bound else percent(match.far)
 
 
 def history_json(events: list[DoorEvent]) -> list[dict[str, object]]:

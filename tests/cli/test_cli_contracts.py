@@ -150,6 +150,7 @@ def test_verify(enrolled: Appliance) -> None:
         "decision",
         "similarity",
         "threshold",
+        "handicap",
         "target_far",
         "frames_used",
         "liveness",
