@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import assemble, matching
-from appliance.cli.measuring import Effort, effort_of, embed, embedding_options, with_model
+from appliance.cli.measuring import (
+    Effort,
+    effort_of,
+    embed,
+    embedding_options,
+    spoil,
+    with_model,
+)
 from appliance.cli.session import Session, json_option, percent
 from appliance.config import Config
-from appliance.errors import ModelError, UsageError
+from appliance.errors import InputError, ModelError, UsageError
 from appliance.evaluation.calibrate import curves
 from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha256
+from appliance.evaluation.handicap import measured
 from appliance.evaluation.manifest_file import check_writable, with_calibrations, write
 from appliance.evaluation.protocols import gather
 from appliance.vision.manifest import Calibration, Manifest
@@ -47,6 +56,11 @@ if TYPE_CHECKING:
     help="Write this file instead of the manifest in use.",
 )
 @click.option("--dry-run", is_flag=True, help="Fit and tell, and write nothing.")
+@click.option(
+    "--keep-handicaps",
+    is_flag=True,
+    help="Do not measure anew what small and blurred faces pay (quicker, and for small sets).",
+)
 @click.option("--describe", metavar="TEXT", help="What the pictures are, for the manifest.")
 @embedding_options
 @json_option
@@ -64,9 +78,8 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
       appliance calibrate --from lfw/ --dry-run
       appliance calibrate --from lfw/ --model mobilefacenet --model mobilefacenet_int8
     """
-    every, output, dry_run, describe = (
-        options.pop(name) for name in ("every", "output", "dry_run", "describe")
-    )
+    every, output, dry_run = (options.pop(name) for name in ("every", "output", "dry_run"))
+    asked = Asked(options.pop("describe"), keep_handicaps=options.pop("keep_handicaps"))
     target = _target(session.config, output, dry_run=dry_run)
     configs = _configs(session, names, every=every)
     if target is not None:
@@ -77,7 +90,7 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
     fitted: dict[str, dict[str, Any]] = {}
     for config in configs:
         name = config.model.name
-        told[name], fitted[name] = _fit(session, config, dataset, effort, describe)
+        told[name], fitted[name] = _fit(session, config, dataset, effort, asked)
     if target is not None:
         source = _manifest_file(session.config)
         write(target, with_calibrations(source.read_text(encoding="utf-8"), fitted))
@@ -128,14 +141,42 @@ def _require(models: Manifest, config: Config) -> None:
     assemble.aligner(config)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the manifest is to say of the pictures, and whether old handicaps will do."""
+
+    describe: str | None
+    keep_handicaps: bool
+
+
+def _handicaps(
+    session: Session, config: Config, dataset: Dataset, effort: Effort
+) -> dict[str, dict[str, Any]]:
+    """What small and what unsharp faces pay, measured anew. InputError where people are few."""
+    try:
+        found = measured(spoil(session, config, dataset, effort))
+    except InputError as error:
+        raise InputError(
+            error.message,
+            hint=f"{error.hint} --keep-handicaps leaves those that the manifest holds.",
+            code=error.code,
+        ) from None
+    return {measure: risen.table() for measure, risen in found.items()}
+
+
 def _fit(
-    session: Session, config: Config, dataset: Dataset, effort: Effort, describe: str | None
+    session: Session, config: Config, dataset: Dataset, effort: Effort, asked: Asked
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is told of one model, and what its manifest gets."""
     former = assemble.manifest(config).entry(config.model.name, "embedder").calibration
     embedded = embed(session, config, dataset, effort)
+    measured_now: dict[str, Any] = {}
+    poor = former or Calibration(data="", curves={})
+    if not asked.keep_handicaps:
+        measured_now = {"handicaps": _handicaps(session, config, dataset, effort)}
+        poor = Calibration(data="", curves={}, **measured_now)
     # Scores are what a door compares: less what a poor picture pays.
-    handicap = partial(matching.handicap, former or Calibration(data="", curves={}))
+    handicap = partial(matching.handicap, poor)
     found = curves(gather(dataset, embedded, handicap))
     missed = sum(item.missed for item in embedded)
     told = {
@@ -150,12 +191,13 @@ def _fit(
     same = former is not None and former.people_sha256 == people
     kept = former.data if same and former is not None else _description(dataset)
     calibration = {
-        "data": describe or kept,
+        "data": asked.describe or kept,
         "people_sha256": people,
         "people_hashes": name_hashes(dataset),
+        **measured_now,
         "curves": found,
     }
-    return told, calibration
+    return told | measured_now, calibration
 
 
 def _description(dataset: Dataset) -> str:
@@ -201,6 +243,10 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
                 f"{protocol}: {curve['trials']:,} comparisons of strangers support rates "
                 f"down to {curve['supported']:g}."
             )
+        for measure, pays in model.get("handicaps", {}).items():
+            steps = zip(pays["value"], pays["similarity"], strict=True)
+            told = ", ".join(f"{value:g}: {more:.3f}" for value, more in steps)
+            console.print(f"Added to the threshold by {measure.replace('_', ' ')}: {told}.")
         lowest = max(curve["supported"] for curve in model["curves"].values())
         if model["target_far"] < lowest:
             console.print(f"verification.target_far is {model['target_far']:g}: {BELOW_SUPPORT}")

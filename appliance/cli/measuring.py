@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from appliance.config import Config
 from appliance.errors import UsageError
 from appliance.evaluation.cache import Cache, default_folder
 from appliance.evaluation.dataset import Dataset
+from appliance.evaluation.degrade import Spoilt, one_each, spoil_all
 from appliance.evaluation.embed import Embedded, embed_all
 from appliance.evaluation.fingerprints import keys
 from appliance.evaluation.workers import Workers
@@ -76,18 +78,36 @@ def with_model(config: Config, name: str | None) -> Config:
 
 def embed(session: Session, config: Config, dataset: Dataset, effort: Effort) -> list[Embedded]:
     """Embed all pictures of a data set with the configured model."""
+    paths = [picture.path for picture in dataset.pictures]
+    label = f"Embedding pictures, {config.model.name}"
+    with _memory(session, config, effort) as cache, session.progress(label, len(paths)) as advance:
+        return embed_all(paths, _workers(config, effort), advance, cache)
+
+
+def spoil(
+    session: Session, config: Config, dataset: Dataset, effort: Effort
+) -> list[tuple[Spoilt, ...]]:
+    """Spoil one picture of each person in every way, and embed it each time."""
+    paths = one_each(dataset)
+    label = f"Spoiling pictures, {config.model.name}"
+    with _memory(session, config, effort) as cache, session.progress(label, len(paths)) as advance:
+        return [it for it in spoil_all(paths, _workers(config, effort), advance, cache) if it]
+
+
+def _workers(config: Config, effort: Effort) -> Workers:
+    build = partial(assemble.evaluation_perception, config)
+    return Workers(build, assemble.one_file, effort.workers)
+
+
+@contextmanager
+def _memory(session: Session, config: Config, effort: Effort) -> Iterator[Cache | None]:
     models = assemble.manifest(config)
     entry = models.entry(config.model.name, "embedder")
-    paths = [picture.path for picture in dataset.pictures]
-    workers = Workers(
-        partial(assemble.evaluation_perception, config), assemble.one_file, effort.workers
-    )
     cache = None
     if effort.cache is not None:
         cache = Cache(effort.cache, keys(config, models, entry), session.say)
     try:
-        with session.progress(f"Embedding pictures, {entry.name}", len(paths)) as advance:
-            return embed_all(paths, workers, advance, cache)
+        yield cache
     finally:
         # Also after Ctrl-C: the pictures that are done need not be done again.
         if cache is not None:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from appliance.errors import InputError
+from appliance.evaluation.dataset import Dataset
 from appliance.evaluation.embed import Found, Memory, find, known_faces
 from appliance.evaluation.workers import Workers, each, open_first, perception
 from appliance.perception import Perception
@@ -68,6 +69,22 @@ class Measure:
     eyes: float
     grain: float
     angle: float
+
+
+# People beyond this number narrow the intervals by little and cost as much.
+MOST_PEOPLE = 2000
+
+
+def one_each(dataset: Dataset) -> list[Path]:
+    """One picture of each person, of at most MOST_PEOPLE of them, evenly chosen."""
+    first: dict[int, Path] = {}
+    for picture in dataset.pictures:
+        first.setdefault(picture.person, picture.path)
+    paths = list(first.values())
+    if len(paths) <= MOST_PEOPLE:
+        return paths
+    chosen = np.linspace(0, len(paths) - 1, MOST_PEOPLE).round().astype(int)
+    return [paths[index] for index in chosen]
 
 
 def spoil_all(
