@@ -162,6 +162,9 @@ def test_where_all_faces_are_poor_they_must_be_more_alike() -> None:
     assert list(from_frames(album, poor).handicaps) == [0.2] * 6
     with pytest.raises(InputError, match="one and the same person"):
         from_frames(album, replace(ALL, handicap=lambda _: 0.65))
+    # 0.4 and 0.57 are more than any of them reaches against the mean of the others.
+    with pytest.raises(InputError, match="one and the same person"):
+        from_frames(album, replace(ALL, agreement=-1.0, handicap=lambda _: 0.57))
 
 
 def test_nothing_usable_says_how_many_were_refused_for_what() -> None:
@@ -220,6 +223,7 @@ class Standing(Sequence[Frame]):
 
 
 LIVE = Policy(frames=10, interval_s=0.1, agreement=0.3, belonging=0.4, timeout_s=60.0)
+BRIEF = replace(LIVE, timeout_s=20.0)
 
 
 @pytest.mark.parametrize(
@@ -236,10 +240,10 @@ def test_a_sensor_before_which_nobody_fit_stands_is_not_watched_for_ever(
     clock = FakeClock(monotonic=500.0)
     camera = ToyCamera(Standing(*toys), clock)
     with pytest.raises(InputError) as caught:
-        enrol(camera.frames(), toy_perception(clock), LIVE)
+        enrol(camera.frames(), toy_perception(clock), BRIEF)
     assert caught.value.code == "no_usable_frames"
-    assert caught.value.message == f"None of the 600 frames can be used to enrol: 600 {reason}."
-    assert clock.monotonic() == pytest.approx(560.0)
+    assert caught.value.message == f"None of the 200 frames can be used to enrol: 200 {reason}."
+    assert clock.monotonic() == pytest.approx(520.0)
 
 
 def test_the_time_of_an_enrolment_counts_from_its_first_frame() -> None:

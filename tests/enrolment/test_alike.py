@@ -69,3 +69,8 @@ def test_poor_faces_must_be_more_alike_to_be_remarkable() -> None:
     assert plain.similarity == poor.similarity
     assert plain.far < 1e-3 < poor.far
     assert look_alikes(sister, [alice], CALIBRATION, 1e-5, off=0.15) == []
+    # Nor would the door take them for her.
+    assert not any(
+        item.accepted
+        for item in look_alikes(sister, [alice], CALIBRATION, 1e-2, off=plain.similarity)
+    )

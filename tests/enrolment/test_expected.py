@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from appliance.enrolment.expected import LEAST_FRAMES, below, expected_frr
+from appliance.enrolment.one_person import against_the_rest
 from appliance.matching import make_template
 from appliance.types import Embedding, Template
 from tests.toys import ALICE, CALIBRATION, FINGERPRINT, MODEL, vector_of
@@ -81,6 +82,15 @@ def test_a_stricter_door_rejects_more_often() -> None:
     assert lax is not None
     assert strict.value > lax.value
     assert (strict.frames, strict.target_far) == (6, 1e-5)
+
+
+def test_a_mean_of_one_frame_more_is_allowed_for() -> None:
+    """Each frame is compared with two others, a later picture with all three."""
+    mine = template(3, 1.1)
+    asked = expected_frr(mine, CALIBRATION, 1e-5)
+    assert asked is not None
+    similarities = np.asarray(against_the_rest(mine.vectors), np.float64)
+    assert asked.value < below(similarities, 0.55)[0]
 
 
 def test_a_poor_face_is_expected_to_be_rejected_more_often() -> None:

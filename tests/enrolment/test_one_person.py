@@ -82,6 +82,21 @@ def test_who_agrees_with_one_picture_must_still_belong_to_all() -> None:
     assert (found.kept, found.odd) == ((0, 1, 2, 3, 4), (5,))
 
 
+@pytest.mark.parametrize("hers", [2, 5])
+def test_a_look_alike_must_belong_to_a_small_set_as_well(hers: int) -> None:
+    vectors = np.stack([*faces(*[ALICE] * hers), between(ALICE, BOB, share=0.7)])
+    assert sort_out(vectors, AGREEMENT, BELONGING).kept == tuple(range(hers))
+
+
+def test_two_pictures_of_a_look_alike_are_somebody_too() -> None:
+    """Neither is a stranger to the person, and both are the same somebody else."""
+    noise = 0.3 * (vector_of(CAROL, seed=1) - vector_of(CAROL, spread=0))
+    twins = [fused([between(ALICE, BOB, share=0.7), between(ALICE, BOB, share=0.7) + noise])]
+    vectors = np.stack([*faces(*[ALICE] * 6), between(ALICE, BOB, share=0.7), *twins])
+    found = sort_out(vectors, AGREEMENT, 0.6)
+    assert (found.strangers, found.odd, found.somebody) == ((), (6, 7), (6, 7))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_kept_belongs_together(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -88,6 +88,21 @@ def test_an_empty_room_does_not_use_up_the_patience() -> None:
     assert (guide.asked, guide.passed_over) == (S, frozenset())
 
 
+def test_slow_progress_is_progress() -> None:
+    """Six seconds from one frame to the next are no reason to give a pose up."""
+    slowly: list[Seen] = [S, *[None] * 11, S, *[None] * 11, S, *[None] * 11, S]
+    guide, said = history(slowly, frames=10)
+    assert changes(said) == [S, L]
+    assert (guide.taken, guide.passed_over) == ((S, S, S, S), frozenset())
+
+
+def test_each_pose_has_the_same_patience() -> None:
+    _, said = history([S] * 40)
+    asked = [prompt.say for prompt in said]
+    assert (asked.index(L), asked.index(R)) == (1, 1 + 16)
+    assert asked.index(S, 1) == 1 + 2 * 16
+
+
 def test_turning_too_far_uses_up_the_patience() -> None:
     """Who cannot do it otherwise must not stand there for ever."""
     guide, said = history([S, S, *[TURNED] * 40])
