@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from appliance.evaluation.degrade import LEVELS, SMALLER, Spoilt, spoil, streak
+from appliance.evaluation.dataset import Dataset, Picture
+from appliance.evaluation.degrade import (
+    LEVELS,
+    MOST_PEOPLE,
+    SMALLER,
+    Spoilt,
+    one_each,
+    spoil,
+    streak,
+)
 from appliance.perception import Perception, Stages
 from appliance.types import Frame
 from appliance.vision.alignment import FIVE_POINT_112
@@ -54,3 +64,18 @@ def test_a_streak_spreads_light_along_one_direction_and_keeps_its_amount(angle: 
     assert np.abs(across).max() <= 1
     assert np.ptp(along) == pytest.approx(8, abs=1)
     assert streak(1, angle).tolist() == [[1]]
+
+
+def test_one_picture_of_each_is_spoilt_and_of_very_many_people_an_even_choice() -> None:
+    def crowd(people: int) -> Dataset:
+        pictures = [
+            Picture(Path(f"{person}/{number}.jpg"), person)
+            for person in range(people)
+            for number in range(2)
+        ]
+        return Dataset([str(person) for person in range(people)], pictures)
+
+    assert one_each(crowd(3)) == [Path("0/0.jpg"), Path("1/0.jpg"), Path("2/0.jpg")]
+    chosen = one_each(crowd(2 * MOST_PEOPLE))
+    assert len(set(chosen)) == MOST_PEOPLE
+    assert (chosen[0], chosen[-1]) == (Path("0/0.jpg"), Path(f"{2 * MOST_PEOPLE - 1}/0.jpg"))
