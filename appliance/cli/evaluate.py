@@ -1,30 +1,41 @@
-"""`appliance evaluate lfw`."""
+"""`appliance evaluate lfw`: error rates at the shipped thresholds, as figures and a picture."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance import assemble
+from appliance import assemble, matching
 from appliance.cli.measuring import effort_of, embed, embedding_options, with_model
 from appliance.cli.session import Session, json_option, percent
-from appliance.evaluation.dataset import load
+from appliance.evaluation import det, groups
+from appliance.evaluation.dataset import Dataset, load
 from appliance.evaluation.lfw import report
+from appliance.evaluation.protocols import Embeddings, gather, single, templates
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+PROTOCOLS = ("single", "template_5_1")
+TOO_FEW = "too few to state"
 
 LFW_CAVEAT = (
     "Press photographs of mostly adult, mostly frontal, unevenly represented people: "
     "no rate for a group of people, and none for a camera at a door, follows from it."
 )
+# Of another labelled folder that names its own groups.
+FOLDER_CAVEAT = (
+    "The rates hold for people and pictures like those of this folder; none for a camera at a "
+    "door follows from them."
+)
 
 IN_SAMPLE = (
-    "These are the people whom the calibration was measured on: the FAR meets its target by "
-    "construction here, and only other people's pictures can confirm it."
+    "of these people are among those whom the calibration was measured on: the FAR meets its "
+    "target by construction on them, and only other people's pictures can confirm it."
 )
 
 
@@ -41,6 +52,18 @@ def command() -> None:
 @command.command("lfw")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--model", help="Another embedder of the manifest than the configured one.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="DET.png",
+    help="Draw the detection error trade-off into this file (.png, .svg or .pdf).",
+)
+@click.option(
+    "--groups",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Groups of people: a CSV with `name` and any group columns. Default: FOLDER/groups.csv.",
+)
 @embedding_options
 @json_option
 @click.pass_obj
@@ -51,22 +74,61 @@ def lfw(session: Session, /, folder: Path, model: str | None, **options: Any) ->
     (`in_sample`) when that was measured on the same people. A picture without a face, or refused
     for its quality, counts as a rejection.
 
+    Where there is a groups.csv (`name,age,glasses` and a line a person), the same rates are told
+    for each group, against impostors of that group.
+
     Embeddings are kept in the user's cache folder, so that the next run on the same pictures takes
     seconds; --no-cache leaves nothing behind.
 
     \b
     Example:
       appliance evaluate lfw lfw/ --json
+      appliance evaluate lfw lfw/ --plot det.png
     """
+    plot, table = options.pop("plot"), options.pop("groups")
     config = with_model(session.config, model)
     calibration = assemble.calibration(config)
     effort = effort_of(session, **options)
+    if plot is not None:
+        det.check(plot)
     dataset = load(folder)
+    named = _groups(folder, table, dataset)
     started = time.monotonic()
     embedded = embed(session, config, dataset, effort)
     data: dict[str, Any] = report(dataset, embedded, config.model.name, calibration)
-    data |= {"caveat": LFW_CAVEAT, "seconds": round(time.monotonic() - started, 1)}
+    is_lfw = named is None or dataset.pairs or dataset.missing_pairs
+    data["caveat"] = LFW_CAVEAT if is_lfw else FOLDER_CAVEAT
+    if named is not None:
+        data["groups"] = groups.report(dataset, embedded, calibration, named)
+    if plot is not None:
+        gathered = gather(dataset, embedded, partial(matching.handicap, calibration))
+        _draw(plot, data, gathered, calibration.data)
+        data["plot"] = str(plot)
+    data["seconds"] = round(time.monotonic() - started, 1)
     session.result(data, lambda console: _for_people(console, data))
+
+
+def _groups(folder: Path, named: Path | None, dataset: Dataset) -> groups.Groups | None:
+    if named is not None:
+        return groups.read(named, dataset)
+    usual = folder / groups.FILE_NAME
+    return groups.read(usual, dataset) if usual.exists() else None
+
+
+def _draw(path: Path, data: dict[str, Any], gathered: Embeddings, calibrated_on: str) -> None:
+    lines = [
+        det.Line("One picture against one", *single(gathered), data["single"]),
+        det.Line("Five enrolled, one probe", *templates(gathered), data["template_5_1"]),
+    ]
+    caption = (
+        f"Dots: the shipped thresholds (calibrated on: {calibrated_on}), with 95 % intervals from "
+        f"a bootstrap over people. {data['missed']} pictures without a face found and "
+        f"{data['refused']} refused for quality count as rejections. {data['caveat']}"
+    )
+    if data["people_in_calibration"]:
+        caption += f" {data['people_in_calibration']} {IN_SAMPLE}"
+    heading = f"{data['model']} on {data['images']:,} pictures of {data['people']:,} people"
+    det.draw(path, lines, heading, caption)
 
 
 def _for_people(console: Console, data: dict[str, Any]) -> None:
@@ -74,7 +136,7 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
 
     console.print(
         f"{data['model']}: {data['images']} pictures of {data['people']} people, "
-        f"{data['missed']} missed, {data['refused']} refused for quality."
+        f"{_counted(data, 'missed')} missed, {_counted(data, 'refused')} refused for quality."
     )
     if accuracy := data.get("accuracy"):
         console.print(
@@ -82,7 +144,7 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
             f"{percent(accuracy['mean'])} (standard error {percent(accuracy['standard_error'])})"
         )
     table = Table("Protocol", "Target FAR", "Threshold", "FAR [95 %]", "FRR [95 %]", box=None)
-    for protocol in ("single", "template_5_1"):
+    for protocol in PROTOCOLS:
         for target, row in data[protocol].items():
             table.add_row(
                 protocol,
@@ -92,9 +154,52 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
                 _rate(row["frr"], row["frr_ci"]),
             )
     console.print(table)
-    if data["in_sample"]:
-        console.print(IN_SAMPLE)
+    if data["people_in_calibration"]:
+        console.print(f"{data['people_in_calibration']} of {data['people']} {IN_SAMPLE}")
     console.print(data["caveat"])
+    if "groups" in data:
+        _groups_for_people(console, data["groups"])
+    if "plot" in data:
+        console.print(f"Drawn: {data['plot']}", markup=False)
+
+
+def _groups_for_people(console: Console, told: dict[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    for title, values in told["columns"].items():
+        table = Table(escape(title), "People", "Pictures", "Missed", "Refused", box=None)
+        table.add_column("Protocol")
+        table.add_column("Target FAR")
+        table.add_column("FAR [95 %]")
+        table.add_column("FRR [95 %]")
+        for value, group in values.items():
+            shares = [_share(group[kind]) for kind in ("missed", "refused")]
+            first = [escape(value), str(group["people"]), str(group["pictures"]), *shares]
+            for protocol in PROTOCOLS:
+                for target, row in group[protocol].items():
+                    few = row["too_few_to_state"]
+                    rates = [
+                        TOO_FEW if kind in few else _rate(row[kind], row[f"{kind}_ci"])
+                        for kind in ("far", "frr")
+                    ]
+                    table.add_row(*first, protocol, target, *rates)
+                    first = [""] * len(first)
+        console.print(table)
+    if told["unlisted_people"]:
+        console.print(f"{told['unlisted_people']} people are in no group: the file lacks them.")
+    console.print(told["caveat"])
+
+
+def _counted(data: dict[str, Any], kind: str) -> str:
+    low, high = (percent(edge) for edge in data[f"{kind}_ci"])
+    return f"{data[kind]} ({low} to {high})"
+
+
+def _share(share: dict[str, Any]) -> str:
+    if share["rate"] is None:
+        return f"{share['count']}, {TOO_FEW}"
+    return _rate(share["rate"], share["ci"])
 
 
 def _rate(value: float | None, interval: list[float]) -> str:

@@ -119,7 +119,8 @@ class Cache:
             return
         for path in sorted(self._places[layer].glob("*.npz")):
             try:
-                with np.load(path, allow_pickle=False) as pack:
+                # Opened here: numpy leaves the file open where its bytes are no archive.
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as pack:
                     columns = {name: pack[name] for name in pack.files}
                 items = list(unpack(columns))
             except FileNotFoundError:

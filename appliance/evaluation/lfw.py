@@ -86,7 +86,7 @@ def _accuracy(dataset: Dataset, scores: Scores) -> dict[str, object]:
 
 def at_targets(
     genuine: Trials, impostor: Trials, calibration: Calibration, *, enrolled: int
-) -> dict[str, object]:
+) -> dict[str, dict[str, object]]:
     """FAR and FRR at the shipped threshold of each target, for one protocol."""
     curves = applicable(calibration, enrolled, 1)
     return {
