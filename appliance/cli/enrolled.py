@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MOST_LISTED = 10
 # Rates below this are not told to people as figures: so few frames cannot know them.
 LEAST_TOLD = 1e-4
-# The lowest rate that any calibration states; a similarity beyond it is only known to be rarer.
-LOWEST_FAR = 1.001e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def _alike(account: Account) -> list[str]:
 
 
 def _alike_one(item: Likeness) -> str:
-    worth = f"similarity {item.similarity:.3f}; {_strangers(item.far)} of strangers come this close"
+    worth = f"similarity {item.similarity:.3f}; {_strangers(item)} of strangers come this close"
     if item.accepted:
         return (
             f"this looks like {item.name!r}, already enrolled ({worth}). Either it is the same "
@@ -124,8 +122,8 @@ def _alike_one(item: Likeness) -> str:
     return f"this resembles {item.name!r}, already enrolled ({worth})."
 
 
-def _strangers(far: float) -> str:
-    return f"{percent(far)} or fewer" if far <= LOWEST_FAR else percent(float(f"{far:.1g}"))
+def _strangers(item: Likeness) -> str:
+    return f"{percent(float(f'{item.far:.1g}'))}{' or fewer' if item.far_is_bound else ''}"
 
 
 def as_json(account: Account, told: Sequence[str]) -> dict[str, object]:

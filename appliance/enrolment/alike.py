@@ -17,14 +17,16 @@ REMARKABLE_FAR = 1e-3
 class Likeness:
     """How alike two templates are.
 
-    similarity: cosine of the two means. far: the share of strangers who come this close.
-    accepted: the one would be let in as the other at the door's target rate.
+    similarity: cosine of the two means. far: the share of strangers who come this close, or a
+    bound of it where fewer were measured. accepted: the one would be let in as the other at the
+    door's target rate.
     """
 
     name: str
     similarity: float
     far: float
     accepted: bool
+    far_is_bound: bool
 
 
 def likeness(
@@ -38,12 +40,14 @@ def likeness(
     if old.fingerprint != new.fingerprint:
         return None
     similarity = float(new.mean @ old.mean)
-    curves = applicable(calibration, old.count, new.count)
+    curves, worth = applicable(calibration, old.count, new.count), similarity - off
+    worst = max(curves, key=lambda curve: false_accept_rate(curve, worth))
     return Likeness(
-        person.name,
-        similarity,
-        max(false_accept_rate(curve, similarity - off) for curve in curves),
-        similarity - off >= max(threshold(curve, target_far) for curve in curves),
+        name=person.name,
+        similarity=similarity,
+        far=false_accept_rate(worst, worth),
+        accepted=worth >= max(threshold(curve, target_far) for curve in curves),
+        far_is_bound=worth >= worst.similarity[-1],
     )
 
 
