@@ -22,7 +22,7 @@ from appliance.cli.measuring import (
 from appliance.cli.session import Session, json_option, percent
 from appliance.config import Config
 from appliance.errors import InputError, ModelError, UsageError
-from appliance.evaluation.calibrate import curves
+from appliance.evaluation.calibrate import curves, require_enough
 from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha256
 from appliance.evaluation.handicap import measured
 from appliance.evaluation.manifest_file import check_writable, with_calibrations, write
@@ -170,6 +170,7 @@ def _fit(
     """What is told of one model, and what its manifest gets."""
     former = assemble.manifest(config).entry(config.model.name, "embedder").calibration
     embedded = embed(session, config, dataset, effort)
+    require_enough(gather(dataset, embedded))  # before more is measured in vain
     measured_now: dict[str, Any] = {}
     poor = former or Calibration(data="", curves={})
     if not asked.keep_handicaps:

@@ -89,12 +89,36 @@ def _rising(values: list[float]) -> list[float]:
 
 def curves(data: Embeddings) -> dict[str, dict[str, object]]:
     """The curves of one model for every protocol. InputError `too_few_trials` for any of them."""
+    require_enough(data)
     found = {}
     for name, (enrolled, probes) in PROTOCOLS.items():
         impostor = single(data)[1] if enrolled == 1 else templates(data, probes)[1]
-        _enough(impostor.scores.size, name, enrolled, probes)
         found[name] = curve(impostor, enrolled=enrolled, probes=probes) | {"people": data.people}
     return found
+
+
+def require_enough(data: Embeddings) -> None:
+    """InputError `too_few_trials` where a protocol has too few impostor trials for a curve."""
+    for name, (enrolled, probes) in PROTOCOLS.items():
+        trials = _single_trials(data) if enrolled == 1 else _template_trials(data, probes)
+        _enough(trials, name, enrolled, probes)
+
+
+def _single_trials(data: Embeddings) -> int:
+    each = np.bincount(data.person[data.usable], minlength=data.people)
+    return int(each.sum() ** 2 - (each**2).sum()) // 2
+
+
+def _template_trials(data: Embeddings, probes: int) -> int:
+    """How many impostor trials `templates` makes, without making them."""
+    groups = np.bincount(data.person[data.usable], minlength=data.people) // probes
+    total = 0
+    for person in range(data.people):
+        usable = data.usable[data.person == person]
+        enrolled = np.flatnonzero(usable)[:ENROLLED]
+        if len(enrolled) == ENROLLED and len(usable) - enrolled[-1] - 1 >= probes:
+            total += int(groups.sum() - groups[person])
+    return total
 
 
 PROTOCOLS = {

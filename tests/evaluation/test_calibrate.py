@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.calibrate import curve, curves
-from appliance.evaluation.protocols import gather
+from appliance.evaluation.calibrate import _single_trials, _template_trials, curve, curves
+from appliance.evaluation.embed import Embedded
+from appliance.evaluation.protocols import gather, single, templates
 from appliance.evaluation.rates import Trials
 from appliance.evaluation.tails import bounds, fit_tail
 from appliance.matching import threshold
 from appliance.vision.manifest import Calibration, Curve
-from tests.evaluation.worlds import crowd, dataset, flat
+from tests.evaluation.worlds import MISSED, crowd, dataset, flat
 
 MANY = 400_000
 
@@ -130,6 +131,21 @@ def test_each_protocol_says_how_many_people_it_lacks(
     assert caught.value.code == "too_few_trials"
     assert f"the protocol {protocol};" in caught.value.message
     assert needed in caught.value.hint
+
+
+@pytest.mark.parametrize("probes", [1, 3])
+def test_trials_are_counted_without_being_made(probes: int) -> None:
+    random = np.random.default_rng(probes)
+
+    def met(item: Embedded) -> Embedded:
+        fate = random.random()
+        return MISSED if fate < 0.1 else Embedded(item.vector, "blurred" if fate < 0.2 else None)
+
+    rows = crowd(people=40, pictures=12, spread=0.6)
+    world = [[met(item) for item in row[: random.integers(1, 13)]] for row in rows]
+    data = gather(dataset(world), flat(world))
+    assert _template_trials(data, probes) == templates(data, probes)[1].scores.size > 0
+    assert _single_trials(data) == single(data)[1].scores.size
 
 
 def test_as_many_people_as_are_asked_for_are_enough() -> None:

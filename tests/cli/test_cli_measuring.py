@@ -1,0 +1,329 @@
+"""`evaluate lfw` and `calibrate`: their options, caches, refusals and what they write."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import calibrate, evaluate
+from appliance.evaluation import det
+from appliance.evaluation.calibrate import curves
+from appliance.evaluation.embed import Embedded
+from appliance.evaluation.protocols import gather
+from appliance.vision.manifest import load
+from tests.cli.runs import BIDEN, OBAMA, OBAMA2, OBAMA3, Appliance
+from tests.conftest import ROOT
+from tests.evaluation.worlds import crowd, dataset, flat
+
+CALIBRATE = ("calibrate", "--keep-handicaps", "--from")
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Two people, four pictures."""
+    for person, pictures in {"Obama": (OBAMA, OBAMA2, OBAMA3), "Biden": (BIDEN,)}.items():
+        (folder := tmp_path / "faces" / person).mkdir(parents=True)
+        for number, picture in enumerate(pictures, 1):
+            shutil.copy(picture, folder / f"{person}_{number:04}.jpg")
+    return tmp_path / "faces"
+
+
+PEOPLE = crowd(people=225, pictures=8, spread=0.6)
+
+
+@pytest.fixture(scope="session")
+def tables() -> dict[str, dict[str, object]]:
+    """The crowd's curves: fitted once for all tests."""
+    return curves(gather(dataset(PEOPLE), flat(PEOPLE)))
+
+
+@pytest.fixture
+def town(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: dict[str, dict[str, object]]
+) -> Path:
+    """A crowd that is large enough to calibrate on; its pictures are embedded by nobody."""
+    embedded = flat(PEOPLE)
+    for person in range(225):
+        (folder := tmp_path / "town" / f"person {person:03}").mkdir(parents=True)
+        for number in range(8):
+            (folder / f"{number}.jpg").touch()
+
+    def embed(*_: object) -> list[Embedded]:
+        return embedded
+
+    for module in (calibrate, evaluate):
+        monkeypatch.setattr(module, "embed", embed)
+    monkeypatch.setattr(calibrate, "curves", lambda _data: tables)
+    return tmp_path / "town"
+
+
+@pytest.fixture
+def models(appliance: Appliance) -> Path:
+    """The shipped models in a folder of one's own, which the config names."""
+    folder = appliance.folder / "models"
+    shutil.copytree(ROOT / "models", folder, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    appliance.configure(model={"directory": str(folder)})
+    return folder
+
+
+# --- the cache ----------------------------------------------------------------------------
+
+
+def test_a_second_run_starts_no_process_and_says_the_same(
+    faces: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("evaluate", "lfw", faces, "--workers", "1", "--cache", appliance.folder / "cache")
+    cold = appliance.json(*words)
+    assert (cold.code, cold.err) == (0, "")
+
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("appliance.evaluation.workers.ProcessPoolExecutor", started)
+    warm = appliance.json(*words)
+    one, other = ({**it.data, "seconds": 0} for it in (cold, warm))
+    assert one == other
+    assert not appliance.state.exists()
+
+
+def test_no_cache_leaves_nothing_and_looks_nowhere(
+    town: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = appliance.folder / "home"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    told = appliance.json("evaluate", "lfw", town, "--no-cache")
+    assert told.code == 0
+    assert not home.exists()
+
+
+def test_a_cache_that_cannot_be_is_told_and_the_figures_come(
+    faces: Path, appliance: Appliance
+) -> None:
+    (appliance.folder / "cache" / "embeddings").mkdir(parents=True)
+    (appliance.folder / "cache" / "embeddings").chmod(0o777)
+    words = ("evaluate", "lfw", faces, "--workers", "1", "--cache", appliance.folder / "cache")
+    told = appliance.json(*words)
+    assert told.code == 0
+    assert told.data["images"] == 4
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("Nothing is kept for the next run")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "lfw", ".", "--no-cache", "--cache", "x"],
+        ["evaluate", "lfw", ".", "--cache", "config.yaml"],
+        ["calibrate"],
+        ["calibrate", "--from", ".", "--dry-run", "--output", "x.toml"],
+        ["calibrate", "--from", ".", "--all", "--model", "mobilefacenet"],
+    ],
+)
+def test_contradictions_are_wrong_usage(
+    words: list[str], appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(appliance.folder)
+    told = appliance(*words)
+    assert told.code == 2
+    assert told.sentence
+
+
+# --- groups and the plot ------------------------------------------------------------------
+
+
+def test_groups_beside_the_pictures_are_reported(town: Path, appliance: Appliance) -> None:
+    rows = [f"person {number:03},{'a' if number % 2 else 'b'}" for number in range(224)]
+    (town / "groups.csv").write_text("name,kind\n" + "\n".join(rows), encoding="utf-8")
+    told = appliance.json("evaluate", "lfw", town)
+    assert told.code == 0
+    groups = told.data["groups"]
+    assert groups["unlisted_people"] == 1
+    assert {value: group["people"] for value, group in groups["columns"]["kind"].items()} == {
+        "a": 112,
+        "b": 112,
+    }
+    assert "press" not in told.data["caveat"].lower()
+    shown = appliance("evaluate", "lfw", town).out
+    assert "too few to state" in shown
+    assert groups["caveat"] in shown
+    assert told.data["caveat"] in shown
+
+
+def test_without_groups_none_are_told(town: Path, appliance: Appliance) -> None:
+    data = appliance.json("evaluate", "lfw", town).data
+    assert "groups" not in data
+    assert "no rate for a group of people" in data["caveat"]
+
+
+@pytest.mark.parametrize("text", ["name,kind\nnobody,a\n", "who,what\n", "name,kind\nx"])
+def test_bad_groups_are_told_before_the_work(
+    text: str, faces: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = appliance.folder / "table.csv"
+    table.write_text(text, encoding="utf-8")
+
+    def embed(*_: object) -> list[Embedded]:
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr(evaluate, "embed", embed)
+    told = appliance("evaluate", "lfw", faces, "--groups", table)
+    assert told.code == 3
+    assert told.sentence.startswith(f"{table} is no table of groups")
+
+
+def test_a_plot_is_drawn(town: Path, appliance: Appliance) -> None:
+    pytest.importorskip("matplotlib", reason="the extra [plot] is not installed")
+    picture = appliance.folder / "det.png"
+    told = appliance.json("evaluate", "lfw", town, "--plot", picture)
+    assert (told.code, told.data["plot"]) == (0, str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["det.txt", "nowhere/det.png", "faces.png"])
+def test_a_plot_that_could_not_be_written_is_told_before_the_work(
+    name: str, faces: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (appliance.folder / "faces.png").mkdir()
+
+    def embed(*_: object) -> list[Embedded]:
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr(evaluate, "embed", embed)
+    told = appliance("evaluate", "lfw", faces, "--plot", appliance.folder / name)
+    assert told.code == 3
+    assert told.sentence
+
+
+def test_a_plot_without_its_library_says_how_to_get_it(
+    faces: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(det, "find_spec", lambda _name: None)
+    told = appliance.json("evaluate", "lfw", faces, "--plot", appliance.folder / "det.png")
+    assert (told.code, told.error["code"]) == (3, "missing_library")
+    assert "[plot]" in told.error["hint"]
+
+
+# --- calibrate ----------------------------------------------------------------------------
+
+
+def test_calibrating_writes_the_curves_and_keeps_all_else(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    before = load(models).entries
+    told = appliance.json(*CALIBRATE, town, "--model", "mobilefacenet")
+    assert told.code == 0, told
+    assert (told.data["written"], told.data["people"]) == (str(models / "manifest.toml"), 225)
+    curves = told.data["models"]["mobilefacenet"]["curves"]
+    assert set(curves) == {"single", "template_5_1", "template_5_3"}
+    for curve in curves.values():
+        assert 0 < curve["supported"] <= 1e-3
+        for row in curve["rates"]:
+            assert row["far"] >= 0.99 * curve["supported"]
+            assert row["similarity_ci"][0] <= row["similarity"] <= row["similarity_ci"][1]
+            assert row["far_ci"][0] <= row["far"] <= row["far_ci"][1]
+    after = load(models).entries
+    assert after["mobilefacenet"].calibration != before["mobilefacenet"].calibration
+    assert {name: entry for name, entry in after.items() if name != "mobilefacenet"} == {
+        name: entry for name, entry in before.items() if name != "mobilefacenet"
+    }
+    # The report knows whom the curves are from, and the same data give the same bytes.
+    report = appliance.json("evaluate", "lfw", town, "--model", "mobilefacenet").data
+    assert (report["in_sample"], report["people_in_calibration"]) == (True, 225)
+    content = (models / "manifest.toml").read_bytes()
+    shown = appliance(*CALIBRATE, town, "--model", "mobilefacenet")
+    assert (models / "manifest.toml").read_bytes() == content
+    assert "comparisons of strangers support rates down to" in shown.out
+
+
+def test_of_people_who_are_half_known_the_report_says_how_many(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    assert appliance.json(*CALIBRATE, town, "--model", "mobilefacenet").code == 0
+    for number in range(120):
+        (town / f"person {number:03}").rename(town / f"stranger {number:03}")
+    report = appliance.json("evaluate", "lfw", town, "--model", "mobilefacenet").data
+    assert (report["people_in_calibration"], report["in_sample"]) == (105, False)
+
+
+def test_a_dry_run_and_another_file_leave_the_manifest_alone(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    content = (models / "manifest.toml").read_bytes()
+    dry = appliance.json(*CALIBRATE, town, "--dry-run")
+    assert (dry.code, dry.data["written"]) == (0, None)
+    assert list(dry.data["models"]) == ["mobilefacenet_dynamic"]
+    other = models / "other.toml"
+    told = appliance.json(*CALIBRATE, town, "--output", other, "--describe", "my town")
+    assert (told.code, told.data["written"]) == (0, str(other))
+    assert (models / "manifest.toml").read_bytes() == content
+    other.rename(models / "manifest.toml")
+    calibration = load(models).entry("mobilefacenet_dynamic").calibration
+    assert calibration is not None
+    assert calibration.data == "my town"
+
+
+def test_what_few_pictures_cannot_support_is_refused(
+    faces: Path, models: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "embed", lambda *_: flat(crowd(1, 4, 0.1)))
+    content = (models / "manifest.toml").read_bytes()
+    told = appliance.json("calibrate", "--from", faces)
+    assert (told.code, told.error["code"]) == (3, "too_few_trials")
+    assert "448 people with 1 good picture each" in told.error["hint"]
+    assert (models / "manifest.toml").read_bytes() == content
+
+
+@pytest.mark.parametrize("option", [[], ["--output"]])
+def test_a_manifest_that_is_read_only_is_told_before_the_work(
+    option: list[str], faces: Path, models: Path, appliance: Appliance
+) -> None:
+    path = models / "manifest.toml"
+    path.chmod(0o444)
+    words = [*option, str(path)] if option else []
+    told = appliance("calibrate", "--from", faces, *words)
+    assert told.code == 3
+    assert told.sentence == f"The manifest {path} cannot be written: it is read-only."
+
+
+@pytest.mark.parametrize("model", ["facenet", "face_mesh"])
+def test_an_unknown_model_is_told(
+    model: str, faces: Path, models: Path, appliance: Appliance
+) -> None:
+    told = appliance("calibrate", "--from", faces, "--model", "mobilefacenet", "--model", model)
+    assert told.code == 3
+    assert f"no embedder called {model!r}" in told.sentence
+
+
+def test_a_changed_model_file_is_not_calibrated(
+    faces: Path, models: Path, appliance: Appliance
+) -> None:
+    file = models / load(models).entry("mobilefacenet").file
+    file.write_bytes(file.read_bytes() + b"x")
+    told = appliance.json("calibrate", "--from", faces, "--model", "mobilefacenet")
+    assert (told.code, told.error["code"]) == (3, "changed_model")
+
+
+def test_all_takes_every_embedder_and_says_which_it_leaves_out(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    embedders = {it.name: it for it in load(models).entries.values() if it.role == "embedder"}
+    broken = models / embedders["openface"].file
+    broken.write_bytes(b"no model")
+    told = appliance.json(*CALIBRATE, town, "--all")
+    assert told.code == 0
+    left_out = {name for name, it in embedders.items() if it.file == broken.name}
+    missing = {name for name, it in embedders.items() if it.alignment.points_sha256}
+    assert set(told.data["models"]) == set(embedders) - left_out - missing
+    for name in left_out | missing:
+        assert f"{name} is left out: " in told.err
+
+
+def test_a_target_below_what_is_supported_is_told(
+    town: Path, models: Path, appliance: Appliance, tables: dict[str, dict[str, object]]
+) -> None:
+    assert max(float(str(table["supported"])) for table in tables.values()) > 1.1e-6
+    appliance.configure(model={"directory": str(models)}, verification={"target_far": 1e-6})
+    shown = appliance(*CALIBRATE, town, "--dry-run").out
+    assert "verification.target_far is 1e-06: lower than that" in shown
