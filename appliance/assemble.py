@@ -308,6 +308,7 @@ def enrolment_policy(config: Config, *, guided: bool) -> EnrolmentPolicy:
         interval_s=wanted.frame_interval_s,
         agreement=matching.agreement(curves),
         belonging=one_person.belonging(curves),
+        halves=one_person.halves(curves),
         timeout_s=wanted.timeout_s if guided else None,
         plan=poses.plan(wanted.frames) if guided else None,
         handicap=partial(matching.handicap, curves),

@@ -31,7 +31,7 @@ from tests.toys import (
     vector_of,
 )
 
-ALL = Policy(frames=None, interval_s=0.1, agreement=0.3, belonging=0.4)
+ALL = Policy(frames=None, interval_s=0.1, agreement=0.3, belonging=0.4, halves=0.5)
 
 
 def pictures(*toys: Toy | None) -> list[Frame]:
@@ -194,7 +194,7 @@ def test_a_live_enrolment_stops_when_it_has_enough() -> None:
     done = enrol(
         film(5, fps=10),
         toy_perception(),
-        Policy(frames=10, interval_s=0.2, agreement=0.3, belonging=0.4),
+        Policy(frames=10, interval_s=0.2, agreement=0.3, belonging=0.4, halves=0.5),
         seen=lambda look: looked.append(look.observation.frame.at),
     )
     assert done.template.count == 10
@@ -222,7 +222,7 @@ class Standing(Sequence[Frame]):
         raise AssertionError("nobody stopped the sensor")
 
 
-LIVE = Policy(frames=10, interval_s=0.1, agreement=0.3, belonging=0.4, timeout_s=60.0)
+LIVE = Policy(frames=10, interval_s=0.1, agreement=0.3, belonging=0.4, halves=0.5, timeout_s=60.0)
 BRIEF = replace(LIVE, timeout_s=20.0)
 
 
@@ -281,9 +281,8 @@ def test_a_recording_gives_a_frame_at_every_interval_whatever_the_floats_say(fps
     ("count", "interval_s"), [(51, 0.1), (101, 0.1), (180, 0.1), (180, 0.0), (180, 2.0)]
 )
 def test_a_long_series_is_bounded_and_covered_evenly(count: int, interval_s: float) -> None:
-    done = from_frames(
-        [scene(float(at), Toy(ALICE)) for at in range(count)], Policy(None, interval_s, 0.3, 0.4)
-    )
+    frames = [scene(float(at), Toy(ALICE)) for at in range(count)]
+    done = from_frames(frames, replace(ALL, interval_s=interval_s))
     gaps = np.diff(seconds(done))
     assert MOST_FRAMES / 3 <= done.template.count <= MOST_FRAMES
     # Twice, where a frame looks exactly like an earlier one and is left out.

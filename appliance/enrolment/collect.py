@@ -26,15 +26,17 @@ class Policy:
 
     frames: stop after so many good ones; None takes all there are (pictures and recordings).
     interval_s: least time between two frames that are compared. agreement: least cosine to
-    another frame; belonging: least cosine to the mean of the others. timeout_s: stop after so
-    long; None for what ends by itself. plan: the poses to ask for; None asks for none. handicap:
-    how much more alike strangers look when their faces are as poor as this one.
+    another frame; belonging: to the mean of the others; halves: of the means of two groups of
+    frames (`one_person` has the rules). timeout_s: stop after so long; None for what ends by
+    itself. plan: the poses to ask for; None asks for none. handicap: how much more alike strangers
+    look when their faces are as poor as this one.
     """
 
     frames: int | None
     interval_s: float
     agreement: float
     belonging: float
+    halves: float
     timeout_s: float | None = None
     plan: Plan | None = None
     handicap: Callable[[Quality], float] = lambda _: 0.0

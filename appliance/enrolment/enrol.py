@@ -62,7 +62,7 @@ def enrol(
     vectors = np.stack([item.embedding.vector for item in chosen])
     # Where most faces are poor, strangers' are as poor, and then they look more alike.
     off = float(np.median([policy.handicap(item.quality) for item in chosen]))
-    found = sort_out(vectors, policy.agreement + off, policy.belonging + off)
+    found = sort_out(vectors, policy.agreement + off, policy.belonging + off, policy.halves + off)
     _refuse_several_people(found, chosen)
     kept = [chosen[index] for index in found.kept]
     rejected += [Rejected(chosen[index].source, ANOTHER_FACE) for index in found.strangers]
@@ -88,8 +88,9 @@ def _refuse_several_people(found: Sorted, chosen: Sequence[Candidate]) -> None:
         )
     if found.somebody:
         named = _named([chosen[index].source for index in found.somebody])
+        others = len(set(found.kept) - set(found.somebody))
         raise InputError(
-            f"{named} show somebody else than the other {len(found.kept)} usable pictures.",
+            f"{named} show somebody else than the other {others} usable pictures.",
             hint=f"{hint} Leave out those with sunglasses or a disguise.",
             code="several_people",
         )
