@@ -86,7 +86,17 @@ def _models(config: Config) -> Check:
             f"{text}; OpenFace rejects about half of all genuine users at a safe threshold",
             "Set model.name to a MobileFaceNet for a door.",
         )
+    if doubt := unsupported_target(config):
+        return Check("models", Status.WARN, f"{text}; {doubt}", "Raise verification.target_far.")
     return Check("models", Status.OK, text)
+
+
+def unsupported_target(config: Config) -> str | None:
+    """A clause where the wanted rate is lower than the calibration can vouch for. ModelError."""
+    wanted, lowest = config.verification.target_far, assemble.calibration(config).supported
+    if wanted >= lowest:
+        return None
+    return f"verification.target_far is {wanted:g}, its calibration vouches for {lowest:g} at best"
 
 
 def _embedder(written: Config) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import click
 
 from appliance import config as configuration
 from appliance.cli.session import Session, json_option
+from appliance.config import Config
+from appliance.doctor import unsupported_target
+from appliance.errors import ModelError
 
 
 @click.group("config")
@@ -36,8 +40,18 @@ def check(session: Session, file: Path | None) -> None:
     if path is not None:
         configuration.load(path)
     where = "the defaults (there is no config file)" if path is None else str(path)
+    _warn(session, session.config if file is None else configuration.load(file))
     told = {"ok": True, "file": None if path is None else str(path)}
     session.result(told, lambda console: console.print(f"{where}: no fault.", markup=False))
+
+
+def _warn(session: Session, config: Config) -> None:
+    """Say what is no fault of the file, but will not be kept: a rate nobody can vouch for."""
+    if config.model.name == configuration.AUTO:
+        return  # which model that means is doctor's matter
+    with suppress(ModelError):  # models that are missing are doctor's matter, too
+        if doubt := unsupported_target(config):
+            session.say(f"Warning: {doubt}.")
 
 
 @command.command("show")

@@ -32,25 +32,27 @@ def curve(impostor: Trials, *, enrolled: int, probes: int) -> dict[str, object]:
     scores = impostor.scores
     tail = fit_tail(scores)
     ranked = np.sort(scores)
-    decades = -math.log10(max(1 / (scores.size * BEYOND), LOWEST_FAR))
-    grid = 10 ** -np.linspace(0.3, decades, int((decades - 0.3) * POINTS_A_DECADE) + 1)
-    rates = [*grid.tolist(), *STATED]
-    found = bounds(impostor, [(rate, _at(ranked, tail, rate)) for rate in rates])
-    kept = _supported(found[: len(grid)])
-    lowest = kept[-1].far
-    # A little slack, for the grid ends at 1e-6 only up to rounding.
-    stated = [item for item in found[len(grid) :] if item.far > 0.999 * lowest]
+    rates = _grid(max(1 / (scores.size * BEYOND), LOWEST_FAR))
+    kept = _supported(bounds(impostor, [(rate, _at(ranked, tail, rate)) for rate in rates]))
+    stated = [item for item in kept if any(math.isclose(item.far, far) for far in STATED)]
     similarity = [_at(ranked, tail, item.far) for item in kept]
     return {
         "enrolled": enrolled,
         "probes": probes,
         "trials": int(scores.size),
-        "supported": float(f"{lowest:.3g}"),
+        "supported": float(f"{kept[-1].far:.3g}"),
         "tail": {"start": tail.start, "shape": tail.shape, "scale": tail.scale},
         "bounds": _table(stated, [_at(ranked, tail, item.far) for item in stated]),
         "similarity": _rising(similarity),
         "log10_far": [round(math.log10(item.far), 4) for item in kept],
     }
+
+
+def _grid(lowest: float) -> list[float]:
+    """Rates from one in two down, falling by even steps; whole powers of ten are among them."""
+    last = math.floor(-math.log10(lowest) * POINTS_A_DECADE + 1e-6)
+    steps = np.arange(math.ceil(0.3 * POINTS_A_DECADE), last + 1) / POINTS_A_DECADE
+    return [10 ** -float(step) for step in (0.3, *steps)]
 
 
 def _supported(found: list[Bounds]) -> list[Bounds]:
@@ -67,7 +69,7 @@ def _doubtful(item: Bounds) -> bool:
 def _table(stated: list[Bounds], similarity: list[float]) -> dict[str, object]:
     """95 % intervals, a column each; `far` is the rate at the fitted similarity."""
     return {
-        "far": [item.far for item in stated],
+        "far": [float(f"{item.far:.3g}") for item in stated],
         "similarity": [round(value, 5) for value in similarity],
         "similarity_low": [round(item.similarity[0], 5) for item in stated],
         "similarity_high": [round(item.similarity[1], 5) for item in stated],

@@ -146,6 +146,11 @@ class Calibration(_Table):
     curves: Mapping[str, Curve]
     handicaps: Mapping[Literal["eye_distance", "sharpness"], Handicap] = {}
 
+    @property
+    def supported(self) -> float:
+        """The lowest false-accept rate that every curve can vouch for."""
+        return max((curve.supported for curve in self.curves.values()), default=0.0)
+
 
 class Fidelity(_Table):
     """How near a quantised network came to its float32 original on the same faces, when built.

@@ -327,3 +327,26 @@ def test_a_target_below_what_is_supported_is_told(
     appliance.configure(model={"directory": str(models)}, verification={"target_far": 1e-6})
     shown = appliance(*CALIBRATE, town, "--dry-run").out
     assert "verification.target_far is 1e-06: lower than that" in shown
+
+
+@pytest.mark.parametrize(("target", "warned"), [(1e-5, True), (1e-3, False)])
+def test_a_target_that_no_calibration_vouches_for_is_warned_of(
+    target: float, models: Path, appliance: Appliance, *, warned: bool
+) -> None:
+    manifest = models / "manifest.toml"
+    text = manifest.read_text(encoding="utf-8")
+    curve = "[models.mobilefacenet_dynamic.calibration.curves.single]\n"
+    assert curve in text
+    lines = [line for line in text.split(curve)[1].splitlines() if line.startswith("supported")]
+    rest = text.split(curve)[1].replace(f"{lines[0]}\n", "", 1) if lines else text.split(curve)[1]
+    manifest.write_text(f"{text.split(curve)[0]}{curve}supported = 1e-4\n{rest}", encoding="utf-8")
+    appliance.configure(
+        model={"directory": str(models), "name": "mobilefacenet_dynamic"},
+        verification={"target_far": target},
+        camera={"source": str(appliance.folder / "none")},
+    )
+    checked = appliance("config", "check")
+    assert checked.code == 0
+    assert ("vouches for 0.0001 at best" in checked.err) is warned
+    checks = {item["name"]: item for item in appliance.json("doctor").data["checks"]}
+    assert checks["models"]["status"] == ("warn" if warned else "ok")
