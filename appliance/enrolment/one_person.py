@@ -10,7 +10,7 @@ The rules, before the code:
    from the person far better than a single picture does.
 3. Half or more dropped: it cannot be said whose template this would be; refused.
 4. Two dropped frames that agree with each other are somebody: refused. A lone one may be a bad
-   crop, and is dropped. (Of 196 whole albums of half of Labeled Faces in the Wild two are refused:
+   crop, and is dropped. (Of 196 albums of half of Labeled Faces in the Wild this refuses two:
    sunglasses twice, and a false nose twice.)
 5. What is left is parted into the two groups that differ most. Of one person, their means resemble
    each other as one stranger in a hundred thousand does (`HALVES_FAR`); otherwise two look-alikes
