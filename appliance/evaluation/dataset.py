@@ -51,8 +51,8 @@ def people_sha256(dataset: Dataset) -> str:
 def name_hashes(dataset: Dataset) -> str:
     """Three bytes of a salted SHA-256 for each person's name, sorted, in base64.
 
-    Enough to tell whether somebody is among a few thousand people (one stranger in 16 million
-    divided by their number is taken for one of them), and less than a list of their names.
+    Enough to tell who is among a few thousand people (of 2,835, they take one stranger in 6,000
+    for one of them), and less than a list of names, though a name that is guessed can be checked.
     """
     salt = people_sha256(dataset)
     return base64.b64encode(b"".join(sorted(_hash(name, salt) for name in dataset.people))).decode()

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import InputError
-from appliance.evaluation.dataset import Dataset, Pair, load
+from appliance.evaluation.dataset import (
+    Dataset,
+    Pair,
+    known_people,
+    load,
+    name_hashes,
+    people_sha256,
+)
+from appliance.vision.manifest import Calibration
 
 
 @pytest.fixture
@@ -124,3 +132,52 @@ def test_the_real_listing_is_read_whole(data: Path) -> None:
     person = [picture.person for picture in dataset.pictures]
     for pair in dataset.pairs:
         assert (person[pair.one] == person[pair.other]) is pair.same
+
+
+def people(*names: str) -> Dataset:
+    return Dataset(list(names), [])
+
+
+def calibrated_on(known: Dataset, *, hashes: bool = True) -> Calibration:
+    return Calibration(
+        data="",
+        curves={},
+        people_sha256=people_sha256(known),
+        people_hashes=name_hashes(known) if hashes else "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("Ann", "Ben", "Cid"), 3),
+        (("Cid", "Ann"), 2),
+        (("Ann", "Dan"), 1),
+        (("Dan", "Eve"), 0),
+        (("AnnBen", "ann"), 0),
+    ],
+)
+def test_who_was_calibrated_on_is_known_by_name(names: tuple[str, ...], expected: int) -> None:
+    calibration = calibrated_on(people("Ann", "Ben", "Cid"))
+    assert known_people(people(*names), calibration) == expected
+
+
+def test_a_calibration_without_names_knows_all_or_nobody() -> None:
+    calibration = calibrated_on(people("Ann", "Ben"), hashes=False)
+    assert known_people(people("Ben", "Ann"), calibration) == 2
+    assert known_people(people("Ann", "Cid"), calibration) == 0
+    assert known_people(people("Ann"), Calibration(data="", curves={})) == 0
+
+
+def test_few_strangers_are_taken_for_known_and_the_list_stays_small() -> None:
+    known = people(*(f"person {number}" for number in range(2835)))
+    calibration = calibrated_on(known)
+    assert known_people(known, calibration) == 2835
+    strangers = people(*(f"stranger {number}" for number in range(20_000)))
+    assert known_people(strangers, calibration) < 20
+    assert len(calibration.people_hashes) == 4 * 2835
+    # The same names hash to something else in another set: lists cannot be laid side by side.
+    other = name_hashes(people(*known.people[1:]))
+    shared = {other[i : i + 4] for i in range(0, len(other), 4)}
+    own = calibration.people_hashes
+    assert sum(own[i : i + 4] in shared for i in range(0, len(own), 4)) < 20

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import InputError
-from appliance.evaluation.dataset import Dataset, Pair, people_sha256
+from appliance.evaluation.dataset import Dataset, Pair, name_hashes, people_sha256
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.lfw import report
 from tests.evaluation.worlds import MISSED, at, crowd, dataset, flat, refused_at
@@ -142,3 +142,36 @@ def test_the_report_says_when_the_calibration_was_measured_on_the_same_people(
 def test_a_calibration_that_does_not_say_of_whom_is_of_nobodys_sample() -> None:
     assert CALIBRATION.people_sha256 == ""
     assert told([[at(0), at(0)], [at(90)]])["in_sample"] is False
+
+
+def test_from_half_of_the_people_on_the_report_is_in_sample_and_always_says_of_how_many() -> None:
+    known = Dataset(["Ann", "Ben", "Cid"], [])
+    calibration = CALIBRATION.model_copy(
+        update={"people_sha256": people_sha256(known), "people_hashes": name_hashes(known)}
+    )
+    people = [[at(0), at(0)], [at(90), at(90)], [at(180)]]
+    for names, count, same in (
+        (["Ann", "Dan", "Eve"], 1, False),
+        (["Ann", "Ben", "Eve"], 2, True),
+        (["Cid", "Ben", "Ann"], 3, True),
+    ):
+        found = report(replace(dataset(people), people=names), flat(people), "toy", calibration)
+        assert (found["people_in_calibration"], found["in_sample"]) == (count, same)
+
+
+def test_missed_and_refused_have_exact_intervals_where_nobody_has_two_pictures() -> None:
+    people = [
+        [MISSED if i < 3 else refused_at(9.0 * i) if i < 5 else at(9.0 * i)] for i in range(40)
+    ]
+    found = told(people)
+    assert found["ci_method"] == "clopper_pearson"
+    # The textbook's 3 of 40 and 2 of 40.
+    assert found["missed_ci"] == pytest.approx([0.0157, 0.2039], abs=1e-4)
+    assert found["refused_ci"] == pytest.approx([0.0061, 0.1692], abs=1e-4)
+
+
+def test_pictures_of_the_same_people_are_told_to_be_no_independent_trials() -> None:
+    found = told([[at(0), at(0)], [at(90)]])
+    assert found["ci_method"] == "bootstrap_over_people"
+    # None of three: nothing is proved.
+    assert found["missed_ci"] == [0.0, 1.0]
