@@ -35,7 +35,9 @@ _LEAST_FRR = 0.001
 _COLOURS = ("#0b5fa5", "#c2410c", "#3f7d20")
 _INK, _FAINT, _LINE = "#1f2933", "#52606d", "#d5dbe1"
 _POINTS = 400
-_CAPTION_WIDTH = 118
+# Characters in a line of the caption, and its height as a share of the picture's.
+_CAPTION_WIDTH = 128
+_CAPTION_LINE = 0.0205
 
 _Floats = NDArray[np.float64]
 
@@ -95,7 +97,10 @@ def draw(path: Path, lines: Sequence[Line], heading: str, caption: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.6, 7.4), dpi=150, facecolor="white")
-    axes = figure.add_axes((0.1, 0.235, 0.87, 0.68))
+    told = textwrap.wrap(caption, _CAPTION_WIDTH)
+    # The caption stands at the foot, and the axes get what it leaves.
+    foot = 0.03 + _CAPTION_LINE * len(told)
+    axes = figure.add_axes((0.1, foot + 0.08, 0.87, 0.835 - foot))
     highest = _scale(axes, lines)
     for target in lines[0].rows:
         _mark_target(axes, target)
@@ -105,8 +110,8 @@ def draw(path: Path, lines: Sequence[Line], heading: str, caption: str) -> None:
     axes.legend(loc="upper right", frameon=True, framealpha=0.95, edgecolor=_LINE, fontsize=9)
     figure.text(
         0.1,
-        0.155,
-        "\n".join(textwrap.wrap(caption, _CAPTION_WIDTH)),
+        foot,
+        "\n".join(told),
         va="top",
         fontsize=8,
         color=_FAINT,
