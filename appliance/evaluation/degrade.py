@@ -28,7 +28,7 @@ from appliance.vision.quality import assess, eye_distance
 Kind = Literal["as it is", "smaller", "out of focus", "moving"]
 
 # Pixels between the eyes after shrinking.
-SMALLER = (36.0, 30.0, 26.0, 22.0, 18.0, 15.0, 12.0)
+SMALLER = (30.0, 26.0, 22.0, 18.0, 15.0, 12.0)
 # Standard deviation of a Gaussian, and length of a streak, in pixels of the aligned crop.
 OUT_OF_FOCUS = (0.7, 1.0, 1.4, 2.0, 2.8)
 MOVING = (4.0, 8.0)
@@ -72,7 +72,7 @@ class Measure:
 
 
 # People beyond this number narrow the intervals by little and cost as much.
-MOST_PEOPLE = 2000
+MOST_PEOPLE = 1500
 
 
 def one_each(dataset: Dataset) -> list[Path]:
