@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import calibrate, evaluate
+from appliance.cli import calibrate, evaluate, measuring
 from appliance.evaluation import det
 from appliance.evaluation.calibrate import curves
 from appliance.evaluation.embed import Embedded
@@ -99,8 +99,9 @@ def test_no_cache_leaves_nothing_and_looks_nowhere(
 
 
 def test_a_cache_that_cannot_be_is_told_and_the_figures_come(
-    faces: Path, appliance: Appliance
+    faces: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(measuring, "embed_all", lambda *_: flat(crowd(1, 4, 0.1)))
     (appliance.folder / "cache" / "embeddings").mkdir(parents=True)
     (appliance.folder / "cache" / "embeddings").chmod(0o777)
     words = ("evaluate", "lfw", faces, "--workers", "1", "--cache", appliance.folder / "cache")
