@@ -41,7 +41,8 @@ def curve(impostor: Trials, *, enrolled: int, probes: int) -> dict[str, object]:
         "probes": probes,
         "trials": int(scores.size),
         "supported": float(f"{kept[-1].far:.3g}"),
-        "tail": {"start": tail.start, "shape": tail.shape, "scale": tail.scale},
+        # Rounded: the last digits depend on how a machine adds up.
+        "tail": {name: float(f"{getattr(tail, name):.6g}") for name in ("start", "shape", "scale")},
         "bounds": _table(stated, [_at(ranked, tail, item.far) for item in stated]),
         "similarity": _rising(similarity),
         "log10_far": [round(math.log10(item.far), 4) for item in kept],

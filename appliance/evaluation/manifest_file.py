@@ -19,7 +19,7 @@ else:
 
 
 def check_writable(path: Path) -> None:
-    """ModelError where the manifest could not be replaced later; to be asked before long work."""
+    """ModelError where a manifest could not be written later; to be asked before long work."""
     target = path.resolve()
     if target.exists() and not target.is_file():
         raise ModelError(f"{path} is no file.", hint="Name the manifest to write, a .toml file.")
@@ -28,6 +28,18 @@ def check_writable(path: Path) -> None:
     locked = target.exists() and not target.stat().st_mode & 0o222
     if locked or not os.access(target.parent, os.W_OK | os.X_OK):
         raise _not_written(path, "it is read-only")
+    if target.exists() and not _is_manifest(target):
+        raise ModelError(
+            f"{path} is there and no manifest, so it is not written over.",
+            hint="Name a new file, or a manifest.",
+        )
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        return "models" in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def with_calibrations(text: str, measured: Mapping[str, Mapping[str, Any]]) -> str:

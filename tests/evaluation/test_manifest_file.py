@@ -81,13 +81,21 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("folder", "is no file"), ("nowhere/m.toml", "does not exist"), ("locked", "is read-only")],
+    [
+        ("folder", "is no file"),
+        ("nowhere/m.toml", "does not exist"),
+        ("locked", "is read-only"),
+        ("photo.jpg", "is there and no manifest"),
+        ("other.toml", "is there and no manifest"),
+    ],
 )
 def test_what_cannot_be_written_is_told_before_the_work(
     tmp_path: Path, name: str, complaint: str
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "locked").touch(mode=0o444)
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "other.toml").write_text("a = 1\n", encoding="utf-8")
     with pytest.raises(ModelError, match=complaint):
         check_writable(tmp_path / name)
 
