@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.protocols import ENROLLED, Embeddings, single, templates
+from appliance.evaluation.protocols import ENROLLED, ENROLLED_LIVE, Embeddings, single, templates
 from appliance.evaluation.rates import Trials
 from appliance.evaluation.tails import LEAST_EXCEEDANCES, TAIL, Bounds, Tail, bounds, fit_tail
 
@@ -95,7 +95,9 @@ def curves(data: Embeddings) -> dict[str, dict[str, object]]:
     require_enough(data)
     found = {}
     for name, (enrolled, probes) in PROTOCOLS.items():
-        impostor = single(data)[1] if enrolled == 1 else templates(data, probes)[1]
+        if not _supported_by(data, enrolled, probes):
+            continue  # only of OPTIONAL ones: `require_enough` has seen to the others
+        impostor = single(data)[1] if enrolled == 1 else templates(data, probes, enrolled)[1]
         found[name] = curve(impostor, enrolled=enrolled, probes=probes) | {"people": data.people}
     return found
 
@@ -103,8 +105,16 @@ def curves(data: Embeddings) -> dict[str, dict[str, object]]:
 def require_enough(data: Embeddings) -> None:
     """InputError `too_few_trials` where a protocol has too few impostor trials for a curve."""
     for name, (enrolled, probes) in PROTOCOLS.items():
-        trials = _single_trials(data) if enrolled == 1 else _template_trials(data, probes)
-        _enough(trials, name, enrolled, probes)
+        if name not in OPTIONAL:
+            _enough(_trials(data, enrolled, probes), name, enrolled, probes)
+
+
+def _supported_by(data: Embeddings, enrolled: int, probes: int) -> bool:
+    return _trials(data, enrolled, probes) >= NEEDED
+
+
+def _trials(data: Embeddings, enrolled: int, probes: int) -> int:
+    return _single_trials(data) if enrolled == 1 else _template_trials(data, probes, enrolled)
 
 
 def _single_trials(data: Embeddings) -> int:
@@ -112,27 +122,28 @@ def _single_trials(data: Embeddings) -> int:
     return int(each.sum() ** 2 - (each**2).sum()) // 2
 
 
-def _template_trials(data: Embeddings, probes: int) -> int:
+def _template_trials(data: Embeddings, probes: int, enrolled: int) -> int:
     """How many impostor trials `templates` makes, without making them."""
-    groups = np.bincount(data.person[data.usable], minlength=data.people) // probes
-    total = 0
-    for person in range(data.people):
-        usable = data.usable[data.person == person]
-        enrolled = np.flatnonzero(usable)[:ENROLLED]
-        if len(enrolled) == ENROLLED and len(usable) - enrolled[-1] - 1 >= probes:
-            total += int(groups.sum() - groups[person])
-    return total
+    each = np.bincount(data.person[data.usable], minlength=data.people)
+    groups = each // probes
+    return int((groups.sum() - groups)[each >= enrolled].sum())
 
 
+# What trials must be for a tail of the least size.
+NEEDED = round(LEAST_EXCEEDANCES / TAIL)
 PROTOCOLS = {
     "single": (1, 1),
     f"template_{ENROLLED}_1": (ENROLLED, 1),
     f"template_{ENROLLED}_3": (ENROLLED, 3),
+    f"template_{ENROLLED_LIVE}_1": (ENROLLED_LIVE, 1),
+    f"template_{ENROLLED_LIVE}_3": (ENROLLED_LIVE, 3),
 }
+# Few sets have enough people with so many pictures: these are left out where they do not.
+OPTIONAL = frozenset(name for name, (enrolled, _) in PROTOCOLS.items() if enrolled > ENROLLED)
 
 
 def _enough(trials: int, name: str, enrolled: int, probes: int) -> None:
-    needed = round(LEAST_EXCEEDANCES / TAIL)
+    needed = NEEDED
     if trials >= needed:
         return
     each = 1 if enrolled == 1 else enrolled + probes

@@ -21,6 +21,9 @@ from appliance.types import Quality
 
 # What a template is made of in the second protocol; a person needs one picture more as a probe.
 ENROLLED = 5
+# What a camera's enrolment makes it of by default: the more are averaged, the higher strangers
+# come, so this number has curves of its own.
+ENROLLED_LIVE = 10
 MISSED = -np.inf
 # Rows of the matrix of all comparisons that are held at a time.
 _BLOCK = 512
@@ -97,26 +100,27 @@ def single(data: Embeddings) -> tuple[Trials, Trials]:
     return _joined(genuine, data.people), _joined(impostors, data.people)
 
 
-def templates(data: Embeddings, probes: int = 1) -> tuple[Trials, Trials]:
-    """(genuine, impostor) trials of ENROLLED pictures' templates against `probes` averaged.
+def templates(data: Embeddings, probes: int = 1, enrolled: int = ENROLLED) -> tuple[Trials, Trials]:
+    """(genuine, impostor) trials of templates of `enrolled` pictures against `probes` averaged.
 
-    A person's first ENROLLED usable pictures make the template, as an enrolment asks until it has
+    A person's first `enrolled` usable pictures make the template, as an enrolment asks until it has
     enough; all later pictures, in groups of `probes`, are probes, missed ones as rejections.
-    Impostors are all groups of all other people.
+    Impostors are all groups of all other people, also for a template whose owner has no more
+    pictures.
     """
     groups, owner, off = _probe_groups(data, probes)
     genuine: list[_Part] = []
     impostors: list[_Part] = []
     for person in range(data.people):
         mine = np.flatnonzero(data.person == person)
-        enrolled = mine[data.usable[mine]][:ENROLLED]
-        later = mine[mine > enrolled[-1]] if len(enrolled) == ENROLLED else mine[:0]
-        if len(later) < probes:
+        chosen = mine[data.usable[mine]][:enrolled]
+        if len(chosen) < enrolled:
             continue
-        template = fused(list(data.vectors[enrolled]))
-        scores = [_score(data, template, group) for group in _chunks(later, probes)]
-        same = np.full(len(scores), person, np.int32)
-        genuine.append((np.array(scores, np.float32), same, same))
+        template = fused(list(data.vectors[chosen]))
+        later = _chunks(mine[mine > chosen[-1]], probes)
+        same = np.full(len(later), person, np.int32)
+        scores = np.array([_score(data, template, group) for group in later], np.float32)
+        genuine.append((scores, same, same))
         others = owner != person
         scores_of_others = groups[others] @ template - off[others]
         impostors.append((scores_of_others, np.full_like(owner[others], person), owner[others]))

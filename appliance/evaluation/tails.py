@@ -21,7 +21,7 @@ from appliance.evaluation.rates import LEVEL, Interval, Trials
 # The share of all impostor trials that makes the tail.
 TAIL = 1e-3
 # A tail of fewer exceedances says little.
-LEAST_EXCEEDANCES = 100
+LEAST_EXCEEDANCES = 75
 # People drawn anew make the tail heavier in some rounds: this many times its trials are at hand.
 _RESERVE = 8
 # A round with fewer trials than this at hand says nothing.
