@@ -1,9 +1,11 @@
 """How much more alike strangers become in small and in blurred pictures.
 
-At each degree of spoiling, the similarity that one stranger in a thousand reaches is compared with
-the one that the same people's unspoilt faces reach. What it has risen by is the handicap: a door
-adds it to its threshold, so that a poor picture is no better a chance for a stranger than a good
-one. Both faces of a pair are spoilt, as those of one camera are.
+At each degree of spoiling, the similarity that one stranger in a thousand (and in ten thousand)
+reaches is compared with the one that the same people's unspoilt faces reach; the larger rise
+counts, with its interval over people. The interval's upper end is the handicap: a door adds it to
+its threshold, so that a poor picture is no better a chance for a stranger than a good one. The
+upper end, because one picture is compared with one here, while a door averages several frames,
+which brings out what spoils them all. Both faces of a pair are spoilt, as those of one camera are.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from appliance.evaluation.degrade import SMALLER, Spoilt
 from appliance.types import Floats
 
 # Sharpness is not set but measured, and differs from face to face at one degree of blur: faces are
-# sorted into what their pictures measure. The first value pays nothing.
-SHARPNESS = (0.20, 0.16, 0.14, 0.12, 0.11, 0.10, 0.09, 0.08, 0.07, 0.06)
+# sorted into what their pictures measure. What is sharper than the first value pays nothing.
+SHARPNESS = (0.24, 0.20, 0.16, 0.14, 0.12, 0.11, 0.10, 0.09, 0.08, 0.07, 0.06)
 # The false-accept rates at which a rise is looked at, the larger rise counts; a rate is left out
 # where fewer trials than this lie above it.
 AT = (1e-3, 1e-4)
@@ -60,10 +62,11 @@ class Risen:
 
     def table(self) -> dict[str, list[float]]:
         """The manifest's: never negative, and never falling as quality falls."""
-        rising = accumulate((max(rise.similarity, 0.0) for rise in self.rises), max)
+        charged = accumulate((max(rise.similarity, rise.high, 0.0) for rise in self.rises), max)
         return {
             "value": list(self.value),
-            "similarity": [round(item, 4) for item in rising],
+            "similarity": [round(item, 4) for item in charged],
+            "measured": [round(rise.similarity, 4) for rise in self.rises],
             "low": [round(rise.low, 4) for rise in self.rises],
             "high": [round(rise.high, 4) for rise in self.rises],
         }
@@ -108,8 +111,10 @@ def _by_sharpness(faces: Sequence[_Face]) -> Risen:
     plain = _group([it for it in faces if it[1].level.kind == "as it is"])
     others = [it for it in faces if it[1].level.kind != "smaller"]
     values, rises = [SHARPNESS[0]], [Rise(0.0, 0.0, 0.0)]
-    for above, value in pairwise(SHARPNESS):
-        here = [it for it in others if value <= it[1].quality.sharpness < above]
+    for value, duller in pairwise(SHARPNESS[1:]):
+        # At a value stands what the faces just below it paid: between two values nobody pays less
+        # than was measured there.
+        here = [it for it in others if duller <= it[1].quality.sharpness < value]
         if len(here) >= LEAST_FACES:
             values.append(value)
             rises.append(rise(plain, _group(here)))
