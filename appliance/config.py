@@ -175,7 +175,7 @@ class ModelConfig(_Section):
 class QualityConfig(_Section):
     """What a frame must show before it is compared."""
 
-    min_eye_distance: float = Field(25.0, gt=0, description="pixels")
+    min_eye_distance: float = Field(32.0, gt=0, description="pixels")
     min_sharpness: float = Field(0.07, ge=0)
     min_brightness: float = Field(25.0, ge=0, le=255)
     max_brightness: float = Field(225.0, ge=0, le=255)

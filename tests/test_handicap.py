@@ -107,8 +107,8 @@ def test_who_only_just_passed_with_a_good_picture_does_not_with_a_poor_one() -> 
     [
         ((0.2, 0.1), (0.0,), "same length|at least 2"),
         ((0.1, 0.2), (0.0, 0.1), "value must fall"),
-        ((0.2, 0.1), (0.1, 0.0), "must not fall"),
-        ((0.2, 0.1), (-0.1, 0.0), "begin below 0"),
+        ((0.3, 0.2, 0.1), (0.0, 0.1, 0.0), "not fall"),
+        ((0.2, 0.1), (0.1, 0.2), "begin at 0"),
         ((0.2, 0.1), (0.0, float("nan")), "finite"),
     ],
 )

@@ -24,6 +24,8 @@ from appliance.types import Floats
 # Sharpness is not set but measured, and differs from face to face at one degree of blur: faces are
 # sorted into what their pictures measure. What is sharper than the first value pays nothing.
 SHARPNESS = (0.24, 0.20, 0.16, 0.14, 0.12, 0.11, 0.10, 0.09, 0.08, 0.07, 0.06)
+# Pixels between the eyes from which on nobody pays for size.
+LARGE = 36.0
 # The false-accept rates at which a rise is looked at, the larger rise counts; a rate is left out
 # where fewer trials than this lie above it.
 AT = (1e-3, 1e-4)
@@ -92,7 +94,7 @@ _Face = tuple[int, Spoilt]
 
 def _by_size(faces: Sequence[_Face]) -> Risen:
     plain = {person: face for person, face in faces if face.level.kind == "as it is"}
-    values, rises = [], []
+    values, rises = [LARGE], [Rise(0.0, 0.0, 0.0)]
     for degree in SMALLER:
         small = [
             it for it in faces if it[1].level.kind == "smaller" and it[1].level.degree == degree
@@ -103,7 +105,6 @@ def _by_size(faces: Sequence[_Face]) -> Risen:
         before = [(person, plain[person]) for person, _ in small]
         values.append(degree)
         rises.append(rise(_group(before), _group(small)))
-    # What is larger than the largest measured size pays nothing.
     return _curve(values, rises)
 
 

@@ -110,8 +110,8 @@ class Handicap(_Table):
     """How much more alike strangers become as one measure of a face's quality falls.
 
     value: falling, in the units of types.Quality; similarity: what to take off, rising, the same
-    length. A face that is better than the first value pays nothing; none worse than the last one
-    was measured.
+    length, from 0 on. A face that is better than the first value pays nothing; none worse than the
+    last one was measured.
     """
 
     value: Annotated[tuple[float, ...], Field(min_length=2)]
@@ -125,8 +125,8 @@ class Handicap(_Table):
             raise ValueError("value and similarity must be finite")
         if any(later >= before for before, later in pairwise(self.value)):
             raise ValueError("value must fall")
-        if self.similarity[0] < 0 or any(b < a for a, b in pairwise(self.similarity)):
-            raise ValueError("similarity must not fall, nor begin below 0")
+        if self.similarity[0] != 0 or any(b < a for a, b in pairwise(self.similarity)):
+            raise ValueError("similarity must begin at 0 and not fall")
         return self
 
 

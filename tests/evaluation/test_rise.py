@@ -7,7 +7,7 @@ import pytest
 
 from appliance.errors import InputError
 from appliance.evaluation.degrade import SMALLER, Level, Spoilt
-from appliance.evaluation.handicap import LEAST_FACES, SHARPNESS, Group, measured, rise
+from appliance.evaluation.handicap import LARGE, LEAST_FACES, SHARPNESS, Group, measured, rise
 from appliance.types import Floats, Quality
 
 PEOPLE = 400
@@ -73,7 +73,7 @@ def people(blur_pull: float = 3.0) -> list[list[Spoilt]]:
 def test_each_measure_gets_a_curve_that_rises_as_quality_falls() -> None:
     found = measured(people())
     size, sharpness = found["eye_distance"].table(), found["sharpness"].table()
-    assert size["value"] == list(SMALLER)
+    assert size["value"] == [LARGE, *SMALLER]
     assert size["similarity"] == sorted(size["similarity"])
     assert size["similarity"][-1] > 0.02
     # Only one group of sharpness was large enough; what is sharper pays nothing. What is charged
