@@ -104,6 +104,8 @@ def _remembered(outcome: _Outcome, digest: Digest, memory: Memory | None) -> Emb
 def _digest(path: Path) -> Digest:
     content = hashlib.sha256()
     try:
+        if not path.is_file():
+            return None  # a pipe or a device might never end
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 content.update(block)

@@ -30,7 +30,6 @@ AROUND = (
     "assemble.py",
     "evaluation/embed.py",
     "evaluation/workers.py",
-    "evaluation/workers.py",
     *(f"hardware/{name}.py" for name in ("files", "headers", "pictures", "quiet", "videos")),
 )
 # Modules of `vision` that have no say in either layer (the manifest's content is in the key), and

@@ -77,6 +77,8 @@ def read(path: Path, dataset: Dataset) -> Groups:
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device might never end
+            raise _malformed(path, "it cannot be read: it is no regular file")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]

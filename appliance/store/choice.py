@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from appliance.errors import StoreError
 from appliance.store.faults import translated
 from appliance.store.files import private_folder, replace
 
@@ -14,6 +15,11 @@ MOST_BYTES = 64 * 1024
 def read_choice(path: Path) -> bytes | None:
     """The file's content, None where there is none. Raises StoreError."""
     with translated(path):
+        if path.exists() and not path.is_file():  # a pipe might never begin
+            raise StoreError(
+                f"{path} is no regular file.",
+                hint="Move it away: `appliance bench --models` writes it anew.",
+            )
         try:
             with path.open("rb") as file:
                 return file.read(MOST_BYTES)

@@ -272,7 +272,7 @@ def test_what_few_pictures_cannot_support_is_refused(
     content = (models / "manifest.toml").read_bytes()
     told = appliance.json("calibrate", "--from", faces)
     assert (told.code, told.error["code"]) == (3, "too_few_trials")
-    assert "448 people with 1 good picture each" in told.error["hint"]
+    assert "388 people with 1 good picture each" in told.error["hint"]
     assert (models / "manifest.toml").read_bytes() == content
 
 

@@ -535,6 +535,7 @@ def test_all_code_that_reads_pictures_counts() -> None:
             if inner.split(".")[1] in {"hardware", "evaluation"} and inner in house:
                 wanted |= {inner} - seen
     listed = {f"appliance.{name[:-3].replace('/', '.')}" for name in AROUND}
+    assert len(listed) == len(AROUND)
     assert seen <= listed
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from appliance.errors import ModelError
-from appliance.evaluation.embed import Embedded, embed_frame
+from appliance.evaluation.embed import Embedded, Found, embed_frame, known_faces
 from appliance.types import Embedding, FaceCrop, Frame
 from tests.toys import ALICE, BOB, Toy, ToyEmbedder, scene, toy_perception
 
@@ -61,3 +64,20 @@ def test_a_broken_network_is_no_missed_picture() -> None:
 
     with pytest.raises(ModelError, match="broken"):
         embed_frame(toy_perception(embedder=Broken()), scene(0.0, Toy(ALICE)))
+
+
+def test_a_pipe_and_a_device_that_are_called_pictures_are_not_read(tmp_path: Path) -> None:
+    class Nothing:
+        def found(self, digest: bytes) -> Found | None:
+            raise AssertionError(digest)
+
+        def embedded(self, digest: bytes) -> Embedded | None:
+            raise AssertionError(digest)
+
+        def keep(self, digest: bytes, found: Found, embedded: Embedded) -> None:
+            raise AssertionError(digest, found, embedded)
+
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    paths = [tmp_path / "pipe.jpg", tmp_path / "endless.jpg", tmp_path / "missing.jpg"]
+    assert known_faces(paths, Nothing()) == [None, None, None]

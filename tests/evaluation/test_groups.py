@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def test_a_table_that_is_none_is_refused_with_a_sentence(
 
 def test_what_is_no_text_and_what_is_not_there_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("name,age\nJosé,1\n".encode("latin-1"))
-    for name in ("latin.csv", "nowhere.csv", "."):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name in ("latin.csv", "nowhere.csv", ".", "pipe.csv"):
         with pytest.raises(InputError, match="cannot be read"):
             read(tmp_path / name, NAMES)
 

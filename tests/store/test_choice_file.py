@@ -41,6 +41,13 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "choice.json"
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="is no regular file"):
+        read_choice(path)
+
+
 @pytest.mark.parametrize("act", [read_choice, lambda path: keep_choice(path, b"x")])
 def test_a_folder_that_cannot_be_one_is_told(tmp_path: Path, act: object) -> None:
     (tmp_path / "file").touch()
