@@ -5,6 +5,13 @@ missed or refused counting as a rejection (ISO/IEC 19795-1 calls this the genera
 All-pairs trials share people, so their intervals come from a bootstrap over people: a person's
 weight multiplies all of that person's trials (Bolle et al., "Error analysis of pattern
 recognition systems: the subsets bootstrap", CVIU 2004).
+
+Where no error was seen there is nothing to draw anew, and the rule of three (Hanley and
+Lippman-Hand, JAMA 1983) bounds the rate by 3/n. Its n must be of independent trials, which those of
+one person are not: somebody who is rejected once is likely to be rejected again. So n is the number
+of people for genuine trials, and of pairs of people for impostor trials. Pairs that share a person
+are not quite independent either: whoever is taken for many others, and is not in the sample, is not
+covered.
 """
 
 from __future__ import annotations
@@ -24,6 +31,8 @@ Hits = NDArray[np.bool_]
 Interval = tuple[float, float]
 
 ROUNDS = 400
+# Without a single error, n independent trials bound a rate by 3/n.
+RULE_OF_THREE = 3
 LEVEL = 0.95
 
 
@@ -62,6 +71,16 @@ class Trials:
         """(rounds,) what all trials weigh together in each round."""
         return self._weighted(self.one, self.other)
 
+    @cached_property
+    def independent(self) -> int:
+        """How many people take part in genuine trials, or pairs of people in impostor trials."""
+        if self._genuine:
+            return int(np.unique(self.one).size)
+        # A table rather than a sort: there are millions of trials.
+        seen = np.zeros((self.people, self.people), bool)
+        seen[np.minimum(self.one, self.other), np.maximum(self.one, self.other)] = True
+        return int(np.count_nonzero(seen))
+
     def accepted(self, threshold: float) -> Rate:
         """The share whose score reaches the threshold: the FAR of impostor trials."""
         return self._share(self.scores >= threshold)
@@ -79,10 +98,15 @@ class Trials:
         low, high = (float(edge) for edge in np.quantile(shares, _EDGES))
         # No error seen is no proof of none, nor nothing but errors of certainty: the rule of three
         # bounds what stayed hidden.
-        hidden = min(3 / count, 1.0)
-        high = high if hit.any() else max(high, hidden)
-        low = low if not hit.all() else min(low, 1 - hidden)
+        if not hit.any():
+            high = max(high, self._hidden())
+        if hit.all():
+            low = min(low, 1 - self._hidden())
         return Rate(float(hit.mean()), (low, high), count)
+
+    def _hidden(self) -> float:
+        """The largest share that may happen and not be seen, 95 %."""
+        return min(RULE_OF_THREE / self.independent, 1.0)
 
     def _weighted(self, one: People, other: People) -> NDArray[np.float64]:
         """(rounds,) the trials' total weight in each round of the bootstrap."""

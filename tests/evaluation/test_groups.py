@@ -82,20 +82,21 @@ def test_what_is_no_text_and_what_is_not_there_are_refused(tmp_path: Path) -> No
 
 
 def test_rates_are_those_of_the_group_against_its_own_strangers() -> None:
-    # One half are twelve people who are easily told apart, the other half twelve who are not.
-    clear, alike = crowd(12, 7, 0.3), [[at(0.1 * (7 * i + j)) for j in range(7)] for i in range(12)]
+    # One half are eighty people who are easily told apart, the other half eighty who are not.
+    clear = crowd(80, 7, 0.3)
+    alike = [[at(0.01 * (7 * i + j)) for j in range(7)] for i in range(80)]
     # In 64 dimensions against two: the same size, so that both live in one world.
     wide = [[Embedded(_padded(item)) for item in row] for row in alike]
-    groups = Groups({"kind": {"clear": list(range(12)), "alike": list(range(12, 24))}}, 0)
+    groups = Groups({"kind": {"clear": list(range(80)), "alike": list(range(80, 160))}}, 0)
     found = told([*clear, *wide], groups)["columns"]["kind"]
     for value, far in (("clear", 0.0), ("alike", 1.0)):
         row = found[value]["single"]["1e-3"]
-        assert (found[value]["people"], found[value]["pictures"]) == (12, 84)
+        assert (found[value]["people"], found[value]["pictures"]) == (80, 560)
         assert (row["far"], row["frr"]) == (pytest.approx(far, abs=0.01), 0.0)
         # All pairs of pictures of different people of the group, and of nobody else.
-        assert row["impostor_trials"] == 84 * 83 // 2 - 12 * 21
+        assert row["impostor_trials"] == 560 * 559 // 2 - 80 * 21
         assert row["too_few_to_state"] == []
-        assert found[value]["template_5_1"]["1e-3"]["genuine_trials"] == 24
+        assert found[value]["template_5_1"]["1e-3"]["genuine_trials"] == 160
 
 
 def _padded(item: Embedded) -> Any:
@@ -104,9 +105,10 @@ def _padded(item: Embedded) -> Any:
 
 
 def test_a_rate_that_the_trials_cannot_support_is_not_stated() -> None:
-    people = crowd(12, 7, 0.3)
-    single = told(people, Groups({"all": {"yes": range(12)}}, 0))["columns"]["all"]["yes"]["single"]
-    # 3,234 comparisons of strangers: enough for one in a thousand, too few for less.
+    people = crowd(78, 7, 0.3)
+    single = told(people, Groups({"all": {"yes": range(78)}}, 0))["columns"]["all"]["yes"]["single"]
+    # 3,003 pairs of strangers: enough for one in a thousand, too few for less, though each pair is
+    # compared 49 times.
     assert {name: row["too_few_to_state"] for name, row in single.items()} == {
         "1e-3": [],
         "1e-4": ["far"],
@@ -117,21 +119,21 @@ def test_a_rate_that_the_trials_cannot_support_is_not_stated() -> None:
 
 
 def test_of_a_few_people_nothing_is_stated() -> None:
-    people = crowd(9, 12, 0.3)
-    group = told(people, Groups({"all": {"yes": range(9)}}, 0))["columns"]["all"]["yes"]
+    people = crowd(29, 12, 0.3)
+    group = told(people, Groups({"all": {"yes": range(29)}}, 0))["columns"]["all"]["yes"]
     assert group["single"]["1e-3"]["too_few_to_state"] == ["far", "frr"]
     assert group["missed"] == {"count": 0, "rate": None, "ci": None}
 
 
 def test_missed_and_refused_pictures_are_counted_in_their_group() -> None:
     people = [
-        [MISSED if i < 3 else refused_at(7.0 * i) if i < 5 else at(7.0 * i)] for i in range(20)
+        [MISSED if i < 3 else refused_at(5.0 * i) if i < 5 else at(5.0 * i)] for i in range(60)
     ]
-    found = told(people, Groups({"half": {"first": range(10), "last": range(10, 20)}}, 0))
+    found = told(people, Groups({"half": {"first": range(30), "last": range(30, 60)}}, 0))
     first, last = found["columns"]["half"]["first"], found["columns"]["half"]["last"]
-    assert (first["missed"]["count"], first["missed"]["rate"]) == (3, 0.3)
-    # The textbook's 3 of 10.
-    assert first["missed"]["ci"] == pytest.approx([0.0667, 0.6525], abs=1e-4)
+    assert (first["missed"]["count"], first["missed"]["rate"]) == (3, 0.1)
+    # The textbook's 3 of 30.
+    assert first["missed"]["ci"] == pytest.approx([0.0211, 0.2653], abs=1e-4)
     assert first["missed"]["ci_method"] == "clopper_pearson"
     assert (first["refused"]["count"], last["refused"]["count"], last["missed"]["count"]) == (
         2,

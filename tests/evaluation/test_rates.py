@@ -93,6 +93,53 @@ def test_nothing_but_errors_is_not_certainty_either() -> None:
     assert three([0.1] * 100).rejected(0.5).interval == pytest.approx((0.97, 1.0))
 
 
+def goats(people: int, share: float, seed: int) -> Trials:
+    """Genuine trials, 45 a person, of whom some are never recognised (Doddington's goats)."""
+    goat = np.random.default_rng(seed).random(people) < share
+    person = np.repeat(np.arange(people, dtype=np.int32), 45)
+    return Trials(np.where(goat[person], 0.1, 0.9).astype(np.float32), person, person, people)
+
+
+def look_alikes(people: int, share: float, seed: int) -> Trials:
+    """Impostor trials, 50 a pair of people, of whom some are always taken for each other."""
+    one, other = (np.repeat(side, 25) for side in np.triu_indices(people, 1))
+    alike = np.random.default_rng(seed).random((people, people)) < share
+    scores = np.where(alike[one, other], 0.9, 0.1).astype(np.float32)
+    there, back = one.astype(np.int32), other.astype(np.int32)
+    # Each is also the other's template.
+    return Trials(np.tile(scores, 2), np.append(there, back), np.append(back, there), people)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.07])
+def test_where_no_goat_was_met_the_bound_allows_for_those_who_were_not(share: float) -> None:
+    worlds = [goats(40, share, seed).rejected(0.5) for seed in range(100)]
+    lucky = [rate for rate in worlds if rate.value == 0]
+    assert lucky
+    assert all(rate.interval[1] >= share for rate in lucky)
+    # Were the trials independent, as they are not, the bound would be far below the truth.
+    assert 3 / worlds[0].trials < 0.1 * share
+
+
+@pytest.mark.parametrize("share", [0.005, 0.015])
+def test_where_no_look_alikes_were_met_the_bound_allows_for_them(share: float) -> None:
+    worlds = [look_alikes(20, share, seed).accepted(0.5) for seed in range(60)]
+    lucky = [rate for rate in worlds if rate.value == 0]
+    assert lucky
+    assert all(rate.interval == pytest.approx((0, 3 / 190)) for rate in lucky)
+    assert 3 / 190 >= share
+    assert 3 / worlds[0].trials < 0.1 * share
+
+
+def test_nobody_recognised_is_no_proof_that_nobody_ever_is() -> None:
+    assert goats(40, 1.0, 0).rejected(0.5).interval == pytest.approx((1 - 3 / 40, 1.0))
+
+
+def test_independent_trials_are_of_people_and_of_pairs_of_people() -> None:
+    one, other = np.array([[0, 1, 0, 0, 2], [1, 0, 1, 2, 0]], np.int32)
+    assert Trials(np.zeros(5, np.float32), one, other, 4).independent == 2
+    assert Trials(np.zeros(5, np.float32), one, one, 4).independent == 3
+
+
 @pytest.mark.parametrize("score", [0.1, 0.9])
 def test_an_interval_is_one_of_shares(score: float) -> None:
     low, high = three([score]).rejected(0.5).interval
