@@ -86,6 +86,13 @@ def _models(config: Config) -> Check:
             f"{text}; OpenFace rejects about half of all genuine users at a safe threshold",
             "Set model.name to a MobileFaceNet for a door.",
         )
+    if not assemble.calibration(config).handicaps:
+        return Check(
+            "models",
+            Status.WARN,
+            f"{text}; nobody measured what small and blurred faces must pay",
+            "Calibrate the model without --keep-handicaps, or choose a shipped one.",
+        )
     if doubt := unsupported_target(config):
         return Check("models", Status.WARN, f"{text}; {doubt}", "Raise verification.target_far.")
     return Check("models", Status.OK, text)

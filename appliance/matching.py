@@ -161,10 +161,11 @@ def handicap(calibration: Calibration, quality: Quality | None) -> float:
     """By how much strangers look more alike when a face is as small or unsharp as this one.
 
     Measured with both faces that poor, which is the worst case: a poor face is *less* like a
-    stranger's good one. So the probe alone decides. 0 for a face whose quality is not known.
+    stranger's good one. So the probe alone decides. A face whose quality nobody measured pays as
+    the poorest one that was.
     """
     if quality is None:
-        return 0.0
+        return max((curve.similarity[-1] for curve in calibration.handicaps.values()), default=0.0)
     values = {"eye_distance": quality.eye_distance, "sharpness": quality.sharpness}
     off = [_taken_off(curve, values[measure]) for measure, curve in calibration.handicaps.items()]
     return max(off, default=0.0)

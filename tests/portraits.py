@@ -21,7 +21,7 @@ from appliance.vision.quality import QualityLimits
 FOLDER = Path(__file__).parents[1] / "appliance" / "demo" / "pictures"
 NAMES = ("biden.jpg", "obama.jpg", "obama2.jpg", "obama3.jpg")
 LIMITS = QualityLimits(
-    min_eye_distance=32,
+    min_eye_distance=25,
     min_sharpness=0.07,
     min_brightness=25,
     max_brightness=225,

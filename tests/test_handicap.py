@@ -46,7 +46,8 @@ TEMPLATE = make_template([probe(GOOD, seed=seed) for seed in range(5)], "toy")
         # Below the poorest that was measured it goes on as steeply.
         (replace(GOOD, eye_distance=10.0), 0.05),
         (replace(GOOD, sharpness=0.05), 0.15),
-        (None, 0),
+        # Whose quality is not known pays the most that was measured.
+        (None, 0.1),
     ],
 )
 def test_what_is_taken_off_follows_the_poorer_measure(

@@ -68,6 +68,8 @@ def test_a_good_frame_comes_with_everything_that_is_known() -> None:
     assert seen.liveness.state is LivenessState.LIVE
     assert seen.embedding is not None
     assert seen.embedding.vector @ vector_of(ALICE, spread=0) > 0.9
+    # What a poor picture pays is looked up by it.
+    assert seen.embedding.quality == seen.quality
 
 
 def test_a_poor_frame_is_neither_judged_nor_embedded() -> None:

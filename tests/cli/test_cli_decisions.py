@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from tests.cli.runs import BIDEN, OBAMA3, Appliance, write
+from tests.cli.runs import BIDEN, OBAMA3, Appliance, read, write
 
 
 def test_the_same_person_is_accepted(enrolled: Appliance) -> None:
@@ -17,6 +18,18 @@ def test_the_same_person_is_accepted(enrolled: Appliance) -> None:
     assert told.data["frames_used"] == 1
     assert told.data["liveness"]["state"] == "live"
     assert told.data["liveness"]["basis"] == "appearance of a single picture, no motion"
+
+
+def test_a_poor_picture_pays_with_a_higher_threshold(enrolled: Appliance, tmp_path: Path) -> None:
+    poor = np.asarray(cv2.GaussianBlur(read(OBAMA3), (0, 0), 2.2), np.uint8)
+    write(tmp_path / "poor.jpg", poor)
+    good = enrolled.json("verify", "--name", "alice", "--from", OBAMA3).data
+    told = enrolled.json("verify", "--name", "alice", "--from", tmp_path / "poor.jpg").data
+    assert told["handicap"] > good["handicap"] + 0.005
+    paid = told["handicap"] - good["handicap"]
+    assert told["threshold"] - good["threshold"] == pytest.approx(paid, abs=2e-5)
+    text = enrolled("verify", "--name", "alice", "--from", tmp_path / "poor.jpg").out
+    assert f"and a poor picture (+{told['handicap']:.3f})" in text
 
 
 def test_people_read_the_same(enrolled: Appliance) -> None:
