@@ -47,7 +47,7 @@ def draw(name: str, path: Path) -> None:
     left, right = curves.subplots(1, 2)
     _curve(left, tables["eye_distance"], limits.min_eye_distance)
     left.set_xlabel("pixels between the eyes (head turned back)")
-    left.set_ylabel("rise of the similarity that one stranger\nin a thousand reaches")
+    left.set_ylabel("rise of what one stranger in a thousand\nor in ten thousand reaches")
     _curve(right, tables["sharpness"], limits.min_sharpness)
     right.set_xlabel("sharpness of the aligned face")
     rows = faces.subplots(1, len(SMALLER) + len(OUT_OF_FOCUS))
@@ -62,7 +62,7 @@ def _curve(axes: Any, table: dict[str, list[float]], limit: float) -> None:
     axes.fill_between(
         value, table["low"], table["high"], color=BAND, label="measured, 95 % over people"
     )
-    axes.plot(value, table["similarity"], color=INK, marker="o", label="handicap")
+    axes.plot(value, table["similarity"], color=INK, marker="o", label="charged")
     axes.axhline(0, color="#888888", linewidth=0.8)
     axes.set_xlim(value.max() * 1.05, value.min() * 0.9)
     axes.spines[["top", "right"]].set_visible(False)
