@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import assemble, matching
-from appliance.cli.measuring import effort_of, embed, embedding_options, with_model
+from appliance.cli.measuring import (
+    effort_of,
+    embed,
+    embedding_options,
+    error_json,
+    fail_after,
+    say_unreadable,
+    with_model,
+)
 from appliance.cli.session import Session, json_option, percent
+from appliance.errors import InputError
 from appliance.evaluation import det, groups
 from appliance.evaluation.dataset import Dataset, load
 from appliance.evaluation.lfw import report
@@ -27,12 +36,16 @@ LFW_CAVEAT = (
     "Press photographs of mostly adult, mostly frontal, unevenly represented people: "
     "no rate for a group of people, and none for a camera at a door, follows from it."
 )
-# Of another labelled folder that names its own groups.
+# Of another labelled folder: LFW's is told by its pairs.txt.
 FOLDER_CAVEAT = (
     "The rates hold for people and pictures like those of this folder; none for a camera at a "
     "door follows from them."
 )
 
+OF_UNKNOWN_PEOPLE = (
+    "The calibration does not say whom it was measured on: if these people are among them, the FAR "
+    "meets its target by construction."
+)
 IN_SAMPLE = (
     "of these people are among those whom the calibration was measured on: the FAR meets its "
     "target by construction on them, and only other people's pictures can confirm it."
@@ -71,8 +84,8 @@ def lfw(session: Session, /, folder: Path, model: str | None, **options: Any) ->
     """Error rates of the shipped model and thresholds on NAME/*.jpg, with or without pairs.txt.
 
     Nothing is fitted here: thresholds are those of the shipped calibration, and the report says
-    (`in_sample`) when that was measured on the same people. A picture without a face, or refused
-    for its quality, counts as a rejection.
+    (`in_sample`) when that was measured on the same people, null where the calibration does not
+    tell. A picture without a face, refused for its quality, or unreadable, counts as a rejection.
 
     Where there is a groups.csv (`name,age,glasses` and a line a person), the same rates are told
     for each group, against impostors of that group.
@@ -96,16 +109,32 @@ def lfw(session: Session, /, folder: Path, model: str | None, **options: Any) ->
     started = time.monotonic()
     embedded = embed(session, config, dataset, effort)
     data: dict[str, Any] = report(dataset, embedded, config.model.name, calibration)
-    is_lfw = named is None or dataset.pairs or dataset.missing_pairs
+    is_lfw = dataset.pairs or dataset.missing_pairs
     data["caveat"] = LFW_CAVEAT if is_lfw else FOLDER_CAVEAT
+    say_unreadable(session, data)
     if named is not None:
         data["groups"] = groups.report(dataset, embedded, calibration, named)
+    error = None
     if plot is not None:
         gathered = gather(dataset, embedded, partial(matching.handicap, calibration))
-        _draw(plot, data, gathered, calibration.data)
-        data["plot"] = str(plot)
+        error = _drawn(plot, data, gathered, calibration.data)
     data["seconds"] = round(time.monotonic() - started, 1)
     session.result(data, lambda console: _for_people(console, data))
+    if error is not None:
+        fail_after(session, error)
+
+
+def _drawn(
+    path: Path, data: dict[str, Any], gathered: Embeddings, calibrated_on: str
+) -> InputError | None:
+    """Draw, and note it in the report. The error where the picture could not be written."""
+    try:
+        _draw(path, data, gathered, calibrated_on)
+    except InputError as error:
+        data |= {"plot": None, "error": error_json(error)}
+        return error
+    data["plot"] = str(path)
+    return None
 
 
 def _groups(folder: Path, named: Path | None, dataset: Dataset) -> groups.Groups | None:
@@ -123,10 +152,11 @@ def _draw(path: Path, data: dict[str, Any], gathered: Embeddings, calibrated_on:
     caption = (
         f"Dots: the shipped thresholds (calibrated on: {calibrated_on}), with 95 % intervals from "
         f"a bootstrap over people. {data['missed']} pictures without a face found and "
-        f"{data['refused']} refused for quality count as rejections. {data['caveat']}"
+        f"{data['refused']} refused for quality count as rejections"
+        f"{_unread(data)}. {data['caveat']}"
     )
-    if data["people_in_calibration"]:
-        caption += f" {data['people_in_calibration']} {IN_SAMPLE}"
+    if known := _known(data):
+        caption += f" {known}"
     heading = f"{data['model']} on {data['images']:,} pictures of {data['people']:,} people"
     det.draw(path, lines, heading, caption)
 
@@ -136,7 +166,8 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
 
     console.print(
         f"{data['model']}: {data['images']} pictures of {data['people']} people, "
-        f"{_counted(data, 'missed')} missed, {_counted(data, 'refused')} refused for quality."
+        f"{_counted(data, 'missed')} missed, {_counted(data, 'refused')} refused for quality"
+        f"{_unread(data)}."
     )
     if accuracy := data.get("accuracy"):
         console.print(
@@ -154,12 +185,12 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
                 _rate(row["frr"], row["frr_ci"]),
             )
     console.print(table)
-    if data["people_in_calibration"]:
-        console.print(f"{data['people_in_calibration']} of {data['people']} {IN_SAMPLE}")
+    if known := _known(data):
+        console.print(known)
     console.print(data["caveat"])
     if "groups" in data:
         _groups_for_people(console, data["groups"])
-    if "plot" in data:
+    if data.get("plot"):
         console.print(f"Drawn: {data['plot']}", markup=False)
 
 
@@ -186,9 +217,23 @@ def _groups_for_people(console: Console, told: dict[str, Any]) -> None:
                     table.add_row(*first, protocol, target, *rates)
                     first = [""] * len(first)
         console.print(table)
-    if told["unlisted_people"]:
+    if told["unlisted_people"] == 1:
+        console.print("1 person is in no group: the file lacks that name.")
+    elif told["unlisted_people"]:
         console.print(f"{told['unlisted_people']} people are in no group: the file lacks them.")
     console.print(told["caveat"])
+
+
+def _known(data: dict[str, Any]) -> str:
+    """How far the people are those of the calibration; empty where none of them is."""
+    known = data["people_in_calibration"]
+    if known is None:
+        return OF_UNKNOWN_PEOPLE
+    return f"{known} of {data['people']} {IN_SAMPLE}" if known else ""
+
+
+def _unread(data: dict[str, Any]) -> str:
+    return f", {data['unreadable']} unreadable" if data["unreadable"] else ""
 
 
 def _counted(data: dict[str, Any], kind: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import click
 
 from appliance import assemble
-from appliance.cli.session import Session
+from appliance.cli.session import Session, leave, printable, report
 from appliance.config import Config
-from appliance.errors import UsageError
+from appliance.errors import ApplianceError, UsageError
 from appliance.evaluation.cache import Cache, default_folder
 from appliance.evaluation.dataset import Dataset
 from appliance.evaluation.degrade import Spoilt, one_each, spoil_all
@@ -92,6 +92,26 @@ def spoil(
     label = f"Spoiling pictures, {config.model.name}"
     with _memory(session, config, effort) as cache, session.progress(label, len(paths)) as advance:
         return [it for it in spoil_all(paths, _workers(config, effort), advance, cache) if it]
+
+
+def say_unreadable(session: Session, told: dict[str, Any]) -> None:
+    """Name the files that could not be read. told: a report with `unreadable` and its files."""
+    if told["unreadable"]:
+        names = ", ".join(printable(name) for name in told["unreadable_files"])
+        more = ", ..." if told["unreadable"] > len(told["unreadable_files"]) else ""
+        session.say(f"Unreadable, and counted as rejections: {names}{more}.")
+
+
+def error_json(error: ApplianceError) -> dict[str, str]:
+    """An error that stands in a report beside what was measured."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def fail_after(session: Session, error: ApplianceError) -> None:
+    """End a command whose result was told although something went wrong."""
+    if not session.as_json:
+        report(error, as_json=False)
+    leave(error.exit_code)
 
 
 def _workers(config: Config, effort: Effort) -> Workers:

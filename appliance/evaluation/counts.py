@@ -6,15 +6,20 @@ nobody has two pictures are they independent, and then the exact interval is use
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.evaluation.dataset import Dataset
+from appliance.evaluation.embed import Embedded
 from appliance.evaluation.rates import Interval, Trials, exact_interval
 
 EXACT = "clopper_pearson"
 BOOTSTRAP = "bootstrap_over_people"
+# More files than this are told by their number alone.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,24 @@ class Share:
     interval: Interval
     pictures: int
     method: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Files that gave no picture: how many, and the first of them, as FOLDER/FILE."""
+
+    count: int
+    files: Sequence[str]
+
+
+def unreadable(dataset: Dataset, embedded: Sequence[Embedded]) -> Unreadable:
+    """The files of a data set that could not be read."""
+    found = [
+        "/".join(picture.path.parts[-2:])
+        for picture, item in zip(dataset.pictures, embedded, strict=True)
+        if item.unreadable
+    ]
+    return Unreadable(len(found), tuple(found[:MOST_NAMED]))
 
 
 def share_of_pictures(happened: NDArray[np.bool_], person: NDArray[np.int32], people: int) -> Share:

@@ -58,11 +58,15 @@ def name_hashes(dataset: Dataset) -> str:
     return base64.b64encode(b"".join(sorted(_hash(name, salt) for name in dataset.people))).decode()
 
 
-def known_people(dataset: Dataset, calibration: Calibration) -> int:
-    """How many of the data set's people the calibration was measured on, by their names."""
+def known_people(dataset: Dataset, calibration: Calibration) -> int | None:
+    """How many of the data set's people the calibration was measured on, by their names.
+
+    None where that cannot be known: the calibration holds no hashes, and it was not measured on
+    just these people.
+    """
     salt, stored = calibration.people_sha256, base64.b64decode(calibration.people_hashes)
     if not stored:
-        return len(dataset.people) if people_sha256(dataset) == salt else 0
+        return len(dataset.people) if people_sha256(dataset) == salt else None
     starts = range(0, len(stored), _HASH_BYTES)
     known = {stored[start : start + _HASH_BYTES] for start in starts}
     return sum(_hash(name, salt) in known for name in dataset.people)

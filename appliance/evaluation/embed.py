@@ -17,6 +17,7 @@ from appliance.types import Fault, Floats, Frame, Landmarks, Quality
 
 # SHA-256 of a picture file's bytes; None where they cannot be read.
 Digest = bytes | None
+_OF_FACES = frozenset(fault.value for fault in Fault)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,11 @@ class Embedded:
     def missed(self) -> bool:
         """True when no face was found, as opposed to found and refused."""
         return self.fault == Fault.NO_FACE.value
+
+    @property
+    def unreadable(self) -> bool:
+        """True when the file gave no picture to look at: its fault is none of a face."""
+        return self.fault is not None and self.fault not in _OF_FACES
 
 
 class Memory(Protocol):

@@ -19,7 +19,7 @@ from appliance.errors import InputError
 from appliance.evaluation.counts import share_of_pictures
 from appliance.evaluation.dataset import Dataset
 from appliance.evaluation.embed import Embedded
-from appliance.evaluation.lfw import TARGETS, at_targets
+from appliance.evaluation.lfw import TARGETS, at_targets, fates
 from appliance.evaluation.protocols import ENROLLED, Embeddings, gather, single, templates
 from appliance.evaluation.rates import RULE_OF_THREE, Trials
 from appliance.matching import handicap
@@ -102,13 +102,17 @@ def report(
 ) -> dict[str, object]:
     """The JSON of all groups: the rates of `evaluate lfw` among the members of each."""
     data = gather(dataset, embedded, partial(handicap, calibration))
-    missed = np.array([item.missed for item in embedded])
+    fate = fates(data, embedded)
+    unread = np.array([item.unreadable for item in embedded])
     return {
         "caveat": CAVEAT,
         "unlisted_people": groups.unlisted,
         "columns": {
             title: {
-                value: _group(data, missed, np.asarray(people), calibration)
+                value: {
+                    **_group(data, fate, np.asarray(people), calibration),
+                    "unreadable": int(unread[np.isin(data.person, people)].sum()),
+                }
                 for value, people in sorted(values.items())
             }
             for title, values in groups.members.items()
@@ -117,15 +121,17 @@ def report(
 
 
 def _group(
-    data: Embeddings, missed: NDArray[np.bool_], people: NDArray[np.int64], calibration: Calibration
+    data: Embeddings,
+    fate: Mapping[str, NDArray[np.bool_]],
+    people: NDArray[np.int64],
+    calibration: Calibration,
 ) -> dict[str, object]:
     inside = np.isin(data.person, people)
-    part, absent = _part(data, inside), missed[inside]
+    part = _part(data, inside)
     told: dict[str, object] = {
         "people": part.people,
         "pictures": len(part.person),
-        "missed": _share(absent, part),
-        "refused": _share(~part.usable & ~absent, part),
+        **{name: _share(happened[inside], part) for name, happened in fate.items()},
     }
     protocols = {"single": (1, single(part)), f"template_{ENROLLED}_1": (ENROLLED, templates(part))}
     for name, (enrolled, trials) in protocols.items():

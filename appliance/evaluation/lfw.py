@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.counts import Share, share_of_pictures
+from appliance.evaluation.counts import Share, share_of_pictures, unreadable
 from appliance.evaluation.dataset import Dataset, known_people
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.protocols import (
@@ -32,12 +32,18 @@ TARGETS = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
 def report(
     dataset: Dataset, embedded: Sequence[Embedded], model: str, calibration: Calibration
 ) -> dict[str, object]:
-    """The JSON of `evaluate lfw`; rates are shares, intervals 95 %."""
+    """The JSON of `evaluate lfw`; rates are shares, intervals 95 %.
+
+    in_sample, people_in_calibration: None where the calibration does not tell whom it is from.
+    Missed, refused and unreadable pictures all count as rejections.
+    """
     missed = sum(item.missed for item in embedded)
-    if missed == len(embedded):
+    unread = unreadable(dataset, embedded)
+    if missed + unread.count == len(embedded):
         raise InputError(
             "No face was found in any picture of the data set.",
-            hint="Pictures should be upright and show one face each.",
+            hint="Pictures should be upright and show one face each."
+            + (f" {unread.count} of the files cannot be read." if unread.count else ""),
         )
     data = gather(dataset, embedded, partial(handicap, calibration))
     known = known_people(dataset, calibration)
@@ -45,12 +51,14 @@ def report(
         "model": model,
         "images": len(embedded),
         "people": data.people,
-        "in_sample": 2 * known >= data.people,
+        "in_sample": None if known is None else 2 * known >= data.people,
         "people_in_calibration": known,
         "missed": missed,
-        "refused": int((~data.usable).sum()) - missed,
+        "refused": int((~data.usable).sum()) - missed - unread.count,
+        "unreadable": unread.count,
+        "unreadable_files": list(unread.files),
         "refused_for": dict(Counter(item.fault for item in embedded if item.fault)),
-        **_intervals(data, np.array([item.missed for item in embedded])),
+        **_intervals(data, embedded),
     }
     if dataset.pairs:
         result["accuracy"] = _accuracy(dataset, pair_scores(data, dataset.pairs))
@@ -61,13 +69,20 @@ def report(
     return result
 
 
-def _intervals(data: Embeddings, missed: NDArray[np.bool_]) -> dict[str, object]:
+def _intervals(data: Embeddings, embedded: Sequence[Embedded]) -> dict[str, object]:
     shares: dict[str, Share] = {
         name: share_of_pictures(happened, data.person, data.people)
-        for name, happened in {"missed": missed, "refused": ~data.usable & ~missed}.items()
+        for name, happened in fates(data, embedded).items()
     }
     told = {f"{name}_ci": [_number(edge) for edge in it.interval] for name, it in shares.items()}
     return {**told, "ci_method": shares["missed"].method}
+
+
+def fates(data: Embeddings, embedded: Sequence[Embedded]) -> dict[str, NDArray[np.bool_]]:
+    """(n,) each: which pictures were `missed`, and which `refused` for their quality."""
+    missed = np.array([item.missed for item in embedded])
+    unread = np.array([item.unreadable for item in embedded])
+    return {"missed": missed, "refused": ~data.usable & ~missed & ~unread}
 
 
 def _accuracy(dataset: Dataset, scores: Scores) -> dict[str, object]:

@@ -142,6 +142,14 @@ def test_missed_and_refused_pictures_are_counted_in_their_group() -> None:
     )
 
 
+def test_unreadable_pictures_are_not_refused_ones() -> None:
+    people = [[Embedded(None, "bad_input") if i < 4 else at(6.0 * i)] for i in range(60)]
+    found = told(people, Groups({"half": {"first": range(30), "last": range(30, 60)}}, 0))
+    groups = found["columns"]["half"]
+    assert [groups[half]["unreadable"] for half in ("first", "last")] == [4, 0]
+    assert groups["first"]["refused"]["count"] == groups["first"]["missed"]["count"] == 0
+
+
 def test_the_caveat_stands_beside_the_figures_and_the_unlisted_are_counted() -> None:
     found = told(crowd(3, 2, 0.3), Groups({"kind": {"a": [0, 1]}}, 1))
     assert "impostors are of the same group" in found["caveat"]

@@ -54,6 +54,21 @@ def test_missed_and_refused_pictures_are_told_apart_and_both_reject() -> None:
     assert found["single"]["1e-4"]["frr"] == pytest.approx(5 / 7, abs=1e-4)
 
 
+def test_unreadable_files_reject_like_the_others_and_are_counted_apart() -> None:
+    broken = Embedded(None, "bad_input")
+    found = told([[at(0), at(0), broken, Embedded(None, "empty")], [at(90), at(90), MISSED]])
+    assert (found["missed"], found["refused"], found["unreadable"]) == (1, 0, 2)
+    assert found["unreadable_files"] == ["0_2.jpg", "0_3.jpg"]
+    # One of alice's six pairs can be compared, and one of bob's three.
+    assert found["single"]["1e-4"]["frr"] == pytest.approx(7 / 9, abs=1e-4)
+
+
+def test_a_set_of_which_nothing_can_be_read_is_no_result() -> None:
+    with pytest.raises(InputError, match="No face was found") as caught:
+        told([[MISSED], [Embedded(None, "bad_input")]])
+    assert "1 of the files cannot be read" in caught.value.hint
+
+
 def test_a_crowd_that_can_be_told_apart_is() -> None:
     people = crowd(people=25, pictures=7, spread=0.5)
     pairs = [
@@ -124,14 +139,15 @@ def test_a_listing_of_which_no_picture_is_there_says_so() -> None:
     [
         (["Ann", "Ben"], True),
         (["Ben", "Ann"], True),  # in whatever order
-        (["Ann", "Cid"], False),
-        (["Ann"], False),
-        (["Ann", "Ben", "Cid"], False),
-        (["AnnBen"], False),
+        # Without a hash for each of them nothing is known of others.
+        (["Ann", "Cid"], None),
+        (["Ann"], None),
+        (["Ann", "Ben", "Cid"], None),
+        (["AnnBen"], None),
     ],
 )
 def test_the_report_says_when_the_calibration_was_measured_on_the_same_people(
-    names: list[str], *, same: bool
+    names: list[str], *, same: bool | None
 ) -> None:
     known = people_sha256(Dataset(["Ann", "Ben"], []))
     calibration = CALIBRATION.model_copy(update={"people_sha256": known})
@@ -140,9 +156,10 @@ def test_the_report_says_when_the_calibration_was_measured_on_the_same_people(
     assert report(world, flat(people), "toy", calibration)["in_sample"] is same
 
 
-def test_a_calibration_that_does_not_say_of_whom_is_of_nobodys_sample() -> None:
+def test_a_calibration_that_does_not_say_of_whom_leaves_it_open() -> None:
     assert CALIBRATION.people_sha256 == ""
-    assert told([[at(0), at(0)], [at(90)]])["in_sample"] is False
+    found = told([[at(0), at(0)], [at(90)]])
+    assert (found["in_sample"], found["people_in_calibration"]) == (None, None)
 
 
 def test_from_half_of_the_people_on_the_report_is_in_sample_and_always_says_of_how_many() -> None:

@@ -126,7 +126,7 @@ def test_where_no_look_alikes_were_met_the_bound_allows_for_them(share: float) -
     lucky = [rate for rate in worlds if rate.value == 0]
     assert lucky
     assert all(rate.interval == pytest.approx((0, 3 / 190)) for rate in lucky)
-    assert 3 / 190 >= share
+    assert share <= 3 / 190
     assert 3 / worlds[0].trials < 0.1 * share
 
 
