@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +17,20 @@ from appliance.cli.measuring import (
     effort_of,
     embed,
     embedding_options,
+    error_json,
+    fail_after,
+    say_unreadable,
     spoil,
     with_model,
 )
 from appliance.cli.session import Session, json_option, percent
 from appliance.config import Config
-from appliance.errors import InputError, ModelError, UsageError
-from appliance.evaluation.calibrate import curves, require_enough
+from appliance.errors import ApplianceError, InputError, ModelError, UsageError
+from appliance.evaluation.calibrate import curves, left_out, require_enough
+from appliance.evaluation.counts import unreadable
 from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha256
 from appliance.evaluation.handicap import measured
-from appliance.evaluation.manifest_file import check_writable, with_calibrations, write
+from appliance.evaluation.manifest_file import check_holds, check_writable, former, merge
 from appliance.evaluation.protocols import gather
 from appliance.vision.manifest import Calibration, Manifest
 
@@ -53,7 +58,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     metavar="MANIFEST",
-    help="Write this file instead of the manifest in use.",
+    help="Write into this manifest, or a new one, instead of the one in use.",
 )
 @click.option("--dry-run", is_flag=True, help="Fit and tell, and write nothing.")
 @click.option(
@@ -69,9 +74,11 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
     """Fit similarity -> false-accept rate of a model on labelled pictures, and keep the curves.
 
     Needs pictures of strangers in great numbers: what the number of comparisons cannot support is
-    refused, and each curve ends at the lowest rate that may be stated (`supported`). Intervals are
-    95 %, from people drawn anew. Do it only with pictures that resemble those of your camera and
-    people: thresholds at the door follow from it.
+    refused, and each curve ends where the true rate may be more than ten times the stated one
+    (`supported`). Intervals are 95 %, from people drawn anew. Do it only with pictures that
+    resemble those of your camera and people: thresholds at the door follow from it.
+
+    Each model is written as soon as it is done, so that a later failure takes nothing of it.
 
     \b
     Example:
@@ -82,24 +89,59 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
     asked = Asked(options.pop("describe"), keep_handicaps=options.pop("keep_handicaps"))
     target = _target(session.config, output, dry_run=dry_run)
     configs = _configs(session, names, every=every)
+    source = _manifest_file(session.config)
     if target is not None:
         check_writable(target)
+        models = assemble.manifest(session.config)
+        check_holds(target, [models.entry(it.model.name, "embedder") for it in configs])
+        source = target if target.exists() else source
     effort = effort_of(session, **options)
     dataset = load(folder)
-    told: dict[str, Any] = {}
-    fitted: dict[str, dict[str, Any]] = {}
+    done = _Done()
     for config in configs:
-        name = config.model.name
-        told[name], fitted[name] = _fit(session, config, dataset, effort, asked)
-    if target is not None:
-        source = _manifest_file(session.config)
-        write(target, with_calibrations(source.read_text(encoding="utf-8"), fitted))
+        try:
+            fit = _fit(session, config, dataset, effort, asked, source)
+        except ApplianceError as error:
+            if not done.told:
+                raise
+            done.error = error
+            break  # what was found out so far is told all the same
+        done.told[config.model.name] = fit.told
+        say_unreadable(session, fit.told)
+        if target is not None:
+            _keep(done, target, source, config.model.name, fit.calibration)
     data = {
-        "models": told,
+        "models": done.told,
         "people": len(dataset.people),
-        "written": None if target is None else str(target),
+        "written": str(target) if done.written else None,
+        "not_written": [name for name in done.told if name not in done.written],
     }
+    if done.error is not None:
+        data["error"] = error_json(done.error)
     session.result(data, lambda console: _for_people(console, data))
+    if done.error is not None:
+        fail_after(session, done.error)
+
+
+@dataclass
+class _Done:
+    """What is told of each model, which of them are in the file, and the first that went wrong."""
+
+    told: dict[str, Any] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    error: ApplianceError | None = None
+
+
+def _keep(
+    done: _Done, target: Path, source: Path, name: str, calibration: Mapping[str, Any]
+) -> None:
+    """Write one model's calibration; where that fails, the others may still be measured."""
+    try:
+        merge(target, source, name, calibration)
+    except ModelError as error:
+        done.error = done.error or error
+    else:
+        done.written.append(name)
 
 
 def _manifest_file(config: Config) -> Path:
@@ -142,6 +184,14 @@ def _require(models: Manifest, config: Config) -> None:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """What is told of one model, and what its manifest gets."""
+
+    told: dict[str, Any]
+    calibration: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Asked:
     """What the manifest is to say of the pictures, and whether old handicaps will do."""
 
@@ -164,15 +214,20 @@ def _handicaps(
     return {measure: risen.table() for measure, risen in found.items()}
 
 
-def _fit(
-    session: Session, config: Config, dataset: Dataset, effort: Effort, asked: Asked
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is told of one model, and what its manifest gets."""
-    former = assemble.manifest(config).entry(config.model.name, "embedder").calibration
+def _fit(  # noqa: PLR0913, PLR0917 - one model on one data set, and what the user asked for
+    session: Session,
+    config: Config,
+    dataset: Dataset,
+    effort: Effort,
+    asked: Asked,
+    source: Path,
+) -> Fit:
+    """Measure one model. source: the manifest whose calibration it replaces."""
+    before = former(source, config.model.name)
     embedded = embed(session, config, dataset, effort)
     require_enough(gather(dataset, embedded))  # before more is measured in vain
     measured_now: dict[str, Any] = {}
-    poor = former or Calibration(data="", curves={})
+    poor = before or Calibration(data="", curves={})
     if not asked.keep_handicaps:
         measured_now = {"handicaps": _handicaps(session, config, dataset, effort)}
         poor = Calibration(data="", curves={}, **measured_now)
@@ -180,17 +235,21 @@ def _fit(
     handicap = partial(matching.handicap, poor)
     found = curves(gather(dataset, embedded, handicap))
     missed = sum(item.missed for item in embedded)
+    unread = unreadable(dataset, embedded)
     told = {
         "images": len(embedded),
         "missed": missed,
-        "refused": sum(item.fault is not None for item in embedded) - missed,
+        "refused": sum(item.fault is not None for item in embedded) - missed - unread.count,
+        "unreadable": unread.count,
+        "unreadable_files": list(unread.files),
         "refused_for": dict(Counter(item.fault for item in embedded if item.fault)),
         "curves": {name: _told(table) for name, table in found.items()},
+        "left_out": left_out(found),
         "target_far": config.verification.target_far,
     }
     people = people_sha256(dataset)
-    same = former is not None and former.people_sha256 == people
-    kept = former.data if same and former is not None else _description(dataset)
+    same = before is not None and before.people_sha256 == people
+    kept = before.data if same and before is not None else _description(dataset)
     calibration = {
         "data": asked.describe or kept,
         "people_sha256": people,
@@ -198,11 +257,14 @@ def _fit(
         **measured_now,
         "curves": found,
     }
-    return told | measured_now, calibration
+    return Fit(told | measured_now, calibration)
 
 
 def _description(dataset: Dataset) -> str:
     return f"{len(dataset.pictures)} pictures of {len(dataset.people)} people"
+
+
+_TOLD = ("trials", "people", "people_enrolled", "supported", "tail")
 
 
 def _told(table: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +272,7 @@ def _told(table: dict[str, Any]) -> dict[str, Any]:
     columns = table["bounds"]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return {
-        **{name: table[name] for name in ("trials", "people", "supported", "tail")},
+        **{name: table[name] for name in _TOLD},
         "rates": [
             {
                 "far": row["far"],
@@ -229,7 +291,8 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
     for name, model in data["models"].items():
         console.print(
             f"{name}: {model['images']} pictures of {data['people']} people, "
-            f"{model['missed']} missed, {model['refused']} refused for quality."
+            f"{model['missed']} missed, {model['refused']} refused for quality"
+            + (f", {model['unreadable']} unreadable." if model["unreadable"] else ".")
         )
         table = Table("Protocol", "FAR", "Similarity [95 %]", "FAR there, 95 %", box=None)
         for protocol, curve in model["curves"].items():
@@ -242,8 +305,10 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
         for protocol, curve in model["curves"].items():
             console.print(
                 f"{protocol}: {curve['trials']:,} comparisons of strangers support rates "
-                f"down to {curve['supported']:g}."
+                f"down to {curve['supported']:g} ({curve['people_enrolled']:,} people enrolled)."
             )
+        if model["left_out"]:
+            console.print(f"{', '.join(model['left_out'])}: left out. {LEFT_OUT}")
         for measure, pays in model.get("handicaps", {}).items():
             steps = zip(pays["value"], pays["similarity"], strict=True)
             told = ", ".join(f"{value:g}: {more:.3f}" for value, more in steps)
@@ -253,8 +318,14 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
             console.print(f"verification.target_far is {model['target_far']:g}: {BELOW_SUPPORT}")
     where = data["written"]
     console.print(f"Written to {where}." if where else "Nothing was written.", markup=False)
+    if where and data["not_written"]:
+        console.print(f"Not written: {', '.join(data['not_written'])}.", markup=False)
 
 
+LEFT_OUT = (
+    "Too few people have so many pictures, so templates of more than five pictures get the "
+    "thresholds of five."
+)
 BELOW_SUPPORT = (
     "lower than that. The threshold then follows a straight line beyond the curve's end, "
     "which asks for more similarity than was measured to be needed."

@@ -8,6 +8,7 @@ of a rate, and a protocol with too few trials for a tail gets no curve at all.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,15 +92,29 @@ def _rising(values: list[float]) -> list[float]:
 
 
 def curves(data: Embeddings) -> dict[str, dict[str, object]]:
-    """The curves of one model for every protocol. InputError `too_few_trials` for any of them."""
+    """The curves of one model for every protocol. InputError `too_few_trials` for any of them.
+
+    people: of the data set. people_enrolled: of them, those who own a template that is compared;
+    with one picture against one, all who have a usable picture.
+    """
     require_enough(data)
     found = {}
     for name, (enrolled, probes) in PROTOCOLS.items():
         if not _supported_by(data, enrolled, probes):
             continue  # only of OPTIONAL ones: `require_enough` has seen to the others
         impostor = single(data)[1] if enrolled == 1 else templates(data, probes, enrolled)[1]
-        found[name] = curve(impostor, enrolled=enrolled, probes=probes) | {"people": data.people}
+        # Each pair of `single` stands there once, so both of its people are counted.
+        owners = data.person[data.usable] if enrolled == 1 else impostor.one
+        found[name] = curve(impostor, enrolled=enrolled, probes=probes) | {
+            "people": data.people,
+            "people_enrolled": int(np.unique(owners).size),
+        }
     return found
+
+
+def left_out(found: Iterable[str]) -> list[str]:
+    """The protocols that `curves` left out, for too few people have so many pictures."""
+    return sorted(set(PROTOCOLS) - set(found))
 
 
 def require_enough(data: Embeddings) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from appliance.errors import ModelError
+from appliance.vision.manifest import Calibration, Entry
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +38,60 @@ def check_writable(path: Path) -> None:
         )
 
 
+def check_holds(path: Path, entries: Iterable[Entry]) -> None:
+    """ModelError where a manifest that exists lacks one of the models or names another file."""
+    if not path.exists():
+        return
+    tables = _read(path)["models"]
+    for entry in entries:
+        table = tables.get(entry.name) if isinstance(tables, dict) else None
+        if not isinstance(table, dict) or table.get("sha256") != entry.sha256:
+            raise ModelError(
+                f"The manifest {path} holds no {entry.name} of the network in use.",
+                hint="Name a new file, or a manifest of the same models.",
+            )
+
+
+def former(path: Path, name: str) -> Calibration | None:
+    """The calibration that a manifest holds for one model. ModelError where it is malformed."""
+    table = _read(path)["models"][name].get("calibration")
+    return None if table is None else _valid(name, table)
+
+
+def merge(path: Path, source: Path, name: str, calibration: Mapping[str, Any]) -> None:
+    """Put one model's calibration into the manifest at `path`, and keep everything else in it.
+
+    source: the manifest that a new one begins as, where there is none at `path`. ModelError, and
+    the file as it was, where that fails or the calibration would be no valid one.
+    """
+    base = path if path.exists() else source
+    try:
+        text = with_calibrations(base.read_text(encoding="utf-8"), {name: calibration})
+    except (OSError, ValueError, LookupError) as error:
+        raise _not_read(base, error) from error
+    write(path, text)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _not_read(path, error) from error
+
+
+def _valid(name: str, table: Mapping[str, Any]) -> Calibration:
+    try:
+        return Calibration.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ModelError(
+            f"The calibration of {name} is none that could be used: {place}: {first['msg']}.",
+            hint="Nothing was written of it; other pictures may give one.",
+            code="bad_calibration",
+        ) from error
+
+
 def _is_manifest(path: Path) -> bool:
     try:
         return "models" in tomllib.loads(path.read_text(encoding="utf-8"))
@@ -47,7 +104,7 @@ def with_calibrations(text: str, measured: Mapping[str, Mapping[str, Any]]) -> s
 
     text: a manifest as `models.build` or this function wrote it: comments above the first key and
     the order of all keys are kept. measured: by model; what it does not name, such as what a poor
-    picture pays, stays.
+    picture pays, stays. ModelError `bad_calibration` where the outcome would be no valid one.
     """
     import tomli_w
 
@@ -55,7 +112,9 @@ def with_calibrations(text: str, measured: Mapping[str, Mapping[str, Any]]) -> s
     manifest = tomllib.loads(text)
     for name, calibration in measured.items():
         model = manifest["models"][name]
-        model["calibration"] = model.get("calibration", {}) | dict(calibration)
+        merged = model.get("calibration", {}) | dict(calibration)
+        _valid(name, merged)
+        model["calibration"] = merged
     return "".join(header) + tomli_w.dumps(manifest)
 
 
@@ -75,6 +134,13 @@ def write(path: Path, text: str) -> None:
         with suppress(OSError):
             draft.unlink()
         raise _not_written(path, (error.strerror or str(error)).lower()) from error
+
+
+def _not_read(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"The manifest {path} cannot be read: {error}.",
+        hint="--output names another file, --dry-run writes none.",
+    )
 
 
 def _not_written(path: Path, why: str) -> ModelError:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from appliance.cli import calibrate, evaluate, measuring
+from appliance.errors import ModelError
 from appliance.evaluation import det
 from appliance.evaluation.calibrate import curves
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.protocols import gather
-from appliance.vision.manifest import load
+from appliance.vision.manifest import Calibration, load
 from tests.cli.runs import BIDEN, OBAMA, OBAMA2, OBAMA3, Appliance
 from tests.conftest import ROOT
 from tests.evaluation.worlds import crowd, dataset, flat
@@ -155,7 +157,95 @@ def test_groups_beside_the_pictures_are_reported(town: Path, appliance: Applianc
 def test_without_groups_none_are_told(town: Path, appliance: Appliance) -> None:
     data = appliance.json("evaluate", "lfw", town).data
     assert "groups" not in data
-    assert "no rate for a group of people" in data["caveat"]
+
+
+def test_only_pairs_txt_makes_a_folder_one_of_press_photographs(
+    town: Path, appliance: Appliance
+) -> None:
+    caveats = [appliance.json("evaluate", "lfw", town).data["caveat"]]
+    (town / "pairs.txt").write_text("2 1\nNobody 1 2\nNobody 1 Nobody_Else 2\n", encoding="utf-8")
+    caveats.append(appliance.json("evaluate", "lfw", town).data["caveat"])
+    (town / "groups.csv").write_text("name,kind\nperson 000,a\n", encoding="utf-8")
+    caveats.append(appliance.json("evaluate", "lfw", town).data["caveat"])
+    assert [caveat.startswith("Press photographs") for caveat in caveats] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("listed", "sentence"),
+    [(224, "1 person is in no group"), (223, "2 people are in no group")],
+)
+def test_who_is_in_no_group_is_counted_in_plain_english(
+    listed: int, sentence: str, town: Path, appliance: Appliance
+) -> None:
+    rows = [f"person {number:03},a" for number in range(listed)]
+    (town / "groups.csv").write_text("name,kind\n" + "\n".join(rows), encoding="utf-8")
+    assert sentence in appliance("evaluate", "lfw", town).out
+
+
+@pytest.mark.parametrize("words", [("evaluate", "lfw"), (*CALIBRATE[:2], "--dry-run", "--from")])
+def test_unreadable_files_are_counted_apart_and_named(
+    words: tuple[str, ...], town: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, blurred = Embedded(None, "bad_input"), Embedded(None, "blurred")
+    spoilt = [*[broken] * 12, *[blurred] * 2, *flat(PEOPLE)[14:]]
+    for module in (calibrate, evaluate):
+        monkeypatch.setattr(module, "embed", lambda *_: spoilt)
+    told = appliance.json(*words, town)
+    assert told.code == 0
+    data = next(iter(told.data["models"].values())) if "models" in told.data else told.data
+    assert (data["unreadable"], data["refused"], data["missed"]) == (12, 2, 0)
+    assert data["unreadable_files"] == [
+        *(f"person 000/{number}.jpg" for number in range(8)),
+        "person 001/0.jpg",
+        "person 001/1.jpg",
+    ]
+    assert "person 001/1.jpg, ..." in told.err
+    assert "12 unreadable" in appliance(*words, town).out
+
+
+def test_a_pipe_among_the_pictures_is_one_that_cannot_be_read(
+    faces: Path, appliance: Appliance
+) -> None:
+    os.mkfifo(faces / "Biden" / "Biden_0002.jpg")
+    words = ("evaluate", "lfw", faces, "--workers", "1", "--cache", appliance.folder / "cache")
+    told = appliance.json(*words)
+    assert told.code == 0
+    assert (told.data["images"], told.data["refused"], told.data["unreadable"]) == (5, 0, 1)
+    assert "Biden/Biden_0002.jpg" in told.err
+
+
+def test_a_plot_that_fails_after_the_work_leaves_the_report(
+    town: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="the extra [plot] is not installed")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(figure.Figure, "savefig", full)
+    words = ("evaluate", "lfw", town, "--plot", appliance.folder / "det.png")
+    told = appliance.json(*words)
+    assert (told.code, told.data["plot"]) == (3, None)
+    assert told.data["error"]["code"] == "plot_not_written"
+    assert told.data["single"]["1e-3"]["genuine_trials"] > 0
+    shown = appliance(*words)
+    assert shown.code == 3
+    assert "template_5_1" in shown.out
+    assert "Drawn" not in shown.out
+    assert "cannot be written: no space left on device" in shown.err
+
+
+def test_a_calibration_that_names_nobody_is_told_to_leave_it_open(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    manifest = models / "manifest.toml"
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("people_hashes")]
+    assert len(kept) < len(lines)
+    manifest.write_text("".join(kept), encoding="utf-8")
+    report = appliance.json("evaluate", "lfw", town).data
+    assert (report["in_sample"], report["people_in_calibration"]) == (None, None)
+    assert evaluate.OF_UNKNOWN_PEOPLE in appliance("evaluate", "lfw", town).out
 
 
 @pytest.mark.parametrize("text", ["name,kind\nnobody,a\n", "who,what\n", "name,kind\nx"])
@@ -263,6 +353,121 @@ def test_a_dry_run_and_another_file_leave_the_manifest_alone(
     calibration = load(models).entry("mobilefacenet_dynamic").calibration
     assert calibration is not None
     assert calibration.data == "my town"
+
+
+TWO = ("--model", "mobilefacenet", "--model", "mobilefacenet_int8")
+
+
+def calibrated(folder: Path, name: str) -> Calibration:
+    calibration = load(folder).entry(name).calibration
+    assert calibration is not None
+    return calibration
+
+
+def test_a_model_that_is_done_is_kept_though_the_next_one_fails(
+    town: Path,
+    models: Path,
+    appliance: Appliance,
+    monkeypatch: pytest.MonkeyPatch,
+    tables: dict[str, dict[str, object]],
+) -> None:
+    before = calibrated(models, "mobilefacenet_int8")
+    turns = iter([tables])
+
+    def fitted(_data: object) -> dict[str, dict[str, object]]:
+        try:
+            return next(turns)
+        except StopIteration:
+            raise ModelError("The network broke.", code="bad_model") from None
+
+    monkeypatch.setattr(calibrate, "curves", fitted)
+    told = appliance.json(*CALIBRATE, town, *TWO, "--describe", "my town")
+    assert (told.code, told.data["error"]["code"]) == (3, "bad_model")
+    assert list(told.data["models"]) == ["mobilefacenet"]
+    assert told.data["written"] == str(models / "manifest.toml")
+    assert calibrated(models, "mobilefacenet").data == "my town"
+    assert calibrated(models, "mobilefacenet_int8") == before
+
+
+def test_what_cannot_be_written_is_told_nonetheless(
+    town: Path, models: Path, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (models / "manifest.toml").read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("appliance.evaluation.manifest_file.os.fsync", full)
+    told = appliance.json(*CALIBRATE, town, *TWO)
+    assert (told.code, told.data["error"]["code"]) == (3, "manifest_not_written")
+    assert (told.data["written"], told.data["not_written"]) == (None, list(TWO[1::2]))
+    assert all(told.data["models"][name]["curves"]["single"]["rates"] for name in TWO[1::2])
+    shown = appliance(*CALIBRATE, town, *TWO)
+    assert shown.code == 3
+    assert shown.out.count("template_5_1: ") == 2
+    assert shown.err.startswith("Error: ")
+    assert "no space left on device" in shown.err
+    assert (models / "manifest.toml").read_bytes() == content
+
+
+def test_a_calibration_that_no_door_could_use_is_not_written(
+    town: Path,
+    models: Path,
+    appliance: Appliance,
+    monkeypatch: pytest.MonkeyPatch,
+    tables: dict[str, dict[str, object]],
+) -> None:
+    content = (models / "manifest.toml").read_bytes()
+    falling = tables["single"] | {"similarity": [0.2, 0.1], "log10_far": [-1.0, -2.0]}
+    monkeypatch.setattr(calibrate, "curves", lambda _data: {**tables, "single": falling})
+    told = appliance.json(*CALIBRATE, town)
+    assert (told.code, told.data["error"]["code"]) == (3, "bad_calibration")
+    assert "similarity must not fall" in told.data["error"]["message"]
+    assert told.data["models"]
+    assert (models / "manifest.toml").read_bytes() == content
+
+
+def test_another_manifest_is_written_into_and_not_over(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    other = models.parent / "other"
+    other.mkdir()
+    target = other / "manifest.toml"
+    assert appliance.json(*CALIBRATE, town, "--output", target, *TWO[:2]).code == 0
+    # A second model joins the first one, and what is in use has no say in it.
+    words = ("--output", target, *TWO[2:], "--describe", "a second town")
+    assert appliance.json(*CALIBRATE, town, *words).code == 0
+    found = {name: calibrated(other, name) for name in TWO[1::2]}
+    assert found["mobilefacenet_int8"].data == "a second town"
+    assert found["mobilefacenet"].people_sha256 == found["mobilefacenet_int8"].people_sha256
+    assert found["mobilefacenet"] != calibrated(models, "mobilefacenet")
+
+
+def test_a_manifest_of_other_networks_is_refused_before_the_work(
+    faces: Path, models: Path, appliance: Appliance
+) -> None:
+    target = models.parent / "other.toml"
+    text = (models / "manifest.toml").read_text(encoding="utf-8")
+    sha256 = load(models).entry("mobilefacenet").sha256
+    target.write_text(text.replace(sha256, "0" * 64), encoding="utf-8")
+    words = ("--model", "mobilefacenet", "--output", target)
+    told = appliance("calibrate", "--from", faces, *words)
+    assert told.code == 3
+    assert "holds no mobilefacenet of the network in use" in told.sentence
+
+
+def test_protocols_that_were_left_out_and_who_is_enrolled_are_told(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    told = appliance.json(*CALIBRATE, town, "--model", "mobilefacenet").data["models"]
+    assert told["mobilefacenet"]["left_out"] == ["template_10_1", "template_10_3"]
+    curves = told["mobilefacenet"]["curves"].values()
+    assert [curve["people_enrolled"] for curve in curves] == [225] * 3
+    assert "people_enrolled = 225" in (models / "manifest.toml").read_text(encoding="utf-8")
+    shown = appliance(*CALIBRATE, town, "--dry-run").out
+    assert "template_10_1, template_10_3: left out." in shown
+    assert "templates of more than five pictures get the thresholds of five" in shown
+    assert "(225 people enrolled)" in shown
 
 
 def test_what_few_pictures_cannot_support_is_refused(

@@ -20,6 +20,7 @@ from appliance.evaluation.calibrate import (
     _template_trials,
     curve,
     curves,
+    left_out,
 )
 from appliance.evaluation.embed import Embedded
 from appliance.evaluation.protocols import gather, single, templates
@@ -120,6 +121,20 @@ def test_a_whole_calibration_is_what_the_manifest_holds() -> None:
     assert threshold(found.curves["single"], 1e-3) == pytest.approx(3.09 / 8, abs=0.04)
     for it in found.curves.values():
         assert it.supported == pytest.approx(10 ** it.log10_far[-1], rel=0.01)
+
+
+def test_who_is_enrolled_is_counted_apart_from_who_is_there() -> None:
+    # Forty of 240 people have too few pictures for a template, and ten of them none that is usable.
+    people = crowd(people=240, pictures=8, spread=0.6)
+    few = [*people[:200], *(row[:3] for row in people[200:230]), *[[MISSED]] * 10]
+    tables = curves(gather(dataset(few), flat(few)))
+    counted = {name: (it["people"], it["people_enrolled"]) for name, it in tables.items()}
+    assert counted == {
+        "single": (240, 230),
+        "template_5_1": (240, 200),
+        "template_5_3": (240, 200),
+    }
+    assert left_out(tables) == ["template_10_1", "template_10_3"]
 
 
 def test_templates_of_ten_get_curves_where_enough_people_have_so_many_pictures() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ModelError
-from appliance.evaluation.manifest_file import check_writable, with_calibrations, write
+from appliance.evaluation.manifest_file import check_writable, merge, with_calibrations, write
 from tests.conftest import ROOT
 
 if sys.version_info >= (3, 11):
@@ -17,7 +17,16 @@ else:
     import tomli as tomllib
 
 SHIPPED = (ROOT / "models" / "manifest.toml").read_text(encoding="utf-8")
-CURVES = {"single": {"enrolled": 1, "similarity": [0.1, 0.2]}}
+CURVES = {
+    "single": {
+        "enrolled": 1,
+        "probes": 1,
+        "trials": 3,
+        "people": 2,
+        "similarity": [0.1, 0.2],
+        "log10_far": [-1.0, -2.0],
+    }
+}
 
 
 def test_the_shipped_manifest_is_kept_to_the_byte_where_nothing_is_new() -> None:
@@ -104,3 +113,17 @@ def test_a_new_file_may_be_written(tmp_path: Path) -> None:
     check_writable(tmp_path / "new.toml")
     write(tmp_path / "new.toml", "text")
     assert (tmp_path / "new.toml").read_text(encoding="utf-8") == "text"
+
+
+def test_a_calibration_that_would_not_be_read_again_is_refused() -> None:
+    falling = {"single": {**CURVES["single"], "log10_far": [-1.0, float("nan")]}}
+    with pytest.raises(ModelError, match="calibration of mobilefacenet is none") as caught:
+        with_calibrations(SHIPPED, {"mobilefacenet": {"data": "others", "curves": falling}})
+    assert caught.value.code == "bad_calibration"
+
+
+def test_a_manifest_that_became_unreadable_meanwhile_is_told_and_left(tmp_path: Path) -> None:
+    (path := tmp_path / "manifest.toml").write_text("[models", encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be read"):
+        merge(path, path, "a", {"data": "d", "curves": CURVES})
+    assert path.read_text(encoding="utf-8") == "[models"
