@@ -41,8 +41,8 @@ DOORKEEPERS: Mapping[str, frozenset[str]] = {"hardware": frozenset({"assemble"})
 
 # The pure stages, and what they share. Stages are put together by `perception`.
 STAGES = frozenset(
-    {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "motion", "predictor"}
-    | {"quality", "tracker"}
+    {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "motion"}
+    | {"predictor", "quality", "tracker"}
 )
 SHARED = frozenset({"interpreter", "manifest", "mesh", "warp"})
 
