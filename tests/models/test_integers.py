@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 
 from appliance.vision import manifest
 from appliance.vision.interpreter import TfliteModel
@@ -23,7 +24,7 @@ CHANNELS = 16
 SIDE = 56
 
 
-def one_layer(slope: np.ndarray | None, seed: int) -> Layer:
+def one_layer(slope: NDArray[np.float64] | None, seed: int) -> Layer:
     random = np.random.default_rng(seed)
     return Layer(
         weight=random.normal(size=(CHANNELS, 3, 3, 3)),
@@ -35,7 +36,7 @@ def one_layer(slope: np.ndarray | None, seed: int) -> Layer:
     )
 
 
-def run(content: bytes, seed: int) -> np.ndarray:
+def run(content: bytes, seed: int) -> NDArray[np.float32]:
     face = np.random.default_rng(seed).uniform(-1, 1, (1, 112, 112, 3)).astype(np.float32)
     return TfliteModel(content, name="part", threads=1).run(face)[0]
 
