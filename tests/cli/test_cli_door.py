@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_no_audit_no_door(enrolled: Appliance, films: dict[str, Path]) -> None:
     """The store that cannot be written keeps the door shut (its table is gone, say)."""
     import sqlite3
 
-    with sqlite3.connect(enrolled.state / "appliance.db") as connection:
+    with closing(sqlite3.connect(enrolled.state / "appliance.db")) as connection, connection:
         connection.execute(
             "CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END"
         )

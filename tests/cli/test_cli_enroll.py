@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_a_template_of_another_model_cannot_vouch_for_the_new_one(enrolled: Appl
 
 
 def test_a_template_that_cannot_be_opened_hinders_nobody_else(enrolled: Appliance) -> None:
-    with sqlite3.connect(enrolled.state / "appliance.db") as connection:
+    with closing(sqlite3.connect(enrolled.state / "appliance.db")) as connection, connection:
         connection.execute("UPDATE person SET sealed = zeroblob(length(sealed))")
     told = enroll(enrolled, "bob", "--from", BIDEN)
     assert told.code == 0
