@@ -143,9 +143,13 @@ def compare(
     The worst probe's handicap raises the threshold, and is taken off before the similarity is
     looked up as a false-accept rate.
     """
-    value = similarity(template, probes)
     curves = applicable(calibration, template.count, len(probes))
     off = max((handicap(calibration, probe.quality) for probe in probes), default=0.0)
+    return judged(similarity(template, probes), curves, target_far, off)
+
+
+def judged(value: float, curves: Sequence[Curve], target_far: float, off: float) -> Match:
+    """What a cosine is worth. curves: those that bound it; off: the handicap, in similarity."""
     worst = max(curves, key=lambda curve: false_accept_rate(curve, value - off))
     return Match(
         similarity=value,

@@ -228,6 +228,8 @@ def _fit(  # noqa: PLR0913, PLR0917 - one model on one data set, and what the us
     require_enough(gather(dataset, embedded))  # before more is measured in vain
     measured_now: dict[str, Any] = {}
     poor = before or Calibration(data="", curves={})
+    if asked.keep_handicaps and not poor.handicaps:
+        session.say(f"{config.model.name} has no handicaps to keep: {NOBODY_PAYS}")
     if not asked.keep_handicaps:
         measured_now = {"handicaps": _handicaps(session, config, dataset, effort)}
         poor = Calibration(data="", curves={}, **measured_now)
@@ -322,6 +324,7 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
         console.print(f"Not written: {', '.join(data['not_written'])}.", markup=False)
 
 
+NOBODY_PAYS = "small and blurred faces are compared as if they were good ones."
 LEFT_OUT = (
     "Too few people have so many pictures, so templates of more than five pictures get the "
     "thresholds of five."

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from appliance import assemble
+from appliance import assemble, auto
 from appliance.cli.session import Session, leave, printable, report
 from appliance.config import Config
 from appliance.errors import ApplianceError, UsageError
@@ -70,10 +70,7 @@ def effort_of(
 
 def with_model(config: Config, name: str | None) -> Config:
     """The config with another embedder; the same where `name` is None."""
-    if name is None:
-        return config
-    wanted = config.model.model_copy(update={"name": name})
-    return config.model_copy(update={"model": wanted})
+    return config if name is None else auto.named(config, name)
 
 
 def embed(session: Session, config: Config, dataset: Dataset, effort: Effort) -> list[Embedded]:

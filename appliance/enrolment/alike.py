@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.matching import applicable, false_accept_rate, threshold
+from appliance.matching import applicable, judged
 from appliance.types import Person, Template
 from appliance.vision.manifest import Calibration
 
@@ -40,15 +40,8 @@ def likeness(
     if old.fingerprint != new.fingerprint:
         return None
     similarity = float(new.mean @ old.mean)
-    curves, worth = applicable(calibration, old.count, new.count), similarity - off
-    worst = max(curves, key=lambda curve: false_accept_rate(curve, worth))
-    return Likeness(
-        name=person.name,
-        similarity=similarity,
-        far=false_accept_rate(worst, worth),
-        accepted=worth >= max(threshold(curve, target_far) for curve in curves),
-        far_is_bound=worth >= worst.similarity[-1],
-    )
+    match = judged(similarity, applicable(calibration, old.count, new.count), target_far, off)
+    return Likeness(person.name, similarity, match.far, match.accepted, match.far_is_bound)
 
 
 def look_alikes(

@@ -158,14 +158,13 @@ OPTIONAL = frozenset(name for name, (enrolled, _) in PROTOCOLS.items() if enroll
 
 
 def _enough(trials: int, name: str, enrolled: int, probes: int) -> None:
-    needed = NEEDED
-    if trials >= needed:
+    if trials >= NEEDED:
         return
     each = 1 if enrolled == 1 else enrolled + probes
     raise InputError(
         f"The pictures give {trials:,} comparisons of strangers for the protocol {name}; "
-        f"no false-accept rate is stated from fewer than {needed:,}.",
-        hint=f"For example {_people_needed(needed, enrolled, probes)} people with {each} good "
+        f"no false-accept rate is stated from fewer than {NEEDED:,}.",
+        hint=f"For example {_people_needed(NEEDED, enrolled, probes)} people with {each} good "
         f"{'picture' if each == 1 else 'pictures'} each would do, or fewer people with more.",
         code="too_few_trials",
     )

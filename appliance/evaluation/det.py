@@ -6,7 +6,6 @@ both kinds of scores are normal the curve is a straight line, and the corner tha
 
 from __future__ import annotations
 
-import os
 import secrets
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
+from appliance.evaluation.place import read_only
 from appliance.evaluation.rates import Trials
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def check(path: Path) -> None:
         raise InputError(f"{path} is no file.", hint="Name a file for the picture.")
     if not path.parent.is_dir():
         raise InputError(f"The folder {path.parent} does not exist.", hint="Make it first.")
-    closed = path.exists() and not path.stat().st_mode & 0o222
-    if closed or not os.access(path.parent, os.W_OK | os.X_OK):
+    if read_only(path):
         raise _not_written(path, "it is read-only")
     if find_spec("matplotlib") is None:
         raise InputError(

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from appliance.errors import ModelError
+from appliance.evaluation.place import read_only
 from appliance.vision.manifest import Calibration, Entry
 
 if sys.version_info >= (3, 11):
@@ -28,8 +29,7 @@ def check_writable(path: Path) -> None:
         raise ModelError(f"{path} is no file.", hint="Name the manifest to write, a .toml file.")
     if not target.parent.is_dir():
         raise ModelError(f"The folder {target.parent} does not exist.", hint="Make it first.")
-    locked = target.exists() and not target.stat().st_mode & 0o222
-    if locked or not os.access(target.parent, os.W_OK | os.X_OK):
+    if read_only(target):
         raise _not_written(path, "it is read-only")
     if target.exists() and not _is_manifest(target):
         raise ModelError(
