@@ -7,16 +7,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tomli
+import tomli_w
 
 from appliance.cli import calibrate, evaluate, measuring
 from appliance.errors import ModelError
 from appliance.evaluation import det
 from appliance.evaluation.calibrate import curves
 from appliance.evaluation.embed import Embedded
-from appliance.evaluation.protocols import gather
+from appliance.evaluation.protocols import Embeddings, gather
 from appliance.vision.manifest import Calibration, load
 from tests.cli.runs import BIDEN, OBAMA, OBAMA2, OBAMA3, Appliance
 from tests.conftest import ROOT
+from tests.evaluation.test_rise import people as spoilt_people
 from tests.evaluation.worlds import crowd, dataset, flat
 
 CALIBRATE = ("calibrate", "--keep-handicaps", "--from")
@@ -353,6 +356,49 @@ def test_a_dry_run_and_another_file_leave_the_manifest_alone(
     calibration = load(models).entry("mobilefacenet_dynamic").calibration
     assert calibration is not None
     assert calibration.data == "my town"
+
+
+def test_handicaps_are_measured_first_and_the_curves_belong_to_them(
+    town: Path,
+    models: Path,
+    appliance: Appliance,
+    monkeypatch: pytest.MonkeyPatch,
+    tables: dict[str, dict[str, object]],
+) -> None:
+    fitted: list[Embeddings] = []
+
+    def remembered(data: Embeddings) -> dict[str, dict[str, object]]:
+        fitted.append(data)
+        return tables
+
+    monkeypatch.setattr(calibrate, "curves", remembered)
+    monkeypatch.setattr(calibrate, "spoil", lambda *_: spoilt_people())
+    told = appliance.json("calibrate", "--from", town)
+    assert told.code == 0, told
+    pays = told.data["models"]["mobilefacenet_dynamic"]["handicaps"]
+    calibration = load(models).entry("mobilefacenet_dynamic").calibration
+    assert calibration is not None
+    kept = calibration.handicaps
+    assert {name: list(it.similarity) for name, it in kept.items()} == {
+        name: it["similarity"] for name, it in pays.items()
+    }
+    # Nobody measured the quality of this town's pictures, so each pays the most there is.
+    most = max(it["similarity"][-1] for it in pays.values())
+    assert most > 0.01
+    assert fitted[0].handicap.tolist() == pytest.approx([most] * len(fitted[0].person))
+
+
+def test_that_there_are_no_handicaps_to_keep_is_told(
+    town: Path, models: Path, appliance: Appliance
+) -> None:
+    manifest = models / "manifest.toml"
+    content = tomli.loads(manifest.read_text(encoding="utf-8"))
+    del content["models"]["mobilefacenet_dynamic"]["calibration"]["handicaps"]
+    manifest.write_text(tomli_w.dumps(content), encoding="utf-8")
+    told = appliance(*CALIBRATE, town, "--dry-run")
+    assert told.code == 0
+    assert f"mobilefacenet_dynamic has no handicaps to keep: {calibrate.NOBODY_PAYS}" in told.err
+    assert "no handicaps" not in appliance(*CALIBRATE, town, *TWO, "--dry-run").err
 
 
 TWO = ("--model", "mobilefacenet", "--model", "mobilefacenet_int8")
