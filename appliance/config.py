@@ -130,6 +130,8 @@ class CameraConfig(_Section):
     pixel_format: Literal["mjpg", "yuyv", "any"] = "mjpg"
     rotate: Literal[0, 90, 180, 270] = 0
     warm_up_frames: int = Field(5, ge=0, le=300)
+    idle_fps: float = Field(5.0, gt=0, le=240)
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
     pacing: Literal["fast", "real_time"] = "fast"
     loop: bool = False
     ir: str | None = None
@@ -228,8 +230,13 @@ class DoorConfig(_Section):
     fail: Literal["secure", "safe"] = "secure"
     pulse_s: float = Field(3.0, ge=0.1, le=30)
     contact_pin: int | None = Field(None, ge=0, le=1023)
+    contact_open: Literal["high", "low"] = "high"
     request_to_exit_pin: int | None = Field(None, ge=0, le=1023)
+    request_to_exit_pressed: Literal["high", "low"] = "low"
+    tamper_pin: int | None = Field(None, ge=0, le=1023)
+    tamper_alarm: Literal["high", "low"] = "high"
     held_open_s: float = Field(30.0, gt=0, le=3600)
+    relock_on_close: bool = True
 
     @model_validator(mode="after")
     def _a_real_lock_has_a_pin(self) -> DoorConfig:
@@ -238,11 +245,49 @@ class DoorConfig(_Section):
         return self
 
 
+class AccessConfig(_Section):
+    """When who may enter.
+
+    untrusted_clock: what becomes of people with a schedule or an expiry while the time is not
+    known to be right. time_zone: of the schedules, such as Europe/Zurich; None: the system's.
+    """
+
+    untrusted_clock: Literal["deny", "allow"] = "deny"
+    time_zone: str | None = None
+
+
+class FeedbackConfig(_Section):
+    """What people at the door see and hear; None: nothing is connected.
+
+    greeting: "off", "speech" (espeak-ng), or a sound file that welcomes whoever is let in.
+    """
+
+    ready_led_pin: int | None = Field(None, ge=0, le=1023)
+    granted_led_pin: int | None = Field(None, ge=0, le=1023)
+    denied_led_pin: int | None = Field(None, ge=0, le=1023)
+    buzzer_pin: int | None = Field(None, ge=0, le=1023)
+    greeting: Annotated[str, BeforeValidator(_off_is_a_word)] = "off"
+    language: str = "en"
+
+
 class ClaimsConfig(_Section):
-    """How people say who they are. identify: a face alone may be a claim."""
+    """How people say who they are. identify: a face alone may be a claim.
+
+    keypad: a matrix on GPIO lines, or a USB numeric keypad. require_pin: the ways to claim after
+    which a PIN is always asked for; whoever has one is always asked. failures_per_hour: failed
+    claims of everybody together, beyond which claims are only heard slowly.
+    """
 
     sources: tuple[Literal["sole_user", "keypad", "card", "qr"], ...] = ()
     identify: bool = False
+    keypad: Literal["matrix", "usb"] = "usb"
+    keypad_rows: tuple[Annotated[int, Field(ge=0, le=1023)], ...] = ()
+    keypad_columns: tuple[Annotated[int, Field(ge=0, le=1023)], ...] = ()
+    keypad_device: _Path | None = None
+    card_device: _Path | None = None
+    require_pin: tuple[Literal["keypad", "card", "qr"], ...] = ()
+    entry_timeout_s: float = Field(10.0, ge=1, le=60)
+    failures_per_hour: int = Field(60, ge=5, le=3600)
 
 
 class StoreConfig(_Section):
@@ -257,9 +302,29 @@ class StoreConfig(_Section):
 
 
 class ControlConfig(_Section):
-    """The daemon's Unix socket."""
+    """The daemon's Unix socket.
+
+    group: whose members may ask for the status and verify. keepers, installers: names of local
+    users who may do what appliance.control.authority lists.
+    """
 
     socket: _Path = Path("/run/appliance/control.sock")
+    group: str = "appliance"
+    keepers: tuple[str, ...] = ()
+    installers: tuple[str, ...] = ()
+
+
+class AuditConfig(_Section):
+    """How long the audit log is kept, and how often a checkpoint is signed."""
+
+    keep_days: int = Field(730, ge=1, le=36_500)
+    checkpoint_hours: float = Field(24.0, gt=0, le=8760)
+
+
+class LogConfig(_Section):
+    """What the service tells the system's journal."""
+
+    level: Literal["debug", "info", "warning"] = "info"
 
 
 class KioskConfig(_Section):
@@ -289,9 +354,13 @@ class Config(_Section):
     enrolment: EnrolmentConfig = EnrolmentConfig()
     liveness: LivenessConfig = LivenessConfig()
     door: DoorConfig = DoorConfig()
+    access: AccessConfig = AccessConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     claims: ClaimsConfig = ClaimsConfig()
     store: StoreConfig = StoreConfig()
+    audit: AuditConfig = AuditConfig()
     control: ControlConfig = ControlConfig()
+    log: LogConfig = LogConfig()
     kiosk: KioskConfig = KioskConfig()
     mqtt: MqttConfig = MqttConfig()
 
@@ -306,18 +375,11 @@ class Config(_Section):
 
 # What each key can be today; anything else is known but refused by name.
 _BUILT: Mapping[str, tuple[object, ...]] = {
-    "camera.driver": ("v4l2", "files"),
     "camera.ir": (None,),
     "model.delegate": ("cpu",),
     "liveness.profile": ("off", "passive"),
     "liveness.challenge": ("off",),
-    "door.fail": ("secure",),
-    "door.contact_pin": (None,),
-    "door.request_to_exit_pin": (None,),
-    "door.held_open_s": (30.0,),
-    "claims.sources": ((),),
     "claims.identify": (False,),
-    "control.socket": (Path("/run/appliance/control.sock"),),
     "kiosk.listen": (None,),
     "mqtt.host": (None,),
     "mqtt.port": (8883,),
@@ -346,7 +408,7 @@ def load(path: Path) -> Config:
 
 
 # Paths of the config: relative ones begin at the config file, wherever a command is called from.
-_PATHS = (("store", "path"), ("store", "key"), ("model", "directory"))
+_PATHS = (("store", "path"), ("store", "key"), ("model", "directory"), ("control", "socket"))
 
 
 def _anchored(config: Config, folder: Path) -> Config:
