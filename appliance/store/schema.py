@@ -65,4 +65,21 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# What people claim with: user codes, cards, badges, PINs.
+_CREDENTIALS: tuple[str, ...] = ()
+
+# When a person may enter, and as what.
+_PERMISSIONS: tuple[str, ...] = ()
+
+# Signed checkpoints of the audit log, and where it begins after old records were dropped.
+_CHECKPOINTS: tuple[str, ...] = ()
+
+# Consent, retention, and who was removed (so that no backup brings them back).
+_CONSENT: tuple[str, ...] = ()
+
+# Failures are counted on the clock of one boot, which nobody can set.
+_COUNTERS: tuple[str, ...] = ()
+
+_SECOND = (*_CREDENTIALS, *_PERMISSIONS, *_CHECKPOINTS, *_CONSENT, *_COUNTERS)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
