@@ -33,6 +33,15 @@ from appliance.types import (
 class Clock(Protocol):
     """Time, passed in so that tests own it."""
 
+    @property
+    def boot(self) -> str:
+        """Which start of the machine `monotonic` counts from: the same text until the next one."""
+        ...
+
+    def trusted(self) -> bool:
+        """True when the wall clock is known to be right: a time server has set it."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds that never go back."""
         ...

@@ -11,13 +11,30 @@ class FakeClock:
     """A clock that moves only when told; sleeping is being told.
 
     monotonic: seconds to begin with. now: aware wall clock to begin with.
+    boot: which start of the machine this is. trusted: whether the wall clock is known to be right.
     `slept` records every sleep, in order.
     """
 
-    def __init__(self, monotonic: float = 0.0, now: datetime = START) -> None:
+    def __init__(
+        self,
+        monotonic: float = 0.0,
+        now: datetime = START,
+        *,
+        boot: str = "first boot",
+        trusted: bool = True,
+    ) -> None:
         self._monotonic = monotonic
         self._now = now
+        self._boot = boot
+        self._trusted = trusted
         self.slept: list[float] = []
+
+    @property
+    def boot(self) -> str:
+        return self._boot
+
+    def trusted(self) -> bool:
+        return self._trusted
 
     def monotonic(self) -> float:
         return self._monotonic
@@ -39,3 +56,12 @@ class FakeClock:
     def set_wall(self, now: datetime) -> None:
         """Set the wall clock alone, as a time server or a hand does; it may go back."""
         self._now = now
+
+    def set_trusted(self, trusted: bool) -> None:  # noqa: FBT001 - the one thing it says
+        """Let a time server be reached, or no longer."""
+        self._trusted = trusted
+
+    def restart(self, boot: str, monotonic: float = 0.0) -> None:
+        """Start the machine again: another boot, and seconds that begin anew."""
+        self._boot = boot
+        self._monotonic = monotonic

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import ctypes
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
-from appliance.hardware.clock import SystemClock
+import pytest
+
+from appliance.hardware.clock import SystemClock, kernel_is_in_step
 from appliance.ports import Clock
 
 
@@ -15,3 +20,58 @@ def test_it_moves_forward_and_knows_its_time_zone() -> None:
     clock.sleep(-1)
     assert clock.monotonic() - before >= 0.01
     assert clock.now().utcoffset() == timedelta(0)
+
+
+def test_one_boot_has_one_name(tmp_path: Path) -> None:
+    (kernel := tmp_path / "boot_id").write_text("17cace3d-9193\n")
+    assert SystemClock(boot_id=kernel).boot == SystemClock(boot_id=kernel).boot == "17cace3d-9193"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
+def test_boots_that_cannot_be_told_apart_are_never_taken_for_one(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    kernel = tmp_path / "boot_id"
+    if content is not None:
+        kernel.write_bytes(content)
+    clock = SystemClock(boot_id=kernel)
+    assert clock.boot == clock.boot
+    assert clock.boot != SystemClock(boot_id=kernel).boot
+
+
+class _In(SystemClock):
+    """A system whose wall clock stands in some year."""
+
+    def __init__(self, year: int, synchronized: Path, in_step: Callable[[], bool]) -> None:
+        super().__init__(synchronized=synchronized, in_step=in_step)
+        self._year = year
+
+    def now(self) -> datetime:
+        return datetime(self._year, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("year", "told_by_file", "told_by_kernel", "trusted"),
+    [
+        (2027, False, False, False),
+        (2027, True, False, True),
+        (2027, False, True, True),
+        (1970, True, True, False),
+        (2025, True, True, False),
+    ],
+)
+def test_a_clock_is_believed_when_a_time_server_has_set_it(
+    tmp_path: Path, *, year: int, told_by_file: bool, told_by_kernel: bool, trusted: bool
+) -> None:
+    mark = tmp_path / "synchronized"
+    if told_by_file:
+        mark.touch()
+    assert _In(year, mark, lambda: told_by_kernel).trusted() is trusted
+
+
+def test_the_kernel_is_read_right() -> None:
+    # What the call itself returns says the same in another way: TIME_ERROR, where out of step.
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    if state < 0:
+        pytest.skip("the kernel may not be asked here")
+    assert kernel_is_in_step() is (state != 5)

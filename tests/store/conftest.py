@@ -27,6 +27,13 @@ class _TickingClock:
     def __init__(self) -> None:
         self._now = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
+    @property
+    def boot(self) -> str:
+        return "first boot"
+
+    def trusted(self) -> bool:
+        return True
+
     def monotonic(self) -> float:
         return self._now.timestamp()
 
