@@ -40,7 +40,12 @@ _COLUMNS = "id, name, name_key, model, fingerprint, frames, created, updated"
 _ALL = f"SELECT {_COLUMNS} FROM person ORDER BY name_key"  # noqa: S608 - a constant
 _SEALED = f"SELECT sealed, {_COLUMNS} FROM person ORDER BY name_key"  # noqa: S608 - a constant
 _ONE = f"SELECT sealed, {_COLUMNS} FROM person WHERE name_key = ?"  # noqa: S608 - a constant
-_KEEP = f"INSERT OR REPLACE INTO person (sealed, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608 - a constant
+_KEEP = f"""
+INSERT INTO person (sealed, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)
+ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed, name = excluded.name,
+name_key = excluded.name_key, model = excluded.model, fingerprint = excluded.fingerprint,
+frames = excluded.frames, created = excluded.created, updated = excluded.updated
+"""  # noqa: S608 - a constant
 
 
 class SqlitePeople:
@@ -52,7 +57,7 @@ class SqlitePeople:
         self._clock = clock
 
     def add(self, name: str, template: Template, *, replace: bool = False) -> Person:
-        """Keep a template; what it replaces is erased.
+        """Keep a template; what it replaces is erased, what else is known of the person stays.
 
         InputError `bad_name`, or `already_enrolled` when the name exists and `replace` is
         False; StoreError when it cannot be kept.
@@ -65,6 +70,7 @@ class SqlitePeople:
             row = self._row(name, template, earlier[1] if earlier else None)
             cipher = self._keyring.to_seal(connection)
             sealed = cipher.seal(plain, row.context(self._database.identity))
+            # Never INSERT OR REPLACE: that deletes the row, and with it all that refers to it.
             connection.execute(_KEEP, (sealed, *row))
         if earlier:
             self._database.scrub_log()

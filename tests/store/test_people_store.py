@@ -83,6 +83,27 @@ def test_replacing_keeps_when_it_began(open_store: Opener, make_template: Maker)
     assert len(store.people.summaries()) == 1
 
 
+def test_replacing_keeps_what_refers_to_the_person(
+    open_store: Opener, make_template: Maker
+) -> None:
+    store = open_store()
+    store.people.add("Alice", make_template(1))
+    with store.database.transaction() as connection:
+        connection.execute(
+            "CREATE TABLE holds (person TEXT REFERENCES person (id) ON DELETE CASCADE)"
+        )
+        connection.execute("INSERT INTO holds SELECT id FROM person")
+
+    def held() -> int:
+        with store.database.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM holds").fetchone()[0])
+
+    store.people.add("alice", make_template(2), replace=True)
+    assert held() == 1
+    assert store.people.remove("alice")
+    assert held() == 0
+
+
 def test_a_bad_name_or_template_leaves_nothing(open_store: Opener, make_template: Maker) -> None:
     store = open_store()
     with pytest.raises(InputError):
