@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,7 +76,11 @@ class Reference(Protocol):
 
 
 class Attempt:
-    """One claim, from the first frame to the verdict."""
+    """One claim, from the first frame to the verdict.
+
+    Whoever has a camera for this claim alone calls `run`. Whoever watches a camera all day calls
+    `begin`, then `offer` with each frame and `tick` where none comes, until `over`.
+    """
 
     def __init__(
         self,
@@ -90,14 +94,20 @@ class Attempt:
         self._clock = clock
         self._door = door
         self._told: Callable[[Verdict], None] = lambda _: None
+        self._claim: Claim | None = None
         self._reference: Reference | None = None
-        self._verdict: Verdict | None = None
         self._record: AuditRecord | None = None
-        self._audited = False
+        self._audited = self._failed = False
         self._pictures: set[bytes] = set()
         self._state: decision.State = decision.Idle()
         self._recorded = 0.0
         self._now: Callable[[], float] = lambda: self._recorded
+        self.verdict: Verdict | None = None
+
+    @property
+    def over(self) -> bool:
+        """True when nothing of this attempt is left to do: decided, and its pulse has ended."""
+        return isinstance(self._state, (decision.Served, decision.Denied, decision.Broken))
 
     def run(
         self,
@@ -115,45 +125,91 @@ class Attempt:
         Raises StoreError for a template of another model, and whatever a stage, the camera, the
         audit log or the lock raises; the door is commanded locked before that.
         """
-        self._reference = reference
-        self._told = told
-        if camera.live:  # a sensor runs on the wall's time, a recording on its own
+        self.begin(claim, reference, live=camera.live, told=told)
+        try:
+            if self.verdict is None:
+                self._look_at_all(camera, seen)
+            if self._door is not None and isinstance(self._state, decision.Granted):
+                self._door.controller.wait()
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self.tick()
+        if self.verdict is None:
+            raise RuntimeError("the decision table ended an attempt without a verdict")
+        return self.verdict
+
+    def begin(
+        self,
+        claim: Claim,
+        reference: Reference | None,
+        *,
+        live: bool,
+        told: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
+        """Hear a claim; a refusal is decided at once. live: frames come from a sensor.
+
+        Raises what `run` raises.
+        """
+        self._claim, self._reference, self._told = claim, reference, told
+        if live:  # a sensor runs on the wall's time, a recording on its own
             self._now = self._clock.monotonic
         self._perception.forget()
-        try:
-            self._watch(claim, camera, seen)
-        except BaseException as error:
-            self._fail(claim, error)
-            raise
-        if self._verdict is None:
-            raise RuntimeError("the decision table ended an attempt without a verdict")
-        return self._verdict
+        with self._failing():
+            if self._door is not None and not (live or self._door.simulated):
+                raise UsageError(
+                    "Pictures and recordings never open a real door.",
+                    hint="Set door.driver: simulated to replay an attempt.",
+                    code="file_at_a_real_door",
+                )
+            self._feed(decision.Begin(claim, self._standing(claim)))
 
-    def _watch(self, claim: Claim, camera: Camera, seen: Callable[[Observation], None]) -> None:
-        door = self._door
-        if door is not None and not (camera.live or door.simulated):
-            raise UsageError(
-                "Pictures and recordings never open a real door.",
-                hint="Set door.driver: simulated to replay an attempt.",
-                code="file_at_a_real_door",
-            )
-        self._feed(decision.Begin(claim, self._standing(claim)))
-        if self._undecided():
-            self._collect(camera, seen)
-        if door is not None and isinstance(self._state, decision.Granted):
-            door.controller.wait()
-            self._feed(decision.PulseDone())
-        if door is not None and self._audited:
-            self._begin_cool_down(door)
-
-    def _collect(self, camera: Camera, seen: Callable[[Observation], None]) -> None:
-        for frame in camera.frames():
+    def offer(self, frame: Frame, *, seen: Callable[[Observation], None] = lambda _: None) -> None:
+        """Look at one frame and decide if it is enough. Raises what `run` raises."""
+        with self._failing():
             self._recorded = frame.at
             due = self._is_due(frame.at) and self._is_new(frame)
             observation = self._perception.look(frame, embed=due)
             seen(observation)
             self._feed(_event(observation))
-            if not self._undecided():
+
+    def tick(self) -> None:
+        """Let time pass without a frame; the end of the pulse is noticed here."""
+        with self._failing():
+            if isinstance(self._state, decision.Granted):
+                if self._door is None or not self._door.controller.pulsing:
+                    self._feed(decision.PulseDone())
+            elif not self.over:
+                self._feed(decision.Tick())
+
+    def fail(self, error: BaseException) -> None:
+        """Command locked and leave a trace; nothing in here hides the error itself."""
+        if self._failed:
+            return
+        self._failed = True
+        text = str(error) or type(error).__name__
+        try:
+            self._feed(decision.Failed(text))
+        except Exception as second:  # noqa: BLE001 - the first error is on its way to the caller
+            text = f"{text}; and then: {second}"
+        if self._door is not None and self._claim is not None:
+            detail = {"error": text, "via": self._claim.via}
+            with contextlib.suppress(StoreError):  # where the log failed, only the caller hears
+                self._door.audit.append("attempt_failed", self._claim.name, detail)
+                self._begin_cool_down(self._door)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def _look_at_all(self, camera: Camera, seen: Callable[[Observation], None]) -> None:
+        for frame in camera.frames():
+            self.offer(frame, seen=seen)
+            if self.verdict is not None:
                 return
         self._feed(decision.EndOfSource())
 
@@ -176,9 +232,6 @@ class Attempt:
         new = picture not in self._pictures
         self._pictures.add(picture)
         return new
-
-    def _undecided(self) -> bool:
-        return isinstance(self._state, (decision.Collecting, decision.Comparing))
 
     def _standing(self, claim: Claim) -> decision.Standing:
         reference, door = self._reference, self._door
@@ -232,12 +285,15 @@ class Attempt:
             )
             for action in actions:
                 pending.extend(self._do(action))
+        if self.over and self._audited and self._door is not None:
+            self._audited = False
+            self._begin_cool_down(self._door)
 
     def _do(self, action: decision.Action) -> list[decision.Event]:
         if isinstance(action, decision.Compare):
             return [self._compared(action)]
         if isinstance(action, decision.Tell):
-            self._verdict = action.verdict
+            self.verdict = action.verdict
             self._told(action.verdict)
         elif self._door is not None:
             self._do_at_the_door(action, self._door)
@@ -259,26 +315,13 @@ class Attempt:
                 raise RuntimeError("the decision table opens a door before its audit record")
             door.controller.grant(self._record, action.pulse_s)
         elif isinstance(action, decision.Lock):
-            door.controller.secure("end of the attempt")
+            door.controller.secure("failed attempt")
         elif isinstance(action, decision.CountFailure):
             name = action.claim.name
             count = door.failures.read(name)
             door.failures.write(name, lockout.after_failure(count, self._clock.now(), door.lockout))
         elif isinstance(action, decision.ClearFailures):
             door.failures.clear(action.claim.name)
-
-    def _fail(self, claim: Claim, error: BaseException) -> None:
-        """Command locked and leave a trace; nothing in here hides the error itself."""
-        text = str(error) or type(error).__name__
-        try:
-            self._feed(decision.Failed(text))
-        except Exception as second:  # noqa: BLE001 - the first error is on its way to the caller
-            text = f"{text}; and then: {second}"
-        if self._door is not None:
-            detail = {"error": text, "via": claim.via}
-            with contextlib.suppress(StoreError):  # where the log failed, only the caller hears
-                self._door.audit.append("attempt_failed", claim.name, detail)
-                self._begin_cool_down(self._door)
 
 
 def _event(observation: Observation) -> decision.Event:

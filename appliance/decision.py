@@ -18,8 +18,9 @@ The rules, before the code:
 5. Accepted: the ledger first, then the audit, then the door, then the greeting. The driver
    does the actions in their order and stops at the first that fails, so a door never moves
    without its audit record.
-6. Every way out of `Granted` begins with `Lock`. So does `Failed`, which any exception in any
-   stage becomes, in every state.
+6. `Failed`, which any exception in any stage becomes, begins with `Lock` in every state. A pulse
+   that passes is ended by the door's own table and not from here: by then the door may have been
+   released to somebody else.
 7. Only `reject` and `spoof` count towards the lock-out: whoever was not seen well enough has
    proved nothing. After an attempt no claim is heard for `cool_down_s`; such a claim is told
    to wait, and neither counted nor audited, so that it cannot fill the log.
@@ -442,13 +443,15 @@ def _accepted(collected: Collecting, verdict: Verdict, now: float, policy: Polic
 
 
 def _pulse_over(state: Granted, _event: PulseDone, now: float, policy: Policy) -> Step:
-    return Served(state.verdict, now + policy.cool_down_s), (Lock(),)
+    # The door's own table ends the pulse; a command from here could cut one that somebody else,
+    # such as the button inside, was granted meanwhile.
+    return Served(state.verdict, now + policy.cool_down_s), ()
 
 
 def _pulse_passes(state: Granted, _event: Tick, now: float, policy: Policy) -> Step:
     if now < state.until:
         return state, ()
-    return Served(state.verdict, now + policy.cool_down_s), (Lock(),)
+    return Served(state.verdict, now + policy.cool_down_s), ()
 
 
 def _cool_down(state: Ended, _event: Tick, now: float, _policy: Policy) -> Step:

@@ -41,6 +41,11 @@ class DoorController:
         """Where the table stands."""
         return self._state
 
+    @property
+    def pulsing(self) -> bool:
+        """True while the door is released."""
+        return isinstance(self._state, door.Unlocked)
+
     def pulse(self, cause: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
         """Audit, release the door, wait, lock. Returns the audit record.
 

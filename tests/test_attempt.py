@@ -75,7 +75,7 @@ LOCKOUT = lockout.Policy(failures=3, lockout_s=60)
 FAR = 1e-4
 
 SHUT = [(0.0, LockState.LOCKED, "start"), (0.0, LockState.LOCKED, "door start")]
-BROKEN_OFF = [*SHUT, (0.0, LockState.LOCKED, "end of the attempt")]
+BROKEN_OFF = [*SHUT, (0.0, LockState.LOCKED, "failed attempt")]
 
 
 def person(
@@ -185,7 +185,6 @@ def test_the_right_face_opens_for_one_pulse_and_the_whole_history_is_told(
         *SHUT,
         (0.2, LockState.UNLOCKED, "access_granted #1"),
         (3.2, LockState.LOCKED, "pulse over"),
-        (3.2, LockState.LOCKED, "end of the attempt"),
     ]
     assert entrance.clock.slept == [pytest.approx(3.0)]
     assert entrance.records == [("access_granted", "alice", "accept")]
@@ -543,7 +542,7 @@ def test_whatever_breaks_the_door_is_commanded_locked_and_the_error_goes_on(
     assert states == [
         (LockState.LOCKED, "start"),
         (LockState.LOCKED, "door start"),
-        (LockState.LOCKED, "end of the attempt"),
+        (LockState.LOCKED, "failed attempt"),
     ]
     assert entrance.records == [("attempt_failed", "alice", None)]
     assert entrance.failures == 0
@@ -565,7 +564,7 @@ def test_without_its_audit_record_the_door_never_moves(entrance: Entrance) -> No
     entrance.audit = Full()
     with pytest.raises(StoreError, match="disk is full"):
         entrance.somebody(Toy(ALICE))
-    assert entrance.commands == [*SHUT, (0.2, LockState.LOCKED, "end of the attempt")]
+    assert entrance.commands == [*SHUT, (0.2, LockState.LOCKED, "failed attempt")]
 
 
 def test_an_error_while_the_door_is_open_locks_it_at_once(entrance: Entrance) -> None:
@@ -579,7 +578,7 @@ def test_an_error_while_the_door_is_open_locks_it_at_once(entrance: Entrance) ->
     assert entrance.commands == [
         *SHUT,
         (0.2, LockState.UNLOCKED, "access_granted #1"),
-        (0.7, LockState.LOCKED, "end of the attempt"),
+        (0.7, LockState.LOCKED, "failed attempt"),
     ]
 
 
@@ -595,7 +594,7 @@ def test_an_interrupt_while_the_pulse_runs_locks_at_once(
     assert entrance.commands == [
         *SHUT,
         (0.2, LockState.UNLOCKED, "access_granted #1"),
-        (0.2, LockState.LOCKED, "end of the attempt"),
+        (0.2, LockState.LOCKED, "failed attempt"),
     ]
 
 

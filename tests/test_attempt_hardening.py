@@ -65,7 +65,6 @@ GRANTED = [
     *SHUT,
     (0.2, LockState.UNLOCKED, "access_granted #1"),
     (3.2, LockState.LOCKED, "pulse over"),
-    (3.2, LockState.LOCKED, "end of the attempt"),
 ]
 
 
@@ -336,7 +335,7 @@ def test_whoever_changes_between_claim_and_comparison_is_not_let_in(
         enrolled.attempt().run(CLAIM, claimed, camera)
     assert caught.value.code == "changed_meanwhile"
     assert camera.given == 3
-    assert enrolled.commands == [*SHUT, (0.2, LockState.LOCKED, "end of the attempt")]
+    assert enrolled.commands == [*SHUT, (0.2, LockState.LOCKED, "failed attempt")]
     assert enrolled.records == [("attempt_failed", "alice", None)]
     assert enrolled.failures == 0
 
@@ -483,7 +482,7 @@ def test_the_first_error_reaches_the_caller_even_when_the_log_fails_too(
 
     with pytest.raises(ModelError, match="network is gone"):
         at_the_door(entrance, film(Toy(ALICE)), of=_Slow(person(), wait))
-    assert entrance.commands == [*SHUT, (0.2, LockState.LOCKED, "end of the attempt")]
+    assert entrance.commands == [*SHUT, (0.2, LockState.LOCKED, "failed attempt")]
 
 
 def test_an_attempt_that_only_tells_breaks_without_a_trace(entrance: Entrance) -> None:

@@ -43,7 +43,6 @@ def test_an_accepted_attempt_opens_the_door(enrolled: Appliance, films: dict[str
         ("locked", "door start"),
         ("unlocked", f"access_granted #{number}"),
         ("locked", "pulse over"),
-        ("locked", "end of the attempt"),
         ("locked", "close"),
     ]
 
