@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "table"}),
-    frozenset({"advice", "host", "lockout", "vision", "store", "hardware"}),
+    frozenset({"advice", "control", "host", "lockout", "vision", "store", "hardware"}),
     frozenset({"matching", "model_choice", "liveness", "door"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
@@ -52,14 +52,17 @@ HOMES: Mapping[str, frozenset[str]] = {
     "click": frozenset({"cli"}),
     "cryptography": frozenset({"store"}),
     "dlib": frozenset({"vision"}),
+    "fastapi": frozenset({"control"}),
     "gpiozero": frozenset({"hardware"}),
     "lgpio": frozenset({"hardware"}),
     "matplotlib": frozenset({"evaluation"}),
     "scipy": frozenset(),
     "sklearn": frozenset(),
     "sqlite3": frozenset({"store"}),
+    "starlette": frozenset({"control"}),
     "tensorflow": frozenset(),
     "tflite_runtime": frozenset({"vision"}),
+    "uvicorn": frozenset({"control"}),
 }
 
 # Who may name the lock, and who may release the door.
