@@ -173,8 +173,10 @@ run_tests() {
     check "ruff check" "$venv/bin/python" -m ruff check --quiet
     check "ruff format" "$venv/bin/python" -m ruff format --check --quiet
     check "mypy" "$venv/bin/python" -m mypy
-    # Last, so that its summary is the last line.
-    "$venv/bin/python" -m pytest -q -m "not slow" "$@" </dev/null || code=$?
+    # Last, so that its summary is the last line. A worker for each core, but no more than a
+    # small board has memory for; -n 0 among the arguments runs everything in one process.
+    "$venv/bin/python" -m pytest -q -m "not slow" -n auto --maxprocesses 4 --dist worksteal \
+        "$@" </dev/null || code=$?
     [ "$first_failure" -ne 0 ] || first_failure=$code
     return "$first_failure"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,12 @@ def data() -> Path:
     if folder is None:
         pytest.skip("no measuring data: set APPLIANCE_DATA to a folder with stills/ and clips/")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_width_from_outside() -> Iterator[None]:
+    """A library that reads keys tells its children how wide the terminal is; output obeys that."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLUMNS", "LINES"):
+            patch.delenv(name, raising=False)
+        yield

@@ -285,7 +285,7 @@ class TestChecking:
             "-m ruff check --quiet",
             "-m ruff format --check --quiet",
             "-m mypy",
-            "-m pytest -q -m not slow -k door",
+            "-m pytest -q -m not slow -n auto --maxprocesses 4 --dist worksteal -k door",
         ]
         assert result.returncode == 0
         assert result.stdout.endswith("mypy: passed\n3 passed in 0.1s\n")
