@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"matching", "model_choice", "liveness", "door"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
+    frozenset({"reports"}),
     frozenset({"assemble"}),
     frozenset({"auto"}),
     frozenset({"cold_start", "doctor"}),

@@ -23,7 +23,7 @@ from appliance.cli.measuring import (
     spoil,
     with_model,
 )
-from appliance.cli.session import Session, json_option, percent
+from appliance.cli.session import Session, json_option
 from appliance.config import Config
 from appliance.errors import ApplianceError, InputError, ModelError, UsageError
 from appliance.evaluation.calibrate import curves, left_out, require_enough
@@ -32,6 +32,7 @@ from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha2
 from appliance.evaluation.handicap import measured
 from appliance.evaluation.manifest_file import check_holds, check_writable, former, merge
 from appliance.evaluation.protocols import gather
+from appliance.reports.rates import percent
 from appliance.vision.manifest import Calibration, Manifest
 
 if TYPE_CHECKING:

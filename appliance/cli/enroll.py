@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance import advice, assemble
-from appliance.cli.enrolled import Account, as_json, for_people, warnings
+from appliance.cli.enrolled import for_people
 from appliance.cli.session import Session, from_option, json_option, name_option
 from appliance.cli.sources import opened_camera
 from appliance.enrolment.alike import likeness, look_alikes
@@ -19,6 +19,7 @@ from appliance.enrolment.collect import Look
 from appliance.enrolment.enrol import enrol
 from appliance.enrolment.expected import expected_frr
 from appliance.errors import InputError, StoreError
+from appliance.reports.accounts import Account, account_json, warnings
 from appliance.store.names import check_name
 from appliance.types import Fault, Person
 
@@ -49,10 +50,10 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, anew: boo
         with store.together():  # no template without its record
             store.people.add(name, account.enrolled.template, replace=anew)
             store.audit.append("enrolled", name, _record(account, anew=anew))
-    told = warnings(account, session.config)
+    told = warnings(account, session.config.enrolment.min_frames_for_door)
     for warning in told:
         session.say(f"Warning: {warning}")
-    session.result(as_json(account, told), lambda console: for_people(console, account))
+    session.result(account_json(account, told), lambda console: for_people(console, account))
 
 
 def _existing(people: PeopleStore, name: str, *, anew: bool) -> Person | None:

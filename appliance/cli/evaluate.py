@@ -19,12 +19,13 @@ from appliance.cli.measuring import (
     say_unreadable,
     with_model,
 )
-from appliance.cli.session import Session, json_option, percent
+from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
 from appliance.evaluation import det, groups
 from appliance.evaluation.dataset import Dataset, load
 from appliance.evaluation.lfw import report
 from appliance.evaluation.protocols import Embeddings, gather, single, templates
+from appliance.reports.rates import percent
 
 if TYPE_CHECKING:
     from rich.console import Console

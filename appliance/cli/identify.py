@@ -14,9 +14,10 @@ from appliance import assemble
 from appliance.attempt import Attempt
 from appliance.cli.session import Session, from_option, json_option, leave
 from appliance.cli.sources import opened_camera
-from appliance.cli.wording import describe_match, liveness_json
+from appliance.cli.wording import describe_match
 from appliance.errors import ExitCode
 from appliance.matching import Anybody
+from appliance.reports.verdicts import liveness_json
 from appliance.types import Claim, Decision, Match, Verdict
 
 if TYPE_CHECKING:

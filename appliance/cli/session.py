@@ -212,11 +212,6 @@ def leave(code: ExitCode) -> None:
     raise click.exceptions.Exit(int(code))
 
 
-def percent(share: float) -> str:
-    """A small rate for people: 0.001 % rather than 1e-05."""
-    return f"{100 * share:.4g} %"
-
-
 def counted(words: Iterable[str]) -> str:
     """'3 no_face, 1 too_small' from the words, most frequent first."""
     counts: dict[str, int] = {}

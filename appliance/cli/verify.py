@@ -15,9 +15,10 @@ from appliance import assemble
 from appliance.attempt import Attempt, DoorRoom
 from appliance.cli.session import Session, from_option, json_option, leave, name_option
 from appliance.cli.sources import opened_camera
-from appliance.cli.wording import describe_basis, describe_match, liveness_json
+from appliance.cli.wording import describe_match
 from appliance.errors import ExitCode
 from appliance.matching import Claimed
+from appliance.reports.verdicts import describe_basis, verdict_json
 from appliance.store.names import check_name
 from appliance.types import Claim, Decision, Verdict
 
@@ -62,7 +63,7 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, unlock: b
         reference = Claimed(person, lambda: store.people.get(claim.name)) if person else None
         verdict, timings = _attempt(session, claim, reference, sources, room)
     spent = timings.rounded() | {"total": round((time.monotonic() - started) * 1000, 1)}
-    data = _as_json(name, verdict, config, spent)
+    data = verdict_json(name, verdict, config.verification.target_far, spent)
     session.result(data, lambda console: _for_people(console, name, verdict, spent))
     leave(ExitCode.OK if verdict.decision is Decision.ACCEPT else ExitCode.NO)
 
@@ -90,26 +91,6 @@ def _attempt(
         with session.progress("Looking at frames", length) as advance:
             verdict = attempt.run(claim, reference, camera, seen=lambda _: advance())
         return verdict, perception.timings
-
-
-def _as_json(
-    name: str, verdict: Verdict, config: Config, timings: dict[str, float]
-) -> dict[str, object]:
-    match = verdict.match
-    return {
-        "name": name,
-        "decision": verdict.decision.value,
-        "reason": verdict.reason,
-        "similarity": None if match is None else round(match.similarity, 5),
-        "threshold": None if match is None else round(match.threshold, 5),
-        "handicap": None if match is None else round(match.handicap, 5),
-        "far": None if match is None else float(f"{match.far:.3g}"),
-        "target_far": config.verification.target_far,
-        "frames_used": verdict.frames_used,
-        "liveness": liveness_json(verdict.liveness, verdict.frames_used),
-        "faults": {fault.value: count for fault, count in verdict.faults.items()},
-        "timings_ms": timings,
-    }
 
 
 def _for_people(console: Console, name: str, verdict: Verdict, timings: dict[str, float]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.cli.session import percent
-from appliance.types import DoorEvent, Liveness, LivenessState, Match
+from appliance.reports.rates import percent
+from appliance.types import DoorEvent, Match
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,28 +14,6 @@ if TYPE_CHECKING:
 HALF = 0.5
 # A smaller handicap would be told as 0.
 TOLD = 0.0005
-
-
-def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
-    """What was judged, and what the judgement rests on."""
-    return {
-        "state": liveness.state.value,
-        "score": None if liveness.score is None else round(liveness.score, 4),
-        "basis": describe_basis(frames, liveness.state),
-    }
-
-
-def describe_basis(frames: int, state: LivenessState) -> str:
-    """What a liveness verdict rests on, for people."""
-    if state is LivenessState.NOT_CHECKED:
-        return "not checked"
-    if frames == 0:
-        return "appearance"
-    return (
-        "appearance of a single picture, no motion"
-        if frames == 1
-        else f"appearance of {frames} frames"
-    )
 
 
 def describe_match(match: Match) -> str:

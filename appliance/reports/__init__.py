@@ -1,0 +1,1 @@
+"""What attempts and enrolments come to, as JSON and as sentences; for commands and the service."""

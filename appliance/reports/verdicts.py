@@ -1,0 +1,50 @@
+"""What is told of a verdict, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.types import Liveness, LivenessState, Verdict
+
+
+def verdict_json(
+    name: str, verdict: Verdict, target_far: float, timings_ms: Mapping[str, float]
+) -> dict[str, object]:
+    """The contract's fields of `verify`, and what was found besides."""
+    match = verdict.match
+    return {
+        "name": name,
+        "decision": verdict.decision.value,
+        "reason": verdict.reason,
+        "similarity": None if match is None else round(match.similarity, 5),
+        "threshold": None if match is None else round(match.threshold, 5),
+        "handicap": None if match is None else round(match.handicap, 5),
+        "far": None if match is None else float(f"{match.far:.3g}"),
+        "target_far": target_far,
+        "frames_used": verdict.frames_used,
+        "liveness": liveness_json(verdict.liveness, verdict.frames_used),
+        "faults": {fault.value: count for fault, count in verdict.faults.items()},
+        "timings_ms": dict(timings_ms),
+    }
+
+
+def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
+    """What was judged, and what the judgement rests on."""
+    return {
+        "state": liveness.state.value,
+        "score": None if liveness.score is None else round(liveness.score, 4),
+        "basis": describe_basis(frames, liveness.state),
+    }
+
+
+def describe_basis(frames: int, state: LivenessState) -> str:
+    """What a liveness verdict rests on, for people."""
+    if state is LivenessState.NOT_CHECKED:
+        return "not checked"
+    if frames == 0:
+        return "appearance"
+    return (
+        "appearance of a single picture, no motion"
+        if frames == 1
+        else f"appearance of {frames} frames"
+    )
