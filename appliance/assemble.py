@@ -18,6 +18,7 @@ from appliance.config import Config
 from appliance.door_controller import DoorController
 from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
+from appliance.enrolment.register import Register
 from appliance.errors import ConfigError, ModelError, UsageError
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
@@ -313,3 +314,9 @@ def enrolment_policy(config: Config, *, guided: bool) -> EnrolmentPolicy:
         plan=poses.plan(wanted.frames) if guided else None,
         handicap=partial(matching.handicap, curves),
     )
+
+
+def register(config: Config, kept: Store) -> Register:
+    """What keeps templates, and says whom they look like."""
+    curves, target_far = calibration(config), config.verification.target_far
+    return Register(kept.people, kept.audit, kept.together, curves, target_far)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,17 +12,12 @@ from appliance import advice, assemble
 from appliance.cli.enrolled import for_people
 from appliance.cli.session import Session, from_option, json_option, name_option
 from appliance.cli.sources import opened_camera
-from appliance.enrolment.alike import likeness, look_alikes
 from appliance.enrolment.collect import Look
 from appliance.enrolment.enrol import enrol
 from appliance.enrolment.expected import expected_frr
-from appliance.errors import InputError, StoreError
 from appliance.reports.accounts import Account, account_json, warnings
 from appliance.store.names import check_name
-from appliance.types import Fault, Person
-
-if TYPE_CHECKING:
-    from appliance.ports import PeopleStore
+from appliance.types import Fault
 
 
 @click.command("enroll")
@@ -45,27 +38,17 @@ def command(session: Session, name: str, sources: tuple[Path, ...], *, anew: boo
     """
     name = check_name(name)
     with assemble.store(session.config) as store:
-        earlier = _existing(store.people, name, anew=anew)
-        account = _compared(session, _enrolled(session, name, sources), earlier, store.people)
-        with store.together():  # no template without its record
-            store.people.add(name, account.enrolled.template, replace=anew)
-            store.audit.append("enrolled", name, _record(account, anew=anew))
+        register = assemble.register(session.config, store)
+        earlier = register.earlier(name, replace=anew)
+        account = _enrolled(session, name, sources)
+        template = account.enrolled.template
+        found = register.findings(template, account.handicap, earlier)
+        register.keep(name, template, found, replace=anew, by={"by": "local command"})
+    account = replace(account, found=found)
     told = warnings(account, session.config.enrolment.min_frames_for_door)
     for warning in told:
         session.say(f"Warning: {warning}")
     session.result(account_json(account, told), lambda console: for_people(console, account))
-
-
-def _existing(people: PeopleStore, name: str, *, anew: bool) -> Person | None:
-    """Whom this replaces. Refuses before the work rather than after it."""
-    earlier = people.get(name)
-    if earlier is not None and not anew:
-        raise InputError(
-            f"{name!r} is enrolled already.",
-            hint="Give --replace to enrol this person anew, or choose another name.",
-            code="already_enrolled",
-        )
-    return earlier
 
 
 def _enrolled(session: Session, name: str, sources: Sequence[Path]) -> Account:
@@ -99,37 +82,3 @@ class _Voice:
         say = self._said = look.prompt.say
         sentence = advice.FAULTS[say] if isinstance(say, Fault) else advice.POSES[say]
         self._session.say(f"{sentence} ({look.taken} of {self._frames} frames)")
-
-
-def _compared(
-    session: Session, account: Account, earlier: Person | None, people: PeopleStore
-) -> Account:
-    """With whom the new template looks like; a template that cannot be opened hinders nobody."""
-    curves = assemble.calibration(session.config)
-    target_far = session.config.verification.target_far
-    new, off = account.enrolled.template, median(account.enrolled.handicaps)
-    account = replace(
-        account,
-        replaces=earlier is not None,
-        before=likeness(new, earlier, curves, target_far, off) if earlier else None,
-    )
-    known = earlier.name if earlier else None
-    try:
-        others = [person for person in people.everybody() if person.name != known]
-    except StoreError as error:
-        return replace(account, not_compared=error.message)
-    return replace(account, look_alikes=tuple(look_alikes(new, others, curves, target_far, off)))
-
-
-def _record(account: Account, *, anew: bool) -> dict[str, object]:
-    """What the audit keeps of it."""
-    record: dict[str, object] = {
-        "frames": account.enrolled.template.count,
-        "replace": anew,
-        "by": "local command",
-    }
-    if account.before is not None:
-        record["like_before"] = account.before.accepted
-    if account.look_alikes:
-        record["looks_like"] = [item.name for item in account.look_alikes]
-    return record

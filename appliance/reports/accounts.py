@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 from appliance.enrolment.alike import Likeness
 from appliance.enrolment.enrol import Enrolled
 from appliance.enrolment.expected import ExpectedFrr
+from appliance.enrolment.register import Findings
 from appliance.reports.rates import percent
 from appliance.types import Pose
 
 
 @dataclass(frozen=True, eq=False)
 class Account:
-    """One enrolment.
-
-    replaces: somebody of this name was enrolled before; before: how alike the two are, None where
-    their models differ. look_alikes: others; not_compared: why they could not be looked at.
-    """
+    """One enrolment. found: how it stands to who is enrolled already."""
 
     name: str
     enrolled: Enrolled
     expected: ExpectedFrr | None
-    replaces: bool = False
-    before: Likeness | None = None
-    look_alikes: tuple[Likeness, ...] = ()
-    not_compared: str | None = None
+    found: Findings = field(default_factory=Findings)
+
+    @property
+    def handicap(self) -> float:
+        """Of its frames, the median."""
+        return median(self.enrolled.handicaps)
 
 
 def warnings(account: Account, min_frames: int) -> list[str]:
@@ -71,9 +71,9 @@ def _poses(enrolled: Enrolled) -> list[str]:
 
 
 def _before(account: Account) -> list[str]:
-    if not account.replaces:
+    if not account.found.replaces:
         return []
-    name, before = account.name, account.before
+    name, before = account.name, account.found.before
     if before is None:
         told = (
             f"the {name!r} enrolled before was of another model, so it could not be checked that "
@@ -90,11 +90,11 @@ def _before(account: Account) -> list[str]:
 
 
 def _alike(account: Account) -> list[str]:
-    found = [_alike_one(item) for item in account.look_alikes]
-    if account.not_compared is not None:
+    found = [_alike_one(item) for item in account.found.look_alikes]
+    if account.found.not_compared is not None:
         found.append(
             "it could not be checked whether this face is enrolled under another name. "
-            f"{account.not_compared}"
+            f"{account.found.not_compared}"
         )
     return found
 
@@ -130,8 +130,8 @@ def account_json(account: Account, told: Sequence[str]) -> dict[str, object]:
         },
         "poses": {pose.value: count for pose, count in enrolled.poses.items()},
         "expected_frr": _expected_json(account),
-        "looks_like": [_likeness_json(item) for item in account.look_alikes],
-        "before": _likeness_json(account.before) if account.before else None,
+        "looks_like": [_likeness_json(item) for item in account.found.look_alikes],
+        "before": _likeness_json(account.found.before) if account.found.before else None,
         "warnings": list(told),
     }
 
