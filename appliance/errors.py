@@ -107,6 +107,13 @@ class DaemonUnreachableError(ApplianceError):
     default_code = "daemon_unreachable"
 
 
+class NotPermittedError(ApplianceError):
+    """The running service does not do this for this user: a clean no."""
+
+    exit_code = ExitCode.NO
+    default_code = "not_permitted"
+
+
 class IllegalEventError(ApplianceError):
     """A state machine was told what cannot happen in its state: a bug. Nothing has changed."""
 

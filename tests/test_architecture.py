@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "table"}),
-    frozenset({"advice", "control", "host", "lockout", "vision", "store", "hardware"}),
-    frozenset({"matching", "model_choice", "liveness", "door"}),
+    frozenset({"access"}),
+    frozenset({"advice", "host", "lockout", "vision", "store", "hardware"}),
+    frozenset({"control", "matching", "model_choice", "liveness", "door"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
     frozenset({"reports"}),
