@@ -17,6 +17,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from appliance.errors import StoreError
 from appliance.store.files import private_folder, publish
@@ -35,6 +37,7 @@ class TemplateCipher:
     """Seals and opens records under one key."""
 
     def __init__(self, key: bytes) -> None:
+        self._key = key
         self._aead = AESGCM(key)
         digest = hmac.new(key, _CHECK_CONSTANT, hashlib.sha256).digest()
         self._check_value = digest[:_CHECK_BYTES].hex()
@@ -47,6 +50,14 @@ class TemplateCipher:
     def has_check_value(self, other: str) -> bool:
         """True when `other` belongs to this key; takes the same time either way."""
         return hmac.compare_digest(self._check_value.encode(), other.encode())
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for another purpose, which give the key itself away to nobody.
+
+        HKDF-SHA256 (RFC 5869) without salt, the purpose as its info: each purpose has its own.
+        """
+        derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode())
+        return derivation.derive(self._key)
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt. `context` is authenticated, not stored: the same is needed to open."""

@@ -86,9 +86,16 @@ class Database(AbstractContextManager["Database"]):
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read: the block sees one state of the database. Raises StoreError."""
-        with self._turn, translated(self.path), _begun(self._connection, "BEGIN"):
-            yield self._connection
+        """Read: the block sees one state of the database. Raises StoreError.
+
+        Inside a transaction of the same thread it is a part of that one.
+        """
+        with self._turn:
+            if self._writing:
+                yield self._connection
+                return
+            with translated(self.path), _begun(self._connection, "BEGIN"):
+                yield self._connection
 
     def scrub_log(self) -> None:
         """Empty the write-ahead log, where deleted content would live on.

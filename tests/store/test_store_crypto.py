@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from pathlib import Path
@@ -36,6 +37,16 @@ def test_every_changed_byte_and_every_cut_is_noticed() -> None:
         for bad in (bytes(changed), sealed[:place]):
             with pytest.raises(StoreError):
                 cipher.open(bad, b"alice")
+
+
+def test_each_purpose_has_a_key_of_its_own() -> None:
+    """RFC 5869 without salt, computed by hand beside it."""
+    cipher = TemplateCipher(_KEY)
+    extracted = hmac.digest(bytes(32), _KEY, "sha256")
+    assert cipher.derive("cards v1") == hmac.digest(extracted, b"cards v1\x01", "sha256")
+    others = {cipher.derive("cards v2"), TemplateCipher(bytes(KEY_BYTES)).derive("cards v1"), _KEY}
+    assert cipher.derive("cards v1") not in others
+    assert len(others) == 3
 
 
 def test_the_check_value_tells_keys_apart() -> None:

@@ -29,7 +29,9 @@ def test_a_change_and_its_record_happen_together_or_not_at_all(
         store.people.add("alice", make_template())
         store.audit.append("enrolled", "alice", {})
     with store.together():
+        assert store.people.get("alice")  # reads inside see what is not committed yet
         assert store.people.remove("alice")
+        assert store.people.get("alice") is None
         store.audit.append("removed", "alice", {})
     assert store.people.summaries() == []
     assert [record.event for record in store.audit.tail(5)] == ["enrolled", "removed"]
