@@ -12,6 +12,7 @@ from appliance.store.failures import SqliteFailures
 from appliance.store.keyring import Keyring
 from appliance.store.location import StoreLocation
 from appliance.store.people import SqlitePeople
+from appliance.store.permissions import SqlitePermissions
 
 
 class Store(AbstractContextManager["Store"]):
@@ -20,6 +21,7 @@ class Store(AbstractContextManager["Store"]):
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self.database = database
         self.people = SqlitePeople(database, keyring, clock)
+        self.permissions = SqlitePermissions(database)
         self.audit = SqliteAudit(database, clock)
         self.failures = SqliteFailures(database)
 
