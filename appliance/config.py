@@ -7,7 +7,8 @@ refused by name when they ask for it, so that nobody believes in a protection th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -69,6 +70,23 @@ def _spelt(value: object) -> str:
     return str(value)
 
 
+def _require_time_zone(name: str) -> None:
+    """ValueError where this system has no time zone of that name."""
+    import zoneinfo  # only where a config names one
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # none, a path that leads elsewhere, a folder
+        known = {zone.lower(): zone for zone in zoneinfo.available_timezones()}
+    else:
+        return
+    if not known:
+        raise ValueError("this system has no time zones: `apt install tzdata`")
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    advice = f"did you mean {known[near[0]]}?" if near else "such as Europe/Zurich"
+    raise ValueError(f"{shown(name)} is no time zone of this system ({advice})")
+
+
 def _annotation(section: type[BaseModel], key: str) -> Any:
     return section.model_fields[key].annotation
 
@@ -117,6 +135,9 @@ class _Section(BaseModel):
         if isinstance(value, str) and not value.isprintable():
             raise ValueError("the text holds a character that cannot be printed")
         return value
+
+
+_VOICE = re.compile(r"[A-Za-z]{2,3}([-+][A-Za-z0-9]{1,20}){0,3}")
 
 
 class CameraConfig(_Section):
@@ -255,19 +276,35 @@ class AccessConfig(_Section):
     untrusted_clock: Literal["deny", "allow"] = "deny"
     time_zone: str | None = None
 
+    @field_validator("time_zone")
+    @classmethod
+    def _the_system_knows_the_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            _require_time_zone(value)
+        return value
+
 
 class FeedbackConfig(_Section):
     """What people at the door see and hear; None: nothing is connected.
 
     greeting: "off", "speech" (espeak-ng), or a sound file that welcomes whoever is let in.
+    language: a voice of espeak-ng.
     """
 
     ready_led_pin: int | None = Field(None, ge=0, le=1023)
     granted_led_pin: int | None = Field(None, ge=0, le=1023)
     denied_led_pin: int | None = Field(None, ge=0, le=1023)
     buzzer_pin: int | None = Field(None, ge=0, le=1023)
-    greeting: Annotated[str, BeforeValidator(_off_is_a_word)] = "off"
+    greeting: Annotated[str, BeforeValidator(_off_is_a_word), BeforeValidator(_a_real_path)] = "off"
     language: str = "en"
+
+    @field_validator("language")
+    @classmethod
+    def _a_voice(cls, value: str) -> str:
+        # It goes to another program, where a path or an option would mean something else.
+        if not _VOICE.fullmatch(value):
+            raise ValueError(f"a language such as en, de or pt-br is expected, not {shown(value)}")
+        return value
 
 
 class ClaimsConfig(_Section):
@@ -372,6 +409,34 @@ class Config(_Section):
             return {key: {} if value is None else value for key, value in data.items()}
         return data
 
+    @model_validator(mode="after")
+    def _a_line_has_one_use(self) -> Config:
+        used: dict[int, str] = {}
+        for key, line in _lines(self):
+            if line in used:
+                raise ValueError(f"line {line} is given to both {used[line]} and {key}")
+            used[line] = key
+        return self
+
+
+# The lines of the chip door.chip.
+_PINS = (
+    *("door.pin", "door.contact_pin", "door.request_to_exit_pin", "door.tamper_pin"),
+    *("feedback.ready_led_pin", "feedback.granted_led_pin", "feedback.denied_led_pin"),
+    "feedback.buzzer_pin",
+)
+
+
+def _lines(config: Config) -> Iterator[tuple[str, int]]:
+    for key in _PINS:
+        section, name = key.split(".")
+        line = getattr(getattr(config, section), name)
+        if line is not None:
+            yield key, line
+    if config.claims.keypad == "matrix":
+        yield from (("claims.keypad_rows", line) for line in config.claims.keypad_rows)
+        yield from (("claims.keypad_columns", line) for line in config.claims.keypad_columns)
+
 
 # What each key can be today; anything else is known but refused by name.
 _BUILT: Mapping[str, tuple[object, ...]] = {
@@ -416,6 +481,8 @@ def _anchored(config: Config, folder: Path) -> Config:
         config = _with_path(config, section, key, folder)
     if config.camera.driver == "files":
         config = _with_path(config, "camera", "source", folder)
+    if config.feedback.greeting not in {"off", "speech"}:
+        config = _with_path(config, "feedback", "greeting", folder)
     return config
 
 
