@@ -23,8 +23,9 @@ from appliance.errors import ConfigError, ModelError, UsageError
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
 from appliance.hardware.files import FileCamera
+from appliance.hardware.latest import Format, Handling
 from appliance.hardware.lock import SimulatedLock, open_gpio_lock
-from appliance.hardware.v4l2 import Format, V4l2Camera
+from appliance.hardware.v4l2 import V4l2Camera
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
 from appliance.perception import Perception, Stages
 from appliance.ports import Aligner, Camera, Clock, Detector, Embedder, LivenessCheck, Lock
@@ -219,13 +220,8 @@ def camera(config: Config) -> Camera:
     if wanted.driver == "files":
         return FileCamera([Path(wanted.source)], clock(), pacing=wanted.pacing, loop=wanted.loop)
     asked = Format(wanted.width, wanted.height, wanted.fps, wanted.pixel_format)
-    return V4l2Camera(
-        Path(wanted.source),
-        clock(),
-        wanted=asked,
-        rotate=wanted.rotate,
-        warm_up_frames=wanted.warm_up_frames,
-    )
+    handling = Handling(wanted.rotate, wanted.warm_up_frames)
+    return V4l2Camera(Path(wanted.source), clock(), wanted=asked, handling=handling)
 
 
 def devices(config: Config) -> AbstractContextManager[DevicesLock]:
@@ -266,6 +262,14 @@ def controller(config: Config, of: Lock, kept: Store) -> DoorController:
     return DoorController(of, kept.audit, clock(), policy=policy, pulse_s=config.door.pulse_s)
 
 
+def lockout_policy(config: Config) -> lockout.Policy:
+    """How failed claims are held up."""
+    wanted = config.verification
+    return lockout.Policy(
+        wanted.lockout_failures, wanted.lockout_s, config.claims.failures_per_hour
+    )
+
+
 def door_room(config: Config, of: Lock, kept: Store) -> DoorRoom:
     """What an attempt needs that may open the door."""
     wanted = config.verification
@@ -273,7 +277,7 @@ def door_room(config: Config, of: Lock, kept: Store) -> DoorRoom:
         controller=controller(config, of, kept),
         audit=kept.audit,
         failures=kept.failures,
-        lockout=lockout.Policy(wanted.lockout_failures, wanted.lockout_s),
+        lockout=lockout_policy(config),
         min_frames=config.enrolment.min_frames_for_door,
         simulated=of.simulated,
     )

@@ -24,9 +24,14 @@ from appliance.types import (
     LockState,
     Person,
     PersonSummary,
+    PinSalt,
+    PinVerdict,
     Pixels,
     Region,
+    Subject,
     Template,
+    Trouble,
+    TroubleKind,
 )
 
 
@@ -75,8 +80,48 @@ class Camera(Protocol):
         """Frames in order. Raises CameraError (sensor) or InputError (file)."""
         ...
 
+    def pace(self, fps: float | None) -> None:
+        """Hand over at most `fps` frames a second of `Frame.at` from now on; None: all.
+
+        What is left out costs next to nothing: it is not decoded. May be called from any thread.
+        """
+        ...
+
     def close(self) -> None:
-        """Give the device back; may be called twice."""
+        """Give the device back; may be called twice, and from any thread.
+
+        Whoever waits for a frame meanwhile is told that the camera has been closed.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """A camera that is looked at for years: it is opened again after every fault."""
+
+    def pace(self, fps: float | None) -> None:
+        """As `Camera.pace`, kept over reconnections; never slower than one frame in 0.5 s."""
+        ...
+
+    def sights(self) -> Iterator[Frame | Trouble]:
+        """Frames, and trouble in their place while there are none that can be used.
+
+        Something comes at least every second, so that the caller stays alive; no frame comes
+        that a trouble made unusable. Where the picture's size changes, a trouble comes between
+        the two sizes, for what is known of the scene is worth nothing then. Never raises, and
+        ends only after `close`. For one caller at a time.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the device back; may be called twice, and from any thread."""
+        ...
+
+
+class SceneCheck(Protocol):
+    """Judges whether a camera's picture shows anything at all."""
+
+    def see(self, frame: Frame) -> TroubleKind | None:
+        """What is amiss with the scene, judged at every frame in order; None: nothing."""
         ...
 
 
@@ -232,16 +277,32 @@ class AuditLog(Protocol):
 
 
 class FailureLedger(Protocol):
-    """Failed attempts per claim, kept across restarts."""
+    """Failed attempts per name and way of claiming it, kept across restarts."""
 
-    def read(self, claim: str) -> FailureCount | None:
+    def read(self, name: str, via: str) -> FailureCount | None:
         """The count of failures in a row, or None."""
         ...
 
-    def write(self, claim: str, count: FailureCount) -> None:
+    def write(self, name: str, via: str, count: FailureCount) -> None:
         """Durable before it returns."""
         ...
 
-    def clear(self, claim: str) -> None:
-        """After a success."""
+    def clear(self, name: str, via: str | None = None) -> None:
+        """After a success; without `via`, those of every way."""
+        ...
+
+
+class Credentials(Protocol):
+    """What people claim with: codes, cards, badges and PINs."""
+
+    def find(self, kind: str, secret: str) -> Subject | None:
+        """Whom a secret of this kind ("code", "card", "qr") belongs to."""
+        ...
+
+    def pin_salt(self, name: str) -> PinSalt | None:
+        """What a PIN of this person is hashed with; None for a person without a PIN."""
+        ...
+
+    def judge_pin(self, name: str | None, digest: bytes) -> PinVerdict:
+        """Compare a hashed PIN, in the same time for everybody and for nobody (None)."""
         ...

@@ -50,6 +50,41 @@ class Frame:
         """Columns of pixels."""
         return int(self.bgr.shape[1])
 
+    def repeats(self, other: Frame) -> bool:
+        """True for the very same picture, pixel for pixel; noise makes a sensor's differ."""
+        # Some pixels first: they tell nearly always, and comparing all takes ten times as long.
+        few = np.array_equal(self.bgr[::16, ::16], other.bgr[::16, ::16])
+        return few and np.array_equal(self.bgr, other.bgr)
+
+
+class TroubleKind(str, Enum):
+    """Why a camera gives no picture that can be used; the value is the word in JSON.
+
+    STARTING is no fault: the camera is being opened, and its exposure settles.
+    """
+
+    STARTING = "starting"
+    LOST = "lost"
+    FROZEN = "frozen"
+    DARK = "dark"
+    COVERED = "covered"
+    OVEREXPOSED = "overexposed"
+    WRONG_SIZE = "wrong_size"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What stands in the place of a frame while a camera gives none that can be used.
+
+    sentence: what is amiss, for people; it holds no secret. hint: how to mend it. since: the
+    clock's monotonic seconds when it began; two with the same kind and since are one trouble.
+    """
+
+    kind: TroubleKind
+    sentence: str
+    since: float
+    hint: str = ""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -289,10 +324,50 @@ class Match:
 
 @dataclass(frozen=True)
 class Claim:
-    """Somebody says who they are. via: "command", "pin", "card", "qr", ..."""
+    """Somebody says who they are.
+
+    via: the way, such as "command", "sole_user", "keypad", "card" or "qr".
+    pin: whether a PIN proved it before any face was seen.
+    duress: whether it was the PIN that calls for help; nothing at the door may show it.
+    """
 
     name: str
     via: str
+    pin: bool = False
+    duress: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a code, card or badge belongs to. has_pin: whether that person is asked for one."""
+
+    name: str
+    has_pin: bool
+
+
+@dataclass(frozen=True)
+class PinCost:
+    """What one PIN check costs: the parameters of argon2id (RFC 9106)."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+@dataclass(frozen=True)
+class PinSalt:
+    """All that is needed to hash a PIN before it can be judged. salt: 16 random bytes."""
+
+    salt: bytes
+    cost: PinCost
+
+
+class PinVerdict(str, Enum):
+    """What a PIN turned out to be."""
+
+    RIGHT = "right"
+    DURESS = "duress"
+    WRONG = "wrong"
 
 
 class Decision(str, Enum):
@@ -355,11 +430,22 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
-class FailureCount:
-    """How often a claim failed in a row, kept across restarts.
+class Moment:
+    """One instant on both clocks, so that it can be dated whatever becomes of one of them.
 
-    at: wall clock of the last failure.
+    wall: aware, UTC. trusted: whether the wall clock was known to be right.
+    boot: which start of the machine this is. uptime: monotonic seconds since then.
     """
 
+    wall: datetime
+    trusted: bool
+    boot: str
+    uptime: float
+
+
+@dataclass(frozen=True)
+class FailureCount:
+    """How often something failed in a row, kept across restarts. at: of the last failure."""
+
     failures: int
-    at: datetime
+    at: Moment

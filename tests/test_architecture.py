@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"ports", "config", "table"}),
     frozenset({"access"}),
     frozenset({"advice", "host", "lockout", "vision", "store", "hardware"}),
-    frozenset({"control", "matching", "model_choice", "liveness", "door"}),
+    frozenset({"claims", "control", "matching", "model_choice", "liveness", "door"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
     frozenset({"reports"}),
@@ -44,17 +44,19 @@ DOORKEEPERS: Mapping[str, frozenset[str]] = {"hardware": frozenset({"assemble"})
 # The pure stages, and what they share. Stages are put together by `perception`.
 STAGES = frozenset(
     {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "motion"}
-    | {"predictor", "quality", "tracker"}
+    | {"predictor", "quality", "scene", "tracker"}
 )
 SHARED = frozenset({"interpreter", "manifest", "mesh", "warp"})
 
 # Foreign libraries that stay in one room, so that it alone has to change with them.
 HOMES: Mapping[str, frozenset[str]] = {
     "ai_edge_litert": frozenset({"vision"}),
+    "argon2": frozenset({"claims", "store"}),
     "click": frozenset({"cli"}),
     "cryptography": frozenset({"store"}),
     "dlib": frozenset({"vision"}),
     "fastapi": frozenset({"control"}),
+    "evdev": frozenset({"hardware"}),
     "gpiozero": frozenset({"hardware"}),
     "lgpio": frozenset({"hardware"}),
     "matplotlib": frozenset({"evaluation"}),

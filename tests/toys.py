@@ -220,5 +220,8 @@ class ToyCamera:
             self.given += 1
             yield frame
 
+    def pace(self, fps: float | None) -> None:
+        """All frames are given: the film is short."""
+
     def close(self) -> None:
         """Nothing to give back."""

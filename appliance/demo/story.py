@@ -121,6 +121,9 @@ class StillCamera:
                 at = number * _FRAME_INTERVAL_S
                 yield Frame(_moved(frame.bgr, *sway), at, frame.source, number)
 
+    def pace(self, fps: float | None) -> None:
+        """The few frames there are all count."""
+
     def close(self) -> None:
         """Give the file back."""
         self._files.close()

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from appliance.errors import InputError
 from appliance.hardware.headers import HEAD, Kind, kind_of
+from appliance.hardware.pace import Pacer
 from appliance.hardware.pictures import FORMATS, MAX_BYTES, decode_picture, not_readable
 from appliance.hardware.quiet import quiet_opencv
 from appliance.hardware.videos import Video
@@ -21,10 +22,18 @@ from appliance.types import Frame, Pixels
 
 # Seconds from one picture to the next.
 PICTURE_INTERVAL = 1.0
+# Seconds by which somebody may be late in real time and still sees what is on now.
+MOST_LATE = 2.0
+# Seconds after which somebody who waits looks whether the files have been closed.
+LONGEST_NAP = 0.5
 
 _PICTURE_NAMES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".heic", ".heif", ".avif", ".tif"} | {
     ".tiff", ".gif", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v",
 }  # fmt: skip
+
+
+_Skip = Callable[[str, str], None]
+_Wants = Callable[[float, float], bool]
 
 
 class Skipped(NamedTuple):
@@ -43,12 +52,53 @@ class _Item:
 
 
 class _Shot(NamedTuple):
-    """A picture at `offset` seconds of its file, shown for `duration` seconds."""
+    """A picture at `offset` seconds of its file. bgr: None for one that nobody wanted."""
 
-    bgr: Pixels
+    bgr: Pixels | None
     source: str
     offset: float
-    duration: float
+
+
+class _Playback:
+    """Where the recording is, which of its pictures are wanted, and when they are due."""
+
+    def __init__(self, clock: Clock, pacer: Pacer, *, real_time: bool) -> None:
+        self._clock = clock
+        self._pacer = pacer
+        self._real_time = real_time
+        self._started = clock.monotonic()
+        self._file_began = self._end = self._watched_until = 0.0
+        pacer.restart()
+
+    def at(self, offset: float) -> float:
+        """The time of `offset` seconds of the present file, from the first file's beginning."""
+        return self._file_began + offset
+
+    def next_file(self) -> None:
+        """The file that follows begins where the last picture ended."""
+        self._file_began = self._end
+
+    def go_on(self) -> None:
+        """Somebody asks for the next picture: in real time the newest one, if he is late."""
+        now = self._clock.monotonic() - self._started
+        if now - self._end > MOST_LATE:  # who was away so long finds it where he left it
+            self._started += now - self._end
+            now = self._end
+        self._watched_until = now
+
+    def wants(self, offset: float, duration: float) -> bool:
+        """Whether this picture, shown for `duration` seconds, is worth decoding."""
+        at = self.at(offset)
+        self._end = at + duration
+        missed = self._real_time and self._end <= self._watched_until
+        return not missed and self._pacer.due(at)
+
+    def waits(self, offset: float) -> Iterator[None]:
+        """Sleep until the picture is due, waking up now and then."""
+        due = self._started + self.at(offset)
+        while self._real_time and (wait := due - self._clock.monotonic()) > 0:
+            self._clock.sleep(min(wait, LONGEST_NAP))
+            yield
 
 
 class FileCamera:
@@ -60,7 +110,9 @@ class FileCamera:
     PICTURE_INTERVAL per picture and 1/fps per video frame, through all files.
     A faulty file that was named raises InputError; one that was found in a folder goes to
     `skipped`, and so does the rest of a video that breaks: the frames up to there are used.
-    pacing: "real_time" waits on `clock` until each frame is due. loop: begin again at the end.
+    pacing: "real_time" waits on `clock` until each frame is due, and leaves out those that nobody
+    took in time, as a camera does; after an absence of more than MOST_LATE it goes on where it was
+    left. loop: begin again at the end.
     Raises InputError when a path is missing, unreadable or no picture, or a folder holds none.
     """
 
@@ -80,6 +132,7 @@ class FileCamera:
         self._clock = clock
         self._pacing = pacing
         self._loop = loop
+        self._pacer = Pacer()
         self._closed = False
         self._length: int | None = None
         self.skipped: list[Skipped] = []
@@ -100,24 +153,30 @@ class FileCamera:
 
     def frames(self) -> Iterator[Frame]:
         """Every frame in order. Raises InputError at a faulty file, or when no file was usable."""
-        started = self._clock.monotonic()
-        begin = end = 0.0
+        play = _Playback(self._clock, self._pacer, real_time=self._pacing == "real_time")
         sequence = 0
         while True:
-            before = sequence
-            for shot in self._shots():
-                self._check_open()
-                if shot.offset == 0:  # the first of its file
-                    begin = end
-                at = begin + shot.offset
-                end = at + shot.duration
-                self._wait_until(started + at)
-                yield Frame(shot.bgr, at, shot.source, sequence)
-                sequence += 1
-            if sequence == before:
+            usable = False
+            for item in self._items:
+                play.next_file()
+                for shot in self._usable_shots(item, play.wants):
+                    usable = True
+                    self._check_open()
+                    if shot.bgr is None:
+                        continue
+                    for _ in play.waits(shot.offset):
+                        self._check_open()
+                    yield Frame(shot.bgr, play.at(shot.offset), shot.source, sequence)
+                    play.go_on()
+                    sequence += 1
+            if not usable:
                 raise self._nothing_usable()
             if not self._loop:
                 return
+
+    def pace(self, fps: float | None) -> None:
+        """Hand over at most `fps` frames a second of the recording; None: all of them."""
+        self._pacer.set(fps)
 
     def close(self) -> None:
         """Stop; may be called twice."""
@@ -127,19 +186,9 @@ class FileCamera:
         if self._closed:
             raise InputError("The files have been closed.", hint="Open them anew.")
 
-    def _wait_until(self, due: float) -> None:
-        if self._pacing == "real_time":
-            wait = due - self._clock.monotonic()
-            if wait > 0:
-                self._clock.sleep(wait)
-
-    def _shots(self) -> Iterator[_Shot]:
-        for item in self._items:
-            yield from self._usable_shots(item)
-
-    def _usable_shots(self, item: _Item) -> Iterator[_Shot]:
+    def _usable_shots(self, item: _Item, wants: _Wants) -> Iterator[_Shot]:
         try:
-            yield from _shots_of(item, self._skip)
+            yield from _shots_of(item, wants, self._skip)
         except InputError as error:
             if item.named:
                 raise
@@ -195,22 +244,26 @@ class FileCamera:
         return f" (the first: {self.skipped[0].reason.rstrip('.')})" if self.skipped else ""
 
 
-_Skip = Callable[[str, str], None]
-
-
-def _shots_of(item: _Item, skip: _Skip) -> Iterator[_Shot]:
+def _shots_of(item: _Item, wants: _Wants, skip: _Skip) -> Iterator[_Shot]:
     if item.kind is Kind.VIDEO:
-        yield from _shots_of_video(item, skip)
-    else:
+        yield from _shots_of_video(item, wants, skip)
+        return
+    picture = None
+    if wants(0.0, PICTURE_INTERVAL):
         picture = decode_picture(_bytes(item.path, item.source), item.source)
-        yield _Shot(picture, item.source, 0.0, PICTURE_INTERVAL)
+    yield _Shot(picture, item.source, 0.0)
 
 
-def _shots_of_video(item: _Item, skip: _Skip) -> Iterator[_Shot]:
+def _shots_of_video(item: _Item, wants: _Wants, skip: _Skip) -> Iterator[_Shot]:
     with contextlib.closing(Video(item.path, item.source)) as video:
         interval, index = 1 / video.fps, 0
-        for picture in video.pictures():
-            yield _Shot(picture, f"{item.source}#{index}", index * interval, interval)
+        while video.advance():
+            at, picture = index * interval, None
+            if wants(at, interval):
+                picture = video.picture()
+                if picture is None:
+                    break
+            yield _Shot(picture, f"{item.source}#{index}", at)
             index += 1
         if not index:
             raise InputError(

@@ -7,33 +7,22 @@ import errno
 import fcntl
 import os
 import struct
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Protocol
 
 import cv2
-import numpy as np
 
 from appliance.errors import CameraError
+from appliance.hardware.latest import Capture, Format, Handling, LiveCamera
 from appliance.hardware.quiet import quiet_opencv
 from appliance.ports import Clock
-from appliance.types import Frame, Pixels
 
-Rotation = Literal[0, 90, 180, 270]
+# The constant of a driver that says whether it has ever run on its hardware (docs/cameras.md).
+TRIED = False
 
-_ROTATIONS = {
-    90: cv2.ROTATE_90_CLOCKWISE,
-    180: cv2.ROTATE_180,
-    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
-}
 _FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV"}
-# How long to wait after a failed read, so that a camera that fails at once does not spin.
-_RETRY_S = 0.02
-# How long closing waits for a read that hangs in the driver.
-_JOIN_S = 1.0
 # VIDIOC_QUERYCAP, and where struct v4l2_capability holds the flags of this very node.
 _QUERYCAP = 0x80685600
 _QUERYCAP_SIZE = 104
@@ -41,201 +30,56 @@ _DEVICE_CAPS = 88
 _CAN_CAPTURE = 0x1 | 0x1000  # one plane or several
 
 
-class Capture(Protocol):
+class DeviceCapture(Capture, Protocol):
     """What is used of cv2.VideoCapture."""
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         """False when the device could not be opened."""
         ...
 
-    def read(self) -> tuple[bool, Any]:
-        """(True, picture) or (False, None); may block."""
-        ...
 
-    def release(self) -> None:
-        """Give the device back."""
-        ...
+OpenCapture = Callable[[Path, Format], DeviceCapture]
 
 
-@dataclass(frozen=True)
-class Format:
-    """What is asked of a camera; it gives what it can. width, height: pixels."""
+class V4l2Camera(LiveCamera):
+    """A camera of the kernel's, opened at once; see LiveCamera.
 
-    width: int = 1280
-    height: int = 720
-    fps: float = 15.0
-    pixel_format: Literal["mjpg", "yuyv", "any"] = "mjpg"
-
-
-OpenCapture = Callable[[Path, Format], Capture]
-
-
-class V4l2Camera:
-    """A live camera whose latest frame wins.
-
-    A thread reads, so that a driver that hangs cannot hang the door, and so that whoever is slow
-    gets the newest picture and not the oldest in a queue. Opens the device at once.
-    device: such as /dev/video0. rotate: degrees clockwise that turn the picture upright.
-    warm_up_frames: dropped at the start, while exposure settles. timeout_s: seconds without a
-    picture, and frozen_s: seconds of one and the same picture, after which `frames` raises.
-    Frames: `at` is the clock's monotonic time of capture; a size that the camera does not offer
-    becomes the nearest one that it does.
+    device: such as /dev/video0. A size that the camera does not offer becomes the nearest one
+    that it does.
     Raises CameraError when the device is missing, forbidden, busy, no camera or silent.
     """
 
-    live = True
-    length = None
-
-    def __init__(  # noqa: PLR0913 - each is a key of the camera's section
+    def __init__(
         self,
         device: Path,
         clock: Clock,
         *,
         wanted: Format | None = None,
-        rotate: Rotation = 0,
-        warm_up_frames: int = 5,
-        timeout_s: float = 5.0,
-        frozen_s: float = 10.0,
+        handling: Handling | None = None,
         open_capture: OpenCapture | None = None,
     ) -> None:
-        self._device = device
-        self._timeout_s = timeout_s
-        self._closed = False
-        self._sequence = 0
+        handling = handling or Handling()
         capture = (open_capture or open_v4l2)(device, wanted or Format())
         if not capture.isOpened():
             capture.release()
             raise _not_opened(device)
-        self._reader = _Reader(capture, clock, rotate, warm_up_frames, frozen_s)
+        silent = partial(_silent, device, handling.timeout_s)
+        super().__init__(str(device), capture, clock, handling, silent)
 
-    def frames(self) -> Iterator[Frame]:
-        """The newest frame, again and again, each once. Raises CameraError."""
-        while True:
-            bgr, at = self._next()
-            yield Frame(bgr, at, str(self._device), self._sequence)
-            self._sequence += 1
 
-    def close(self) -> None:
-        """Give the device back; may be called twice.
-
-        A read that hangs in the driver is left behind; it gives the device back when it returns.
-        """
-        self._closed = True
-        self._reader.stop()
-
-    def _next(self) -> tuple[Pixels, float]:
-        newest = None if self._closed else self._reader.wait(self._timeout_s)
-        if self._closed:
-            raise CameraError(f"The camera {self._device} has been closed.", hint="Open it anew.")
-        if newest is None:
-            raise self._silent()
-        return newest
-
-    def _silent(self) -> CameraError:
-        if self._reader.frozen:
-            return CameraError(
-                f"The camera {self._device} is frozen: it delivers the same picture over and over.",
-                hint="Unplug it and plug it in again; if that recurs, try another cable or port.",
-            )
-        if not self._device.exists():
-            return CameraError(
-                f"The camera {self._device} was unplugged.", hint="Check its cable and plug it in."
-            )
+def _silent(device: Path, timeout_s: float) -> CameraError:
+    if not device.exists():
         return CameraError(
-            f"The camera {self._device} delivered no picture for {self._timeout_s:g} s"
-            f"{_held_by(self._device)}.",
-            hint="Check its cable, try camera.pixel_format: any or a smaller size, and stop other "
-            "programs that use it.",
+            f"The camera {device} was unplugged.", hint="Check its cable and plug it in."
         )
+    return CameraError(
+        f"The camera {device} delivered no picture for {timeout_s:g} s{_held_by(device)}.",
+        hint="Check its cable, try camera.pixel_format: any or a smaller size, and stop other "
+        "programs that use it.",
+    )
 
 
-class _Reader:
-    """Reads in a thread; only the thread touches the capture, which is not made for several."""
-
-    def __init__(
-        self, capture: Capture, clock: Clock, rotate: int, warm_up_frames: int, frozen_s: float
-    ) -> None:
-        self._capture = capture
-        self._clock = clock
-        self._rotate = rotate
-        self._dropping = warm_up_frames
-        self._frozen_s = frozen_s
-        self._changed = threading.Condition()
-        self._newest: tuple[Pixels, float] | None = None
-        self._previous: tuple[Pixels, float] | None = None
-        self._stopping = threading.Event()
-        self.frozen = False
-        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
-        self._thread.start()
-
-    def wait(self, seconds: float) -> tuple[Pixels, float] | None:
-        """The newest picture that was not taken yet and its time; None when none comes."""
-        deadline = time.monotonic() + seconds
-        with self._changed:
-            while self._newest is None and not self.frozen and not self._stopping.is_set():
-                if not self._changed.wait(deadline - time.monotonic()):
-                    break
-            newest, self._newest = self._newest, None
-            return None if self.frozen else newest
-
-    def stop(self) -> None:
-        self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
-        self._thread.join(_JOIN_S)
-
-    def _run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                picture = self._read()
-                if picture is None:
-                    self._stopping.wait(_RETRY_S)
-                elif self._dropping:
-                    self._dropping -= 1
-                else:
-                    self._publish(picture)
-        finally:
-            self._capture.release()
-
-    def _read(self) -> Pixels | None:
-        try:
-            read, picture = self._capture.read()
-        except cv2.error:
-            return None
-        return _three_channels(picture) if read else None
-
-    def _publish(self, picture: Pixels) -> None:
-        at = self._clock.monotonic()
-        frozen = self._is_frozen(picture, at)
-        turned = cv2.rotate(picture, _ROTATIONS[self._rotate]) if self._rotate else picture
-        with self._changed:
-            self.frozen = frozen
-            self._newest = cast("Pixels", turned), at
-            self._changed.notify_all()
-
-    def _is_frozen(self, picture: Pixels, at: float) -> bool:
-        """True when nothing changed for too long: a real sensor always has some noise."""
-        if self._previous is None or not _same(self._previous[0], picture):
-            self._previous = picture, at
-            return False
-        return at - self._previous[1] >= self._frozen_s
-
-
-def _same(one: Pixels, other: Pixels) -> bool:
-    # In the dark a sensor clips to plain black, frame after frame, and is not frozen.
-    return np.array_equal(one, other) and int(one.min()) != int(one.max())
-
-
-def _three_channels(picture: Any) -> Pixels | None:
-    """BGR, or None for what is no picture."""
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or not picture.size:
-        return None
-    if picture.ndim == 2:  # a monochrome or infra-red sensor
-        return cast("Pixels", cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
-    return picture if picture.ndim == 3 and picture.shape[2] == 3 else None
-
-
-def open_v4l2(device: Path, wanted: Format) -> Capture:
+def open_v4l2(device: Path, wanted: Format) -> DeviceCapture:
     """cv2's capture of a device, told its format. Raises CameraError for what is no camera."""
     _check_device(device)
     quiet_opencv()

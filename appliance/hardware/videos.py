@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -47,13 +46,14 @@ class Video:
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         return int(count) if 0 < count < 1e9 else None
 
-    def pictures(self) -> Iterator[Pixels]:
-        """(height, width, 3) uint8 BGR, up to the end or to where the file breaks."""
-        while True:
-            read, picture = self._capture.read()
-            if not read:
-                return
-            yield cast("Pixels", picture)
+    def advance(self) -> bool:
+        """Go to the next picture; False at the end, or where the file breaks."""
+        return self._capture.grab()
+
+    def picture(self) -> Pixels | None:
+        """(height, width, 3) uint8 BGR, where `advance` has arrived; None where it is damaged."""
+        read, picture = self._capture.retrieve()
+        return cast("Pixels", picture) if read else None
 
     def close(self) -> None:
         """Give the file back; may be called twice."""

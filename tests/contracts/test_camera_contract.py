@@ -12,6 +12,7 @@ import pytest
 from appliance.errors import ApplianceError, CameraError, InputError
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.files import FileCamera
+from appliance.hardware.latest import Handling
 from appliance.hardware.v4l2 import V4l2Camera
 from appliance.ports import Camera
 from appliance.types import Frame
@@ -35,7 +36,9 @@ def _video(folder: Path) -> FileCamera:
 
 def _v4l2(folder: Path) -> V4l2Camera:
     capture = ScriptedCapture(noisy(seed) for seed in itertools.count())
-    return V4l2Camera(folder / "video0", SystemClock(), open_capture=capture, warm_up_frames=1)
+    return V4l2Camera(
+        folder / "video0", SystemClock(), open_capture=capture, handling=Handling(warm_up_frames=1)
+    )
 
 
 CAMERAS: dict[str, Build] = {"pictures": _pictures, "video": _video, "v4l2": _v4l2}

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from appliance.hardware.v4l2 import Format
+from appliance.hardware.latest import Format
 from appliance.types import Pixels
 
-Step = Pixels | Literal["fails", "raises", "hangs"]
+Step = Pixels | Exception | Literal["fails", "raises", "hangs"]
 
 
 def noisy(seed: int, height: int = 48, width: int = 64) -> Pixels:
@@ -33,6 +33,8 @@ class ScriptedCapture:
         self._paced = paced
         self._allowed = threading.Semaphore(0)
         self._unhang = threading.Event()
+        self._grabbed: Pixels | None = None
+        self.retrieved = 0
         self.asked: list[tuple[Path, Format]] = []
         self.released_by: list[str] = []
 
@@ -52,17 +54,25 @@ class ScriptedCapture:
     def isOpened(self) -> bool:  # noqa: N802
         return self._opened
 
-    def read(self) -> tuple[bool, Any]:
+    def grab(self) -> bool:
         if self._paced:
             self._allowed.acquire()
         step = next(self._steps, "hangs")
+        self._grabbed = None
         if isinstance(step, np.ndarray):
-            return True, step
+            self._grabbed = step
+            return True
+        if isinstance(step, Exception):
+            raise step
         if step == "raises":
             raise cv2.error("select() timeout")
         if step == "hangs":
             self._unhang.wait()
-        return False, None
+        return False
+
+    def retrieve(self) -> tuple[bool, Any]:
+        self.retrieved += 1
+        return self._grabbed is not None, self._grabbed
 
     def release(self) -> None:
         self.released_by.append(threading.current_thread().name)

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from appliance.errors import CameraError
-from appliance.hardware import v4l2
-from appliance.hardware.v4l2 import Format, V4l2Camera, open_v4l2
+from appliance.hardware import latest
+from appliance.hardware.latest import Format, Handling
+from appliance.hardware.v4l2 import V4l2Camera, open_v4l2
 from tests.fakes import FakeClock
 from tests.hardware.scripted_capture import ScriptedCapture, Step, noisy
 
@@ -39,9 +40,9 @@ def build(device: Path) -> Iterator[Build]:
     built: list[tuple[V4l2Camera, ScriptedCapture]] = []
 
     def build(capture: ScriptedCapture, **options: Any) -> V4l2Camera:
-        options = {"warm_up_frames": 0, "timeout_s": 0.05, **options}
-        clock = options.pop("clock", FakeClock())
-        camera = V4l2Camera(device, clock, open_capture=capture, **options)
+        clock, wanted = options.pop("clock", FakeClock()), options.pop("wanted", None)
+        handling = Handling(**{"warm_up_frames": 0, "timeout_s": 0.05, **options})
+        camera = V4l2Camera(device, clock, wanted=wanted, handling=handling, open_capture=capture)
         built.append((camera, capture))
         return camera
 
@@ -156,7 +157,7 @@ def test_it_goes_on_after_a_silence(build: Build) -> None:
     with pytest.raises(CameraError):
         next(camera.frames())
     capture.allow()
-    camera._timeout_s = 5
+    camera._handling = Handling(timeout_s=5)
     assert next(camera.frames()).sequence == 0
 
 
@@ -222,7 +223,7 @@ def test_closing_twice_releases_once_and_in_the_reading_thread(build: Build) -> 
 def test_closing_does_not_wait_for_a_driver_that_hangs(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(v4l2, "_JOIN_S", 0.01)
+    monkeypatch.setattr(latest, "_JOIN_S", 0.01)
     capture = ScriptedCapture(["hangs"])
     camera = build(capture)
     camera.close()
