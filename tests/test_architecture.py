@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "table"}),
     frozenset({"access"}),
-    frozenset({"advice", "host", "lockout", "vision", "store", "hardware"}),
+    frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
     frozenset({"claims", "control", "matching", "model_choice", "liveness", "door"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
