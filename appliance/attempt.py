@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from appliance import decision, lockout
+from appliance.claims.backoff import Backoff
 from appliance.door_controller import DoorController
 from appliance.errors import StoreError, UsageError
 from appliance.perception import Observation, Perception
@@ -24,15 +25,11 @@ from appliance.types import (
     AuditRecord,
     Claim,
     Embedding,
-    FailureCount,
     Frame,
     Match,
     Verdict,
 )
 from appliance.vision.manifest import Calibration
-
-# The ledger's key of the moment when the last attempt ended; no claim can be called so.
-_LAST_ATTEMPT = "\x00last attempt"
 
 
 @dataclass(frozen=True)
@@ -235,7 +232,7 @@ class Attempt:
 
     def _standing(self, claim: Claim) -> decision.Standing:
         reference, door = self._reference, self._door
-        cooling = 0.0 if door is None else self._cooling_for(door)
+        cooling = 0.0 if door is None else self._cooling_for(door, claim)
         if cooling > 0:  # told to wait before anything is found wrong with it, and recorded
             return decision.Standing(known=reference is not None, cooling_for_s=cooling)
         if reference is not None:
@@ -255,26 +252,19 @@ class Attempt:
         )
 
     def _locked_for(self, claim: Claim, door: DoorRoom) -> float:
-        now, count = self._clock.now(), door.failures.read(claim.name)
-        kept = lockout.reviewed(count, now, door.lockout)
-        if kept is not None and kept != count:
-            door.failures.write(claim.name, kept)
-        return lockout.remaining(kept, now, door.lockout)
+        return self._backoff(door).locked_for(claim.name, claim.via)
 
     def _begin_cool_down(self, door: DoorRoom) -> None:
-        door.failures.write(_LAST_ATTEMPT, FailureCount(1, self._clock.now()))
+        self._backoff(door).begin_cool_down()
 
-    def _cooling_for(self, door: DoorRoom) -> float:
-        """What is left of the cool-down after the last attempt, also one of another process."""
-        last, now = door.failures.read(_LAST_ATTEMPT), self._clock.now()
-        if last is None:
-            return 0.0
-        if last.at > now:
-            # The clock was set back: nobody is freed early, and nobody waits more than once.
-            last = FailureCount(1, now)
-            door.failures.write(_LAST_ATTEMPT, last)
-        elapsed = (now - last.at).total_seconds()
-        return max(self._rules.policy.cool_down_s - elapsed, 0.0)
+    def _cooling_for(self, door: DoorRoom, claim: Claim) -> float:
+        """How long nobody is heard: after the last attempt, or after many failures this way."""
+        backoff = self._backoff(door)
+        cool_down = backoff.cooling_for(self._rules.policy.cool_down_s)
+        return max(cool_down, backoff.slowed_for(claim.via))
+
+    def _backoff(self, door: DoorRoom) -> Backoff:
+        return Backoff(door.failures, self._clock, door.lockout)
 
     def _feed(self, event: decision.Event) -> None:
         """One event and all that follows from it, each at its own time."""
@@ -317,11 +307,9 @@ class Attempt:
         elif isinstance(action, decision.Lock):
             door.controller.secure("failed attempt")
         elif isinstance(action, decision.CountFailure):
-            name = action.claim.name
-            count = door.failures.read(name)
-            door.failures.write(name, lockout.after_failure(count, self._clock.now(), door.lockout))
+            self._backoff(door).failed(action.claim.name, action.claim.via)
         elif isinstance(action, decision.ClearFailures):
-            door.failures.clear(action.claim.name)
+            self._backoff(door).succeeded(action.claim.name, action.claim.via)
 
 
 def _event(observation: Observation) -> decision.Event:

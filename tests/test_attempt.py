@@ -147,7 +147,7 @@ class Entrance:
 
     @property
     def failures(self) -> int:
-        count = self.store.failures.read("alice")
+        count = self.store.failures.read("alice", CLAIM.via)
         return count.failures if count else 0
 
 

@@ -5,32 +5,51 @@ from __future__ import annotations
 from appliance.store.database import Database
 from appliance.store.moments import from_text, to_text
 from appliance.store.names import name_key
-from appliance.types import FailureCount
+from appliance.types import FailureCount, Moment
 
 
 class SqliteFailures:
-    """One row per claimed name; spellings that differ in case share it."""
+    """One row per claimed name and way; spellings that differ in case share it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, claim: str) -> FailureCount | None:
+    def read(self, name: str, via: str) -> FailureCount | None:
         """The count of failures in a row, or None."""
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT failures, at FROM failure WHERE claim_key = ?", (name_key(claim),)
+                "SELECT failures, at, trusted, boot, uptime FROM failure_count "
+                "WHERE claim_key = ? AND via = ?",
+                (name_key(name), via),
             ).fetchone()
-        return FailureCount(int(row[0]), from_text(row[1])) if row else None
+        if row is None:
+            return None
+        failures, wall, trusted, boot, uptime = row
+        return FailureCount(
+            int(failures), Moment(from_text(wall), bool(trusted), str(boot), float(uptime))
+        )
 
-    def write(self, claim: str, count: FailureCount) -> None:
+    def write(self, name: str, via: str, count: FailureCount) -> None:
         """Durable before it returns. StoreError when that is not possible."""
+        at = count.at
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO failure VALUES (?, ?, ?)",
-                (name_key(claim), count.failures, to_text(count.at)),
+                "INSERT OR REPLACE INTO failure_count VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    name_key(name),
+                    via,
+                    count.failures,
+                    to_text(at.wall),
+                    at.trusted,
+                    at.boot,
+                    at.uptime,
+                ),
             )
 
-    def clear(self, claim: str) -> None:
-        """Forget the failures, durably. StoreError when that is not possible."""
+    def clear(self, name: str, via: str | None = None) -> None:
+        """Forget the failures, without `via` those of every way, durably. StoreError."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM failure WHERE claim_key = ?", (name_key(claim),))
+            connection.execute(
+                "DELETE FROM failure_count WHERE claim_key = ? AND via = coalesce(?, via)",
+                (name_key(name), via),
+            )

@@ -1,0 +1,61 @@
+"""The rules of `appliance.lockout` on a ledger and a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance import lockout
+from appliance.ports import Clock, FailureLedger
+from appliance.types import FailureCount
+
+# Keys of the ledger that no name can be.
+_EVERYBODY = "\x00everybody"
+_LAST_ATTEMPT = "\x00last attempt"
+_ANY_WAY = ""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Who has to wait, and for how long. Every method raises StoreError."""
+
+    ledger: FailureLedger
+    clock: Clock
+    policy: lockout.Policy
+
+    def locked_for(self, name: str, via: str) -> float:
+        """Seconds until this name is heard again by this way; 0 for now."""
+        return lockout.remaining(
+            self.ledger.read(name, via), lockout.moment(self.clock), self.policy
+        )
+
+    def slowed_for(self, via: str) -> float:
+        """Seconds until anybody is heard again by this way; 0 for now."""
+        return lockout.slowed(
+            self.ledger.read(_EVERYBODY, via), lockout.moment(self.clock), self.policy
+        )
+
+    def failed(self, name: str | None, via: str) -> None:
+        """Count a failed claim; name: None where it named nobody."""
+        now = lockout.moment(self.clock)
+        bucket = self.ledger.read(_EVERYBODY, via)
+        self.ledger.write(_EVERYBODY, via, lockout.filled(bucket, now, self.policy))
+        if name is not None:
+            count = self.ledger.read(name, via)
+            self.ledger.write(name, via, lockout.after_failure(count, now, self.policy))
+
+    def succeeded(self, name: str, via: str) -> None:
+        """Forget the failures of this name by this way."""
+        self.ledger.clear(name, via)
+
+    def begin_cool_down(self) -> None:
+        """An attempt has ended."""
+        now = lockout.moment(self.clock)
+        self.ledger.write(_LAST_ATTEMPT, _ANY_WAY, FailureCount(1, now))
+
+    def cooling_for(self, cool_down_s: float) -> float:
+        """What is left of the cool-down after the last attempt, also one of another process."""
+        last = self.ledger.read(_LAST_ATTEMPT, _ANY_WAY)
+        if last is None:
+            return 0.0
+        passed = lockout.elapsed(last.at, lockout.moment(self.clock))
+        return max(cool_down_s - passed, 0.0)
