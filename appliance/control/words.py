@@ -9,7 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+)
 
 # A stream that has nothing to say says so this often (seconds), or it could not be ended.
 ALIVE_S = 1.0
@@ -19,6 +26,14 @@ JsonObject = dict[str, Any]
 
 
 class _Model(BaseModel):
+    """What the service says. A command of an older version passes over what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Asked(BaseModel):
+    """What the service is asked: anything it does not know is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -230,26 +245,26 @@ _Text = Annotated[
 ]
 
 
-class UnlockAsked(_Model):
+class UnlockAsked(_Asked):
     """Why the door is to be released: for the audit log."""
 
     reason: _Text
 
 
-class VerificationAsked(_Model):
+class VerificationAsked(_Asked):
     """Who is said to stand at the camera."""
 
     name: _Text
 
 
-class EnrolmentAsked(_Model):
+class EnrolmentAsked(_Asked):
     """Whom to enrol from the camera; replace: also where the name has a template already."""
 
     name: _Text
     replace: bool = False
 
 
-class TemplateSent(_Model):
+class TemplateSent(_Asked):
     """A template made from pictures by a command.
 
     template: base64 of the bytes of store.codec.encode_template. handicap: the median of the
@@ -267,3 +282,7 @@ class Refusal(_Model):
     """The body of every answer that is no success."""
 
     error: ErrorTold
+
+
+class Line(RootModel[Event]):
+    """One line of a stream."""
