@@ -1,84 +1,42 @@
 """What happened, in order, chained so that a change shows (the port AuditLog).
 
-Each record's digest is the SHA-256, in hexadecimal, of the digest before it, a line break, and
-the record as canonical JSON: {"at", "detail", "event", "number", "subject"}. The first record
-follows `origin`, which is drawn from the database's identity. The chain has no key: it shows
-mistakes and clumsy hands, and only a copy of a digest kept elsewhere shows a forger who rewrites
-all that follows.
+`appliance.store.chain` has the chain's rule, which needs no key: it shows mistakes and clumsy
+hands. Whoever can write the file can also compute a chain of his own; then the checkpoints of
+`appliance.store.checkpoints` show it: those in the database where he has not the key, and those
+that were exported where he has.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from appliance.ports import Clock
+from appliance.store.audit_check import AuditCheck, check
+from appliance.store.audit_rows import RAW, LogRows
+from appliance.store.audit_signing import adopt_beginning, drop_some, sign_end
 from appliance.store.canonical import canonical
+from appliance.store.chain import Row, readable
+from appliance.store.checkpoints import Checkpoint, Signer
 from appliance.store.database import Database
-from appliance.store.faults import damaged
-from appliance.store.moments import from_text, to_text
+from appliance.store.keyring import Keyring
+from appliance.store.moments import to_text
 from appliance.types import AuditRecord
-
-_ORIGIN = "appliance audit log v1:"
-# As bytes: text that somebody broke must be reported by number, not stop the check.
-_RAW = (
-    "SELECT number, CAST(at AS BLOB), CAST(event AS BLOB), CAST(subject AS BLOB), "
-    "CAST(detail AS BLOB), CAST(digest AS BLOB) FROM audit "
-)
-
-
-_Raw: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes]
-
-
-class _Head(NamedTuple):
-    number: int
-    digest: str
-
-
-class _Row(NamedTuple):
-    number: int
-    at: str
-    event: str
-    subject: str
-    detail: str
-    digest: str
-
-    def record(self) -> AuditRecord:
-        """ValueError when the detail is not JSON; StoreError when the date is none."""
-        return AuditRecord(
-            self.number,
-            from_text(self.at),
-            self.event,
-            self.subject,
-            json.loads(self.detail),
-            self.digest,
-        )
-
-    def digest_after(self, previous: str) -> str:
-        """What the digest must be. ValueError when the detail is not canonical JSON."""
-        record = self._asdict()
-        del record["digest"]
-        record["detail"] = json.loads(self.detail)
-        if canonical(record["detail"]) != self.detail:
-            raise ValueError(self.detail)
-        return hashlib.sha256(f"{previous}\n{canonical(record)}".encode()).hexdigest()
 
 
 class SqliteAudit:
-    """Append-only; every record is on the disk before `append` returns."""
+    """Append-only; every record is on the disk before `append` returns. Threads may share it."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self._database = database
+        self._keyring = keyring
         self._clock = clock
+        self._rows = LogRows(database)
 
     @property
     def origin(self) -> str:
         """The digest that the first record follows."""
-        return hashlib.sha256((_ORIGIN + self._database.identity).encode()).hexdigest()
+        return self._rows.origin.digest
 
     def append(self, event: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
         """Write durably. StoreError when that is not possible.
@@ -88,8 +46,8 @@ class SqliteAudit:
         """
         text = canonical(dict(detail))
         with self._database.transaction() as connection:
-            head, at = self._head(connection), to_text(self._clock.now())
-            row = _Row(head.number + 1, at, _storable(event), _storable(subject), text, digest="")
+            head, at = self._rows.head(connection), to_text(self._clock.now())
+            row = Row(head.number + 1, at, _storable(event), _storable(subject), text, digest="")
             row = row._replace(digest=row.digest_after(head.digest))
             connection.execute("INSERT INTO audit VALUES (?,?,?,?,?,?)", row)
             connection.execute(
@@ -101,55 +59,77 @@ class SqliteAudit:
         """The last `count` records, oldest first. StoreError when one cannot be read."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                _RAW + "ORDER BY number DESC LIMIT ?", (max(count, 0),)
+                RAW + "ORDER BY number DESC LIMIT ?", (max(count, 0),)
             ).fetchall()
-        return [_readable(row) for row in reversed(rows)]
+        return [readable(row) for row in reversed(rows)]
+
+    def records(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[AuditRecord]:
+        """All records in order, those dated from `since` on and before `until`.
+
+        StoreError when one cannot be read. Records written meanwhile come too.
+        """
+        number = -1
+        while rows := self._rows.after(number):
+            number = rows[-1][0]
+            for record in map(readable, rows):
+                if (since is None or record.at >= since) and (until is None or record.at < until):
+                    yield record
 
     def first_bad(self) -> int | None:
         """The number of the first record that was changed, moved, added or is missing."""
+        return self.verify().first_bad
+
+    def verify(self, against: Checkpoint | None = None, *, signer: str | None = None) -> AuditCheck:
+        """Check the chain, its beginning and the checkpoints in the database, and one given.
+
+        against: an exported checkpoint, as `checkpoints.parse` gave it. signer: whose signature
+        it must carry (a public key in hexadecimal); None: that of this appliance's key.
+        InputError when `against` is of another appliance or signer, or when so many records were
+        dropped since that nothing is left to compare. Writers are let in every few milliseconds.
+        """
         with self._database.reading() as connection:
-            head = self._head(connection)
-            rows = connection.execute(_RAW + "ORDER BY number")
-            return _first_break(rows, _Head(0, self.origin), head)
+            cipher = self._keyring.at_hand(connection)
+        return check(self._rows, Signer(cipher).public if cipher else None, against, signer)
 
-    def _head(self, connection: sqlite3.Connection) -> _Head:
-        row = connection.execute("SELECT number, digest FROM audit_head").fetchone()
-        return _Head(*row) if row else _Head(0, self.origin)
+    def checkpoint(self, *, trail: bool = False) -> Checkpoint:
+        """Sign where the log stands, and keep that in the database too.
 
+        trail: with what an exported one needs to name the first bad record. StoreError
+        `audit_broken` when the chain does not hold since the last checkpoint, or what reading the
+        key raises. While nobody is enrolled a missing key is made.
+        """
+        return sign_end(self._rows, self._keyring, self._clock.now(), trail=trail)
 
-def _first_break(rows: Iterable[_Raw], start: _Head, head: _Head) -> int | None:
-    number, digest = start
-    for raw in rows:
-        row = _decoded(raw)
-        if row is None or row.number != number + 1 or not _follows(row, digest):
-            # A gap is named by the missing number, a record too many by its own.
-            return min(raw[0], number + 1)
-        number, digest = row.number, row.digest
-    # Each record is written together with the head, so both must end alike.
-    return None if (number, digest) == head else min(number, head.number) + 1
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The newest in the database, whoever signed it."""
+        with self._database.reading() as connection:
+            return self._rows.last_checkpoint(connection)
 
+    def adopt_beginning(self) -> str | None:
+        """Vouch for where the log begins, which an earlier key had signed; that key, or None.
 
-def _follows(row: _Row, previous: str) -> bool:
-    try:
-        return row.digest_after(previous) == row.digest
-    except (ValueError, RecursionError):
-        return False
+        StoreError when it cannot be recorded, or what the key raises.
+        """
+        with self._database.transaction():
+            earlier = adopt_beginning(self._rows, self._keyring, self._clock.now())
+            if earlier:
+                self.append("audit_begin_adopted", "audit", {"earlier_signer": earlier})
+        return earlier
 
+    def drop_older(self, cutoff: datetime) -> int:
+        """Drop the records at the beginning that are dated before `cutoff`; how many.
 
-def _decoded(raw: _Raw) -> _Row | None:
-    number, *cells = raw
-    try:
-        return _Row(number, *(cell.decode() for cell in cells))
-    except UnicodeDecodeError:
-        return None
-
-
-def _readable(raw: _Raw) -> AuditRecord:
-    row = _decoded(raw)
-    with suppress(ValueError, RecursionError):
-        if row is not None:
-            return row.record()
-    raise damaged(f"Record {raw[0]} of the audit log cannot be read")
+        Where the log then begins is signed, so that the chain stays verifiable. StoreError
+        `audit_broken` when the records to drop do not hold together; they then stay.
+        """
+        dropped = 0
+        while count := drop_some(self._rows, self._keyring, self._clock.now(), cutoff):
+            dropped += count
+        if dropped:
+            self._database.scrub_log()
+        return dropped
 
 
 def _storable(text: str) -> str:

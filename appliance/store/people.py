@@ -102,11 +102,17 @@ class SqlitePeople:
             yield self._opened(cipher, sealed, row)
 
     def remove(self, name: str) -> bool:
-        """Erase, also from the log; False when there was nobody of that name. Needs no key."""
+        """Erase, also from the log; False when there was nobody of that name. Needs no key.
+
+        What refers to the person goes too. What stays is the random id that the row had, so
+        that no backup brings it back.
+        """
+        now = to_text(self._clock.now())
         with self._database.transaction() as connection:
-            gone = connection.execute("DELETE FROM person WHERE name_key = ?", (name_key(name),))
-        if gone.rowcount == 0:
-            return False
+            if (found := self._find(connection, name)) is None:
+                return False
+            connection.execute("INSERT OR REPLACE INTO removed VALUES (?, ?)", (found[1].id, now))
+            connection.execute("DELETE FROM person WHERE id = ?", (found[1].id,))
         self._database.scrub_log()
         return True
 
