@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from appliance import decision, door, lockout, matching
+from appliance.access import Access
+from appliance.access import Policy as AccessPolicy
 from appliance.attempt import DoorRoom, Rules
 from appliance.config import Config
 from appliance.door_controller import DoorController
@@ -24,11 +27,22 @@ from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
 from appliance.hardware.files import FileCamera
 from appliance.hardware.latest import Format, Handling
+from appliance.hardware.inputs import SimulatedInputs, Wiring, open_gpio_inputs
 from appliance.hardware.lock import SimulatedLock, open_gpio_lock
+from appliance.hardware.steady import SteadyCamera
 from appliance.hardware.v4l2 import V4l2Camera
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
 from appliance.perception import Perception, Stages
-from appliance.ports import Aligner, Camera, Clock, Detector, Embedder, LivenessCheck, Lock
+from appliance.ports import (
+    Aligner,
+    Camera,
+    Clock,
+    Detector,
+    DoorInputs,
+    Embedder,
+    LivenessCheck,
+    Lock,
+)
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.vision.acquisition import Acquisition, FaceSizes
@@ -53,6 +67,7 @@ from appliance.vision.manifest import (
 )
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.quality import QualityLimits
+from appliance.vision.scene import SceneWatch
 
 # A face out of sight for longer than this may have changed places with another.
 GAP_S = 1.5
@@ -224,6 +239,11 @@ def camera(config: Config) -> Camera:
     return V4l2Camera(Path(wanted.source), clock(), wanted=asked, handling=handling)
 
 
+def watch(config: Config) -> SteadyCamera:
+    """The configured camera, looked at for years."""
+    return SteadyCamera(config.camera.source, partial(camera, config), clock(), SceneWatch)
+
+
 def devices(config: Config) -> AbstractContextManager[DevicesLock]:
     """Held by whoever uses camera or lock directly."""
     return DevicesLock(location(config).devices_lock)
@@ -238,11 +258,15 @@ def lock(config: Config) -> Lock:
             hint="Set door.driver (gpiozero, or simulated to try things out) and door.pin.",
             code="door_unconfigured",
         )
+    fail_safe = wanted.fail == "safe"
     if wanted.driver == "simulated":
-        return SimulatedLock(clock(), journal=location(config).simulated_lock_journal)
+        journal = location(config).simulated_lock_journal
+        return SimulatedLock(clock(), journal=journal, fail_safe=fail_safe)
     if wanted.pin is None:  # config.py has refused this already
         raise ConfigError("door.pin is missing.")
-    return open_gpio_lock(wanted.chip, wanted.pin, clock(), active_high=wanted.active_high)
+    return open_gpio_lock(
+        wanted.chip, wanted.pin, clock(), active_high=wanted.active_high, fail_safe=fail_safe
+    )
 
 
 def refuse_files_at_a_real_door(config: Config, sources: Sequence[Path]) -> None:
@@ -256,10 +280,42 @@ def refuse_files_at_a_real_door(config: Config, sources: Sequence[Path]) -> None
         )
 
 
-def controller(config: Config, of: Lock, kept: Store) -> DoorController:
-    """The door's table on a lock."""
-    policy = door.Policy(longest_s=LONGEST_PULSES * config.door.pulse_s)
-    return DoorController(of, kept.audit, clock(), policy=policy, pulse_s=config.door.pulse_s)
+def controller(
+    config: Config, of: Lock, kept: Store, inputs: DoorInputs | None = None
+) -> DoorController:
+    """The door's table on a lock, and on the door's inputs where they are handed in."""
+    pulse_s, policy = config.door.pulse_s, door_policy(config)
+    return DoorController(of, kept.audit, clock(), policy=policy, pulse_s=pulse_s, inputs=inputs)
+
+
+def door_policy(config: Config) -> door.Policy:
+    """How the door's table goes for this door."""
+    wanted = config.door
+    return door.Policy(
+        longest_s=LONGEST_PULSES * wanted.pulse_s,
+        exit_s=wanted.pulse_s,
+        held_open_s=wanted.held_open_s,
+        relock_on_close=wanted.relock_on_close,
+        fail_safe=wanted.fail == "safe",
+    )
+
+
+def door_inputs(config: Config) -> DoorInputs | None:
+    """Contact, button and tamper contact; None when none of them is connected."""
+    wanted = config.door
+    wiring = Wiring(
+        contact=wanted.contact_pin,
+        exit=wanted.request_to_exit_pin,
+        tamper=wanted.tamper_pin,
+        contact_open_high=wanted.contact_open == "high",
+        exit_pressed_high=wanted.request_to_exit_pressed == "high",
+        tamper_high=wanted.tamper_alarm == "high",
+    )
+    if wanted.driver is None or (wiring.contact, wiring.exit, wiring.tamper) == (None, None, None):
+        return None
+    if wanted.driver == "simulated":
+        return SimulatedInputs(wiring, location(config).simulated_inputs)
+    return open_gpio_inputs(wanted.chip, wiring)
 
 
 def lockout_policy(config: Config) -> lockout.Policy:
@@ -272,14 +328,21 @@ def lockout_policy(config: Config) -> lockout.Policy:
 
 def door_room(config: Config, of: Lock, kept: Store) -> DoorRoom:
     """What an attempt needs that may open the door."""
+    return attempt_room(config, controller(config, of, kept), kept, simulated=of.simulated)
+
+
+def attempt_room(
+    config: Config, of: DoorController, kept: Store, *, simulated: bool
+) -> DoorRoom:
+    """The same, for a door that is driven already."""
     wanted = config.verification
     return DoorRoom(
-        controller=controller(config, of, kept),
+        controller=of,
         audit=kept.audit,
         failures=kept.failures,
-        lockout=lockout_policy(config),
+        lockout=lockout.Policy(wanted.lockout_failures, wanted.lockout_s),
         min_frames=config.enrolment.min_frames_for_door,
-        simulated=of.simulated,
+        simulated=simulated,
     )
 
 
@@ -324,3 +387,15 @@ def register(config: Config, kept: Store) -> Register:
     """What keeps templates, and says whom they look like."""
     curves, target_far = calibration(config), config.verification.target_far
     return Register(kept.people, kept.audit, kept.together, curves, target_far)
+
+
+def access_policy(config: Config) -> AccessPolicy:
+    """By which clock schedules are read, and what holds while nobody vouches for it."""
+    wanted = config.access
+    zone = None if wanted.time_zone is None else ZoneInfo(wanted.time_zone)
+    return AccessPolicy(zone, wanted.untrusted_clock)
+
+
+def access(config: Config, kept: Store) -> Access:
+    """Who may enter now."""
+    return Access(kept.permissions, clock(), access_policy(config))

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from appliance.door_values import DoorReadings
+from appliance.signals import Patterns
 from appliance.types import (
     AuditRecord,
     Box,
@@ -189,7 +191,10 @@ class LivenessCheck(Protocol):
 
 
 class Lock(Protocol):
-    """The line that drives the strike. A new lock has commanded *locked* before it returns."""
+    """The line that drives the strike. A new lock has commanded *locked* before it returns.
+
+    At rest, without current, a fail-secure lock is locked and a fail-safe one is not.
+    """
 
     @property
     def simulated(self) -> bool:
@@ -207,24 +212,65 @@ class Lock(Protocol):
         ...
 
     def lock(self, cause: str) -> None:
-        """De-energise a fail-secure strike. Safe to call at any time. Raises LockError."""
+        """Let nobody through. Safe to call at any time. Raises LockError, with the line at rest."""
         ...
 
     def unlock(self, cause: str) -> None:
-        """Energise it. Raises LockError; the caller then commands `lock`."""
+        """Let people through. Raises LockError, with the line at rest."""
         ...
 
     def close(self) -> None:
-        """Command *locked*, then give the line back; may be called twice."""
+        """Bring the line to rest, then give it back; may be called twice."""
         ...
 
 
-class DoorSensor(Protocol):
-    """A magnet contact on the door leaf."""
+class DoorInputs(Protocol):
+    """The door's contact, the button to leave, and the tamper contact."""
+
+    def read(self) -> DoorReadings:
+        """The levels now, translated, not bounced out. Raises LockError; meant to be quick."""
+        ...
+
+    def close(self) -> None:
+        """Give the lines back; may be called twice."""
+        ...
+
+
+class Indicators(Protocol):
+    """Lamps and a buzzer. They never raise and never wait: the door has more important things."""
 
     @property
-    def is_open(self) -> bool:
-        """True when the leaf is away from the frame."""
+    def faults(self) -> tuple[str, ...]:
+        """One sentence about each output that does not obey; empty when all is well."""
+        ...
+
+    def show(self, base: Patterns) -> None:
+        """Show this at rest from now on; outputs that are not named are off."""
+        ...
+
+    def play(self, once: Patterns) -> None:
+        """Play these once, above what is shown at rest."""
+        ...
+
+    def close(self) -> None:
+        """Turn all off and give the lines back; may be called twice."""
+        ...
+
+
+class Speaker(Protocol):
+    """A loudspeaker. It never raises and never waits."""
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """One sentence about each thing that keeps it silent; empty when all is well."""
+        ...
+
+    def greet(self, text: str) -> None:
+        """Welcome somebody; while it still speaks, nothing is said."""
+        ...
+
+    def close(self) -> None:
+        """Be silent at once; may be called twice."""
         ...
 
 

@@ -1,7 +1,9 @@
 """The lock: a relay on a GPIO line, and its simulated twin with the same contract.
 
-Fail-secure: energised means unlocked. Every lock commands *locked* first when it is made and
-last when it is closed, and when it cannot unlock it locks.
+Fail-secure: energised means unlocked. Fail-safe: energised means locked, so that people get out
+when the current fails. Every lock is claimed at rest, which is without current; it commands
+*locked* first when it is made, brings the line to rest when it is closed, and also when it could
+not be energised. At rest a fail-secure lock is locked and a fail-safe one is not.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ HISTORY = 1000
 class _RelayLock(ABC):
     """What both locks share: the order of things, the history and the read-back."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, fail_safe: bool) -> None:
         self._clock = clock
+        # What the lock is told when current is to flow, and what it is without.
+        self._energising = LockState.LOCKED if fail_safe else LockState.UNLOCKED
+        self._rest = LockState.UNLOCKED if fail_safe else LockState.LOCKED
         self._events: deque[DoorEvent] = deque(maxlen=HISTORY)
         self._closed = False
         # The end of a pulse and a stop of the service may come from different threads.
@@ -70,23 +75,19 @@ class _RelayLock(ABC):
                 raise _broken("read", error) from error
 
     def lock(self, cause: str) -> None:
-        """De-energise. Raises LockError when that cannot be done or does not show."""
+        """Let nobody through. When energising fails: de-energise, then raise LockError."""
         with self._guard:
             self._check_open()
-            self._command(LockState.LOCKED, cause)
+            self._obey(LockState.LOCKED, cause)
 
     def unlock(self, cause: str) -> None:
-        """Energise. When that fails: de-energise, then raise LockError."""
+        """Let people through. When energising fails: de-energise, then raise LockError."""
         with self._guard:
             self._check_open()
-            try:
-                self._command(LockState.UNLOCKED, cause)
-            except LockError as error:
-                self._command_after(error)
-                raise
+            self._obey(LockState.UNLOCKED, cause)
 
     def close(self) -> None:
-        """Command *locked*, then give the line back; may be called twice.
+        """Bring the line to rest, then give it back; may be called twice.
 
         Raises LockError when the command failed, but gives everything back all the same.
         """
@@ -94,14 +95,14 @@ class _RelayLock(ABC):
             if self._closed:
                 return
             try:
-                self._command(LockState.LOCKED, "close")
+                self._command(self._rest, "close")
             finally:
                 self._give_back()
 
     def _start(self) -> None:
         """The first command of a new lock. Raises LockError after giving everything back."""
         try:
-            self._command(LockState.LOCKED, "start")
+            self._obey(LockState.LOCKED, "start")
         except LockError:
             with contextlib.suppress(LockError):
                 self._give_back()
@@ -116,6 +117,15 @@ class _RelayLock(ABC):
         except Exception as error:
             raise _broken("given back", error) from error
 
+    def _obey(self, state: LockState, cause: str) -> None:
+        try:
+            self._command(state, cause)
+        except LockError as error:
+            # A new lock whose line was never claimed has nothing to bring to rest.
+            if state is self._energising and self._events:
+                self._command_after(state, error)
+            raise
+
     def _command(self, state: LockState, cause: str) -> None:
         event = DoorEvent(self._clock.monotonic(), state, cause)
         try:
@@ -127,19 +137,21 @@ class _RelayLock(ABC):
         except Exception as error:
             # Whatever a driver raises: callers lock on LockError, so nothing else may leave.
             raise _broken(f"driven to {state.value}", error) from error
-        if energised is not (state is LockState.UNLOCKED):
+        if energised is not (state is self._energising):
             raise LockError(
                 f"The lock was told to be {state.value}, but its line still reads "
                 f"{'energised' if energised else 'not energised'}.",
                 hint="Look for a short on the line, a wrong door.pin, or another program on it.",
             )
 
-    def _command_after(self, error: LockError) -> None:
-        """Lock because unlocking failed; add to its message when that fails as well."""
+    def _command_after(self, state: LockState, error: LockError) -> None:
+        """De-energise because energising failed; add to its message when that fails as well."""
+        failed = "unlock" if state is LockState.UNLOCKED else "lock"
         try:
-            self._command(LockState.LOCKED, "unlock failed")
+            self._command(self._rest, f"{failed} failed")
         except LockError as worse:
-            error.message += f" Locking it again failed too: {worse.message}"
+            again = "Locking" if self._rest is LockState.LOCKED else "Releasing"
+            error.message += f" {again} it again failed too: {worse.message}"
             error.args = (error.message,)
 
     def _check_open(self) -> None:
@@ -152,14 +164,22 @@ class GpioLock(_RelayLock):
 
     pin: the line's number. factory: where its pin comes from; never gpiozero's default, which
     obeys an environment variable. The lock owns the factory and closes it. active_high: False
-    for a relay board that is energised by a low level.
-    Raises LockError when the line cannot be claimed; the claim itself carries the locked level.
+    for a relay board that is energised by a low level. fail_safe: energised means locked.
+    Raises LockError when the line cannot be claimed; the claim itself carries the level of rest.
     """
 
     simulated = False
 
-    def __init__(self, pin: int, factory: Any, clock: Clock, *, active_high: bool = True) -> None:
-        super().__init__(clock)
+    def __init__(
+        self,
+        pin: int,
+        factory: Any,
+        clock: Clock,
+        *,
+        active_high: bool = True,
+        fail_safe: bool = False,
+    ) -> None:
+        super().__init__(clock, fail_safe=fail_safe)
         self._factory = factory
         self._pin = pin
         self._active_high = active_high
@@ -167,20 +187,21 @@ class GpioLock(_RelayLock):
         self._start()
 
     def _drive(self, event: DoorEvent) -> None:
-        energised = event.state is LockState.UNLOCKED
+        energised = event.state is self._energising
         if self._device is None:
-            # Claiming the line at the wanted level is the first command.
-            self._device = self._claim(energised=energised)
-        else:
-            self._device.value = energised
+            # Claimed at rest, where the pin returns to when the device is dropped.
+            self._device = self._claim()
+            if not energised:
+                return
+        self._device.value = energised
 
-    def _claim(self, *, energised: bool) -> Any:
+    def _claim(self) -> Any:
         from gpiozero import OutputDevice  # only who drives a line pays for it
 
         return OutputDevice(
             self._pin,
             active_high=self._active_high,
-            initial_value=energised,
+            initial_value=False,
             pin_factory=self._factory,
         )
 
@@ -206,18 +227,21 @@ class SimulatedLock(_RelayLock):
 
     simulated = True
 
-    def __init__(self, clock: Clock, *, journal: Path | None = None) -> None:
-        super().__init__(clock)
+    def __init__(
+        self, clock: Clock, *, journal: Path | None = None, fail_safe: bool = False
+    ) -> None:
+        super().__init__(clock, fail_safe=fail_safe)
         self._current = False
         self._journal = None if journal is None else _Journal(journal)
         self._start()
 
     def _drive(self, event: DoorEvent) -> None:
-        if event.state is LockState.LOCKED:
+        energised = event.state is self._energising
+        if not energised:
             self._current = False
         if self._journal is not None:
             self._journal.append(event, self._clock.now().isoformat())
-        self._current = event.state is LockState.UNLOCKED
+        self._current = energised
 
     def _energised(self) -> bool:
         return self._current
@@ -288,7 +312,9 @@ class _Journal:
         )
 
 
-def open_gpio_lock(chip: int, pin: int, clock: Clock, *, active_high: bool = True) -> GpioLock:
+def open_gpio_lock(
+    chip: int, pin: int, clock: Clock, *, active_high: bool = True, fail_safe: bool = False
+) -> GpioLock:
     """The real lock on line `pin` of /dev/gpiochip`chip`. Raises LockError."""
     try:
         from appliance.hardware import pins  # only who drives a line pays for it
@@ -298,7 +324,7 @@ def open_gpio_lock(chip: int, pin: int, clock: Clock, *, active_high: bool = Tru
             hint="`pip install gpiozero`, or run install.sh again.",
         ) from error
     factory = pins.ChipFactory(chip, pins.import_lgpio())
-    return GpioLock(pin, factory, clock, active_high=active_high)
+    return GpioLock(pin, factory, clock, active_high=active_high, fail_safe=fail_safe)
 
 
 def _broken(what: str, error: Exception) -> LockError:

@@ -7,6 +7,10 @@ is claimed together with its first level in one request. Levels are electric: gp
 inverts for an active-low relay, the kernel's own inversion stays out of it, so that the level
 claimed, written and read back is what a meter shows.
 
+An input is claimed as soon as it is one, and again with its pull resistor: the kernel takes a
+line's resistor only with a claim. Inputs are read when somebody asks; there are no edges to wait
+for, so that nothing here runs on a thread of its own.
+
 Import this module only to drive a real line: it needs gpiozero.
 """
 
@@ -22,10 +26,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-from gpiozero.exc import PinInvalidFunction, PinSetInput
+from gpiozero.exc import PinFixedPull, PinInvalidFunction, PinInvalidPull, PinSetInput
 from gpiozero.pins import Factory, Pin, PinInfo
 
 from appliance.errors import LockError
+
+# lgpio's flags for the resistor inside the chip.
+_PULLS = {"up": 32, "down": 64, "floating": 128}
 
 
 class Lgpio(Protocol):
@@ -54,6 +61,10 @@ class Lgpio(Protocol):
 
     def gpio_claim_output(self, handle: int, gpio: int, level: int, lFlags: int) -> int:  # noqa: N803 - lgpio's own name
         """Claim a line as output at this level."""
+        ...
+
+    def gpio_claim_input(self, handle: int, gpio: int, lFlags: int) -> int:  # noqa: N803 - likewise
+        """Claim a line as input with this resistor."""
         ...
 
     def gpio_write(self, handle: int, gpio: int, level: int) -> int:
@@ -97,8 +108,8 @@ class ChipFactory(Factory):  # type: ignore[misc]  # gpiozero ships no types
             raise LockError(
                 f"{self._path} ({self._board.description}) has {self._board.lines} lines, "
                 f"so there is no line {name}.",
-                hint=f"Set door.pin to a number from 0 to {self._board.lines - 1}, or door.chip "
-                "to the chip that has the line; `gpioinfo` lists them.",
+                hint=f"Choose a line from 0 to {self._board.lines - 1}, or set door.chip to the "
+                "chip that has the line; `gpioinfo` lists them.",
             )
         number = int(info.number)
         if number not in self._pins:
@@ -124,7 +135,7 @@ class ChipFactory(Factory):  # type: ignore[misc]  # gpiozero ships no types
 
     def _open_handle(self) -> int:
         if self._handle is None:
-            raise LockError(f"{self._path} has been closed.", hint="Build the lock anew.")
+            raise LockError(f"{self._path} has been closed.", hint="Open it anew.")
         return self._handle
 
     def _get_board_info(self) -> ChipBoard:
@@ -162,7 +173,7 @@ class ChipBoard:
 
 
 class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
-    """One line; claims nothing until it is told its first level."""
+    """One line; claims nothing until it is told its first level, or to be an input."""
 
     def __init__(
         self, factory: ChipFactory, info: PinInfo, lgpio: Lgpio, handle: int, path: Path
@@ -175,6 +186,7 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
         self._number = int(info.number)
         self._path = path
         self._first: int | None = None
+        self._pull: str | None = None
 
     def __repr__(self) -> str:
         return str(self._info.name)
@@ -187,6 +199,8 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
     def output_with_state(self, state: object) -> None:
         """Claim the line as an output at this level, in one request. Raises LockError."""
         level = int(bool(state))
+        if self._pull is not None:
+            raise PinInvalidFunction(f"{self!r} is claimed as an input")
         try:
             self._lgpio.gpio_claim_output(self._handle, self._number, level, 0)
         except self._lgpio.error as error:
@@ -194,18 +208,19 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
         self._first = level
 
     def close(self) -> None:
-        """Return the line to its first level and give it back without making it an input.
+        """Return an output to its first level and give the line back without making it an input.
 
-        Kernels that keep the level of a freed line then keep the lock locked, also when a lock
+        Kernels that keep the level of a freed line then keep the lock at rest, also when a lock
         is dropped without being closed. May be called twice.
         """
-        if self._first is None:
-            return
-        level, self._first = self._first, None
-        with contextlib.suppress(self._lgpio.error):
-            self._lgpio.gpio_write(self._handle, self._number, level)
-        with contextlib.suppress(self._lgpio.error):
-            self._lgpio.gpio_free(self._handle, self._number)
+        claimed = self._first is not None or self._pull is not None
+        level, self._first, self._pull = self._first, None, None
+        if level is not None:
+            with contextlib.suppress(self._lgpio.error):
+                self._lgpio.gpio_write(self._handle, self._number, level)
+        if claimed:
+            with contextlib.suppress(self._lgpio.error):
+                self._lgpio.gpio_free(self._handle, self._number)
 
     def _get_info(self) -> PinInfo:
         return self._info
@@ -214,9 +229,33 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
         return "input" if self._first is None else "output"
 
     def _set_function(self, value: str) -> None:
-        raise PinInvalidFunction(
-            f"{self!r} cannot become {value!r} without a level: use output_with_state"
-        )
+        if value != "input":
+            raise PinInvalidFunction(
+                f"{self!r} cannot become {value!r} without a level: use output_with_state"
+            )
+        if self._first is not None:
+            raise PinInvalidFunction(f"{self!r} is claimed as an output")
+        self._claim_input("floating")
+
+    def _get_pull(self) -> str:
+        return self._pull or "floating"
+
+    def _set_pull(self, value: str) -> None:
+        if value not in _PULLS:
+            raise PinInvalidPull(f"{self!r} has no pull {value!r}: one of {', '.join(_PULLS)}")
+        if self._pull is None:
+            raise PinFixedPull(f"{self!r} is not claimed as an input")
+        self._claim_input(value)
+
+    def _claim_input(self, pull: str) -> None:
+        # A line that is claimed keeps the resistor that it was claimed with.
+        if self._pull is not None:
+            self.close()
+        try:
+            self._lgpio.gpio_claim_input(self._handle, self._number, _PULLS[pull])
+        except self._lgpio.error as error:
+            raise self._claim_error(error) from error
+        self._pull = pull
 
     def _get_state(self) -> int:
         try:
@@ -244,7 +283,8 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
         user = self._user()
         return LockError(
             f"Line {self._number} of {self._path} is in use{f' by {user!r}' if user else ''}.",
-            hint="Stop what holds it (`gpioinfo` tells), or choose another line in door.pin.",
+            hint="Stop what holds it (`gpioinfo` tells), or choose another line; two settings "
+            "cannot share one.",
         )
 
     def _user(self) -> str:

@@ -39,6 +39,11 @@ class StoreLocation:
         return self.folder / "simulated-lock.jsonl"
 
     @property
+    def simulated_inputs(self) -> Path:
+        """Where somebody writes what the simulated door's inputs read."""
+        return self.folder / "simulated-inputs.json"
+
+    @property
     def model_choice(self) -> Path:
         """What `appliance bench --models` measured and picked on this machine."""
         return self.folder / "model-choice.json"
