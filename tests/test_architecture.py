@@ -21,17 +21,19 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the ground up. A room imports rooms of lower layers and itself; rooms of one layer do not
 # know each other. A new room gets its place here, as low as it can stand.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors", "yaml_dialect"}),
+    frozenset({"debounce", "door_values", "signals", "types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "table"}),
-    frozenset({"access"}),
-    frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
+    frozenset({"access", "door_records"}),
+    frozenset({"advice", "feedback", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
     frozenset({"claims", "control", "matching", "model_choice", "liveness", "door"}),
+    frozenset({"door_watch"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
     frozenset({"reports"}),
     frozenset({"assemble"}),
     frozenset({"auto"}),
     frozenset({"cold_start", "doctor"}),
+    frozenset({"daemon"}),
     frozenset({"demo"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

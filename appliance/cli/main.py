@@ -31,6 +31,7 @@ COMMANDS = {
     "people": "people",
     "door": "door",
     "audit": "audit",
+    "run": "run",
     "doctor": "doctor",
     "models": "models",
     "config": "settings",

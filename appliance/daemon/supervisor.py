@@ -1,0 +1,241 @@
+"""The main thread: starts everything in order, feeds the watchdog, ends everything, locked first.
+
+Signals are waited for, not handled: nothing is interrupted in the middle. SIGTERM and SIGINT end
+the service, SIGHUP has the config read anew. A task that dies or is not heard in time ends the
+process at once with a code that makes systemd start it again: the lock is commanded before that,
+by another thread than the one that hangs, and once more by the unit's ExecStopPost.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTimeError
+from contextlib import ExitStack
+from pathlib import Path
+
+from appliance import assemble, auto
+from appliance import config as configuration
+from appliance.config import Config
+from appliance.control.peers import rulers
+from appliance.control.server import ControlServer
+from appliance.control.words import Attempted, Reloaded
+from appliance.daemon.beats import Beats
+from appliance.daemon.house import House
+from appliance.daemon.hub import Hub
+from appliance.daemon.service import Keeper, changed_keys
+from appliance.errors import ApplianceError, ConfigError, DeviceBusyError, ExitCode
+from appliance.journal import fields, set_level
+from appliance.sdnotify import ServiceManager
+from appliance.types import Claim, Verdict
+
+log = logging.getLogger(__name__)
+
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+# Seconds between two looks at the tasks where the watchdog asks for no quicker ones.
+LOOK_EVERY_S = 1.0
+# What a task that hangs may cost before the process ends all the same.
+LAST_LOCK_S = 1.0
+RELOAD_WITHIN_S = 30.0
+API = "api"
+API_WITHIN_S = 20.0
+# Keys that only a restart changes: what is open cannot be moved.
+FIXED = ("store", "control.socket")
+
+
+class Supervisor:
+    """One life of the service. `run` returns when it was told to end; the exit code is 0 then."""
+
+    def __init__(self, path: Path | None, written: Config, manager: ServiceManager) -> None:
+        self._path = path
+        self._config = auto.settled(written)
+        self._manager = manager
+        self._clock = assemble.clock()
+        self._beats = Beats(self._clock)
+        self._hub = Hub()
+        self._dead: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reloads: queue.SimpleQueue[Future[Reloaded]] = queue.SimpleQueue()
+        self._house: House | None = None
+        self._main = threading.main_thread().ident or 0
+
+    def run(self) -> None:
+        """Serve until a signal ends it. Raises what keeps it from starting."""
+        with ExitStack() as stack:
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, SIGNALS)
+            stack.enter_context(assemble.devices(self._config))
+            store = stack.enter_context(assemble.store(self._config))
+            self._store = store
+            keeper = Keeper(
+                store,
+                self._clock,
+                self._beats,
+                self._hub,
+                config_path=self._path,
+                house=lambda: self._house,
+                reload=self._ask_for_reload,
+            )
+            # It loads its libraries while the models are loaded.
+            server = self._serve(keeper, stack)
+            stack.callback(self._close_house)
+            self._house = self._new_house(self._config).open()
+            keeper.count_people()
+            server.wait_ready()
+            log.info("ready", extra=fields(pid=os.getpid(), model=self._config.model.name))
+            self._manager.ready(self._sentence())
+            self._watch(keeper)
+            self._manager.stopping("ending")
+            log.info("stopping")
+
+    def _serve(self, keeper: Keeper, stack: ExitStack) -> ControlServer:
+        server = ControlServer(
+            self._config.control,
+            keeper,
+            known=lambda: rulers(self._config.control),
+            beat=lambda: self._beats.beat(API),
+        )
+        self._beats.expect(API, API_WITHIN_S)
+        stack.callback(self._beats.dismiss, API)
+        server.start()
+        stack.callback(server.stop)
+        stack.callback(self._hub.end)
+        return server
+
+    def _watch(self, keeper: Keeper) -> None:
+        every = min(self._manager.alive_every_s or LOOK_EVERY_S, LOOK_EVERY_S)
+        while True:
+            told = signal.sigtimedwait(SIGNALS, every)
+            if told is not None and told.si_signo != signal.SIGHUP:
+                return
+            if told is not None:
+                self._reload()
+            self._look_at_the_tasks()
+            self._manager.alive()
+            keeper.count_people()
+
+    def _look_at_the_tasks(self) -> None:
+        late = self._beats.late()
+        if not self._dead.empty():
+            self._abort(f"the task {self._dead.get()} died")
+        elif late:
+            self._abort(f"nothing was heard of {', '.join(late)}")
+
+    def _abort(self, why: str) -> None:
+        """Lock, say so, and go without waiting for what hangs."""
+        log.critical("the service ends: %s", why)
+        self._manager.status(why)
+        locking = threading.Thread(target=self._lock_now, args=(why,), daemon=True)
+        locking.start()
+        locking.join(LAST_LOCK_S)
+        logging.shutdown()
+        os._exit(int(ExitCode.BUG))
+
+    def _lock_now(self, why: str) -> None:
+        house = self._house
+        if house is not None and house.controller is not None:
+            house.controller.secure(why)
+
+    # --- reload ---------------------------------------------------------------------------
+
+    def _ask_for_reload(self) -> Reloaded:
+        """From another thread: have the main thread do it, and wait."""
+        wish: Future[Reloaded] = Future()
+        self._reloads.put(wish)
+        signal.pthread_kill(self._main, signal.SIGHUP)
+        try:
+            return wish.result(RELOAD_WITHIN_S)
+        except NotInTimeError:
+            raise DeviceBusyError(
+                "The configuration was not read anew in time.",
+                hint="The service's log says what keeps it.",
+            ) from None
+
+    def _reload(self) -> None:
+        self._manager.reloading("reading the configuration anew")
+        waiting = []
+        while not self._reloads.empty():
+            waiting.append(self._reloads.get())
+        try:
+            done = self._reloaded()
+        except ApplianceError as error:
+            log.error("the old configuration stays: %s %s", error.message, error.hint)  # noqa: TRY400 - foreseen
+            for wish in waiting:
+                wish.set_exception(error)
+        else:
+            log.info("configuration read anew: %s", ", ".join(done.changed) or "nothing changed")
+            for wish in waiting:
+                wish.set_result(done)
+        self._manager.ready(self._sentence())
+
+    def _reloaded(self) -> Reloaded:
+        written = Config() if self._path is None else configuration.load(self._path)
+        wanted = auto.settled(written)
+        changed = changed_keys(self._config, wanted)
+        restart = tuple(key for key in changed if key.startswith(FIXED))
+        fresh = _with_fixed(wanted, self._config)
+        taken = tuple(key for key in changed if key not in restart)
+        if taken:
+            self._move_into(fresh)
+            set_level(fresh.log.level)
+        return Reloaded(changed=taken, restart=restart)
+
+    def _move_into(self, fresh: Config) -> None:
+        """Build the parts anew; the old config's where the new one's cannot be built."""
+        assemble.calibration(fresh)  # refused before anything stops
+        assemble.aligner(fresh)
+        old = self._config
+        self._close_house()
+        try:
+            self._house = self._new_house(fresh).open()
+        except ApplianceError as error:
+            self._house = self._new_house(old).open()
+            raise ConfigError(
+                f"The new configuration cannot be used: {error.message}", hint=error.hint
+            ) from error
+        self._config = fresh
+
+    def _new_house(self, config: Config) -> House:
+        return House(
+            config,
+            self._store,
+            self._clock,
+            self._beats,
+            told=self._told,
+            failed=lambda name, _error: self._dead.put(name),
+        )
+
+    def _close_house(self) -> None:
+        house, self._house = self._house, None
+        if house is not None:
+            house.close()
+
+    # --- what happens ---------------------------------------------------------------------
+
+    def _told(self, claim: Claim, verdict: Verdict) -> None:
+        log.info(
+            "%s: %s",
+            claim.name,
+            verdict.decision.value,
+            extra=fields(via=claim.via, decision=verdict.decision.value),
+        )
+        self._hub.publish(
+            Attempted(
+                at=self._clock.now(),
+                name=claim.name,
+                via=claim.via,
+                decision=verdict.decision.value,
+            )
+        )
+
+    def _sentence(self) -> str:
+        troubles = [beat.sentence for beat in self._beats.all().values() if beat.sentence]
+        return "; ".join(troubles) or "serving"
+
+
+def _with_fixed(wanted: Config, running: Config) -> Config:
+    control = wanted.control.model_copy(update={"socket": running.control.socket})
+    return wanted.model_copy(update={"store": running.store, "control": control})
