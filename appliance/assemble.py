@@ -335,12 +335,11 @@ def attempt_room(
     config: Config, of: DoorController, kept: Store, *, simulated: bool
 ) -> DoorRoom:
     """The same, for a door that is driven already."""
-    wanted = config.verification
     return DoorRoom(
         controller=of,
         audit=kept.audit,
         failures=kept.failures,
-        lockout=lockout.Policy(wanted.lockout_failures, wanted.lockout_s),
+        lockout=lockout_policy(config),
         min_frames=config.enrolment.min_frames_for_door,
         simulated=simulated,
     )

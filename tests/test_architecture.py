@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"debounce", "door_values", "signals", "types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "table"}),
-    frozenset({"access", "door_records"}),
-    frozenset({"advice", "feedback", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
+    frozenset({"access", "door_records", "feedback"}),
+    frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
     frozenset({"claims", "control", "matching", "model_choice", "liveness", "door"}),
     frozenset({"door_watch"}),
     frozenset({"decision", "door_controller", "perception"}),
