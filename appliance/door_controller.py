@@ -66,6 +66,11 @@ class DoorController:
         """Where the table stands."""
         return self._state
 
+    @property
+    def pulsing(self) -> bool:
+        """True while the door is released."""
+        return door.pulse_of(self._state) is not None
+
     def status(self) -> DoorStatus:
         """How the door stands; quick, and touches nothing."""
         with self._guard:
