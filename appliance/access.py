@@ -242,7 +242,7 @@ def require_sense(permission: Permission) -> None:
     first, last = permission.not_before, permission.expires
     if first is not None and last is not None and first >= last:
         raise InputError(
-            f"Nobody can enter {from_text(first)} and {until_text(last)}: that is over before it "
+            f"Nobody can enter {from_text(first)} {until_text(last)}: that is over before it "
             "begins.",
             hint="Give a later --until, or leave one of the two out.",
             code="bad_date",

@@ -1,13 +1,16 @@
-"""`appliance people list|show|remove`."""
+"""`appliance people list|show|access|remove`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
 from appliance import assemble
+from appliance.access import ALWAYS, Permission
+from appliance.cli import access
 from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
 from appliance.types import Person, PersonSummary
@@ -26,6 +29,9 @@ def command() -> None:
     """
 
 
+command.add_command(access.command)
+
+
 @command.command("list")
 @json_option
 @click.pass_obj
@@ -37,8 +43,11 @@ def list_people(session: Session) -> None:
       appliance people list --json
     """
     with assemble.store(session.config, create=False) as store:
-        found = store.people.summaries()
-    session.result({"people": [_summary(item) for item in found]}, lambda it: _table(it, found))
+        found, permitted = store.people.summaries(), store.permissions.everybody()
+    people = [
+        _summary(item) | access.summary_json(permitted.get(item.name, ALWAYS)) for item in found
+    ]
+    session.result({"people": people}, lambda it: _table(it, found, permitted))
 
 
 @command.command("show")
@@ -54,9 +63,9 @@ def show(session: Session, name: str) -> None:
     """
     with assemble.store(session.config, create=False) as store:
         person = store.people.get(name)
-    if person is None:
-        raise _unknown(name)
-    data = _details(person)
+        if person is None:
+            raise _unknown(name)
+        data = _details(person) | access.access_json(session.config, store, person.name)
     session.result(data, lambda console: _lines(console, data))
 
 
@@ -116,18 +125,22 @@ def _details(person: Person) -> dict[str, object]:
     }
 
 
-def _table(console: Console, found: list[PersonSummary]) -> None:
+def _table(
+    console: Console, found: list[PersonSummary], permitted: Mapping[str, Permission]
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
     if not found:
         console.print("Nobody is enrolled yet. Begin with `appliance enroll --name NAME`.")
         return
-    table = Table("Name", "Frames", "Model", "Updated (UTC)", box=None, header_style="bold")
+    columns = ("Name", "Frames", "Model", "Updated (UTC)", "May enter")
+    table = Table(*columns, box=None, header_style="bold")
     for item in found:
         when = f"{item.updated:%Y-%m-%d %H:%M}"
         # Brackets in a name are no colours.
-        table.add_row(Text(item.name), str(item.count), item.model, when)
+        may = access.summary(permitted.get(item.name, ALWAYS))
+        table.add_row(Text(item.name), str(item.count), item.model, when, may)
     console.print(table)
 
 

@@ -32,6 +32,13 @@ class SqlitePermissions:
             row = connection.execute(_ONE, (person,)).fetchone()
         return ALWAYS if row is None else _permission(name, row)
 
+    def enrolled(self, name: str) -> str | None:
+        """The name as it was enrolled, or None. Opens no template, so it needs no key."""
+        query = "SELECT name FROM person WHERE name_key = ?"
+        with self._database.reading() as connection:
+            row = connection.execute(query, (name_key(name),)).fetchone()
+        return None if row is None else str(row[0])
+
     def everybody(self) -> dict[str, Permission]:
         """By name, in their order. StoreError when one cannot be read."""
         with self._database.reading() as connection:
