@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# By what share of the interval a frame may come early: cameras jitter.
+EARLY = 0.3
+
 
 class Pacer:
     """Lets at most so many frames a second pass, evenly."""
@@ -25,10 +28,8 @@ class Pacer:
         """Whether the frame of this moment (seconds, growing) passes."""
         if at < self._due:
             return False
-        half = self._interval / 2
-        if at - self._due > self._interval:  # nobody catches up on frames of long ago
-            self._due = at - half
-        # From where it was due, not from where it came: else a camera's jitter would lose every
-        # second frame. Half an interval keeps them apart.
-        self._due = max(self._due + self._interval, at + half)
+        soon = at + self._interval * (1 - EARLY)
+        # From when it was due, not from when it came: else a camera's jitter would lose every
+        # second frame. But nobody catches up on frames of long ago.
+        self._due = max(self._due + self._interval, soon)
         return True
