@@ -117,6 +117,10 @@ class Perception:
         with self.timings.measure("detect"):
             return tuple(self.stages.acquisition.faces(frame.bgr))
 
+    def glance(self, frame: Frame) -> tuple[Landmarks, ...]:
+        """The faces that are seen at little cost; none does not mean that nobody is there."""
+        return tuple(self.stages.acquisition.glance(frame.bgr))
+
     def describe(
         self,
         frame: Frame,

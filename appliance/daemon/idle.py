@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from appliance.types import Frame
 from appliance.vision.motion import MotionGate
 
-# While something moves the picture is searched this often, and otherwise this often, in case a
-# person was missed who now stands still. Seconds of the source's own time.
-MOVING_S = 0.3
-STILL_S = 5.0
+# While something moves the whole picture is searched this often besides the glances, and otherwise
+# this often, in case a person was missed who now stands still. Seconds of the source's own time.
+MOVING_S = 1.0
+STILL_S = 15.0
 # Whoever is out of sight for so long has gone: the next face is another visit.
 GONE_S = 2.0
 # After a refusal the same visit is given another try so much later; the lock-out counts them all.
@@ -19,12 +19,14 @@ AGAIN_S = 5.0
 
 
 class Lookout:
-    """Searches a picture only where that may tell something new.
+    """Looks where that may tell something new, and no closer than it must.
 
-    search: how many faces a frame shows.
+    glance: how many faces a frame shows, quickly, with far ones overlooked; it is asked for every
+    frame in which something moved. search: the same, surely and slowly.
     """
 
-    def __init__(self, search: Callable[[Frame], int]) -> None:
+    def __init__(self, glance: Callable[[Frame], int], search: Callable[[Frame], int]) -> None:
+        self._glance = glance
         self._search = search
         self._gate = MotionGate()
         self._moved = True
@@ -33,13 +35,20 @@ class Lookout:
 
     def faces(self, frame: Frame) -> int:
         """How many faces there are, as far as is known."""
-        self._moved |= self._gate.moved(frame.bgr)
-        since = None if self._at is None else frame.at - self._at
-        patience = MOVING_S if self._moved else STILL_S
-        if since is None or not 0 <= since < patience:
-            self._at, self._moved = frame.at, False
-            self._faces = self._search(frame)
+        moves = self._gate.moved(frame.bgr)
+        self._moved |= moves
+        if moves and (seen := self._glance(frame)):
+            self._found(seen, frame.at)
+        elif self._is_due(frame.at):
+            self._found(self._search(frame), frame.at)
         return self._faces
+
+    def _is_due(self, at: float) -> bool:
+        patience = MOVING_S if self._moved else STILL_S
+        return self._at is None or not 0 <= at - self._at < patience
+
+    def _found(self, faces: int, at: float) -> None:
+        self._at, self._moved, self._faces = at, False, faces
 
     def forget(self) -> None:
         """The next frame is of another scene."""

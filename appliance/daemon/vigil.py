@@ -97,7 +97,10 @@ class Vigil:
         self._going: _Going | None = None
         self._busy = False
         self._visit = idle.Visit()
-        self._lookout = idle.Lookout(lambda frame: len(tools.perception.search(frame)))
+        self._lookout = idle.Lookout(
+            glance=lambda frame: len(tools.perception.glance(frame)),
+            search=lambda frame: len(tools.perception.search(frame)),
+        )
         self._seen_at = 0.0
         self._bugs = 0
         self._paced: float | None = None

@@ -67,6 +67,13 @@ class Acquisition:
                 break
         return self._with_overlooked(bgr, found, self._sizes.farthest * shorter)
 
+    def glance(self, bgr: Pixels) -> list[Landmarks]:
+        """The faces that the second detector sees: quick, and blind to far ones."""
+        if self._second is None:
+            return self.faces(bgr)
+        smallest = self._sizes.farthest * min(bgr.shape[:2])
+        return self._confirmed(bgr, self._second.detect(bgr, smallest))
+
     def _with_overlooked(
         self, bgr: Pixels, found: list[Landmarks], smallest: float
     ) -> list[Landmarks]:
