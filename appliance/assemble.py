@@ -23,12 +23,15 @@ from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.enrolment.register import Register
 from appliance.errors import ConfigError, ModelError, UsageError
+from appliance.feedback import Feedback
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
 from appliance.hardware.files import FileCamera
-from appliance.hardware.latest import Format, Handling
+from appliance.hardware.indicators import SimulatedIndicators, open_gpio_indicators
 from appliance.hardware.inputs import SimulatedInputs, Wiring, open_gpio_inputs
+from appliance.hardware.latest import Format, Handling
 from appliance.hardware.lock import SimulatedLock, open_gpio_lock
+from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
 from appliance.hardware.v4l2 import V4l2Camera
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
@@ -40,9 +43,12 @@ from appliance.ports import (
     Detector,
     DoorInputs,
     Embedder,
+    Indicators,
     LivenessCheck,
     Lock,
+    Speaker,
 )
+from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.vision.acquisition import Acquisition, FaceSizes
@@ -398,3 +404,39 @@ def access_policy(config: Config) -> AccessPolicy:
 def access(config: Config, kept: Store) -> Access:
     """Who may enter now."""
     return Access(kept.permissions, clock(), access_policy(config))
+
+
+def indicator_lines(config: Config) -> dict[Output, int]:
+    """Which lamps and buzzer are connected, and to which lines of `door.chip`."""
+    wanted = config.feedback
+    lines = {
+        Output.READY: wanted.ready_led_pin,
+        Output.GRANTED: wanted.granted_led_pin,
+        Output.DENIED: wanted.denied_led_pin,
+        Output.BUZZER: wanted.buzzer_pin,
+    }
+    return {output: line for output, line in lines.items() if line is not None}
+
+
+def indicators(config: Config) -> Indicators:
+    """Lamps and a buzzer, real where the lock is; never raises, `faults` tells."""
+    if config.door.driver == "simulated":
+        journal = location(config).simulated_indicators_journal
+        return SimulatedIndicators(clock(), journal=journal)
+    lines = indicator_lines(config) if config.door.driver == "gpiozero" else {}
+    return open_gpio_indicators(config.door.chip, lines, clock())
+
+
+def speaker(config: Config) -> Speaker | None:
+    """What greets people, or None where nobody is greeted; never raises, `faults` tells."""
+    wanted = config.feedback
+    if wanted.greeting == "off":
+        return None
+    if wanted.greeting == "speech":
+        return EspeakSpeaker(wanted.language, os.environ)
+    return SoundSpeaker(Path(wanted.greeting), os.environ)
+
+
+def feedback(config: Config, lamps: Indicators, voice: Speaker | None) -> Feedback:
+    """What plays on them what happens at the door; lamps and voice stay their owner's."""
+    return Feedback(lamps, voice, language=config.feedback.language)

@@ -44,6 +44,11 @@ class StoreLocation:
         return self.folder / "simulated-inputs.json"
 
     @property
+    def simulated_indicators_journal(self) -> Path:
+        """Where the simulated lamps and buzzer write down what they were to show."""
+        return self.folder / "simulated-indicators.jsonl"
+
+    @property
     def model_choice(self) -> Path:
         """What `appliance bench --models` measured and picked on this machine."""
         return self.folder / "model-choice.json"
