@@ -147,9 +147,9 @@ def parse(text: bytes, source: str) -> Checkpoint:
     return stated
 
 
-def _stated(found: dict[str, Any]) -> Checkpoint:
+def _stated(found: Any) -> Checkpoint:
     """Raises ValueError, TypeError, KeyError or StoreError where something is not as it must be."""
-    if found.pop("format") != _FORMAT:
+    if not isinstance(found, dict) or found.pop("format") != _FORMAT:
         raise ValueError(_FORMAT)
     stated = Checkpoint(**found)
     _require_hex(stated.database, _IDENTITY)
