@@ -15,7 +15,6 @@ from appliance.signals import Patterns
 from appliance.types import (
     AuditRecord,
     Box,
-    Claim,
     DoorEvent,
     Embedding,
     FaceCrop,
@@ -274,11 +273,23 @@ class Speaker(Protocol):
         ...
 
 
-class ClaimSource(Protocol):
-    """Where people say who they are: keypad, card reader, QR badge."""
+class Keys(Protocol):
+    """A keypad, or a reader that types: one key at a time."""
 
-    def next_claim(self, timeout: float) -> Claim | None:
-        """The next claim, or None after `timeout` seconds."""
+    @property
+    def trouble(self) -> str:
+        """Why no key can come at the moment, in a sentence; empty while one can."""
+        ...
+
+    def next_key(self, timeout: float) -> str | None:
+        """The next key as `claims.typed` names them, or None after `timeout` seconds.
+
+        Never raises for a device that is away: it is looked for until it is back.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the device back; may be called twice."""
         ...
 
 

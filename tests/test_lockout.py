@@ -177,11 +177,11 @@ def test_a_further_failure_never_makes_it_shorter(
     assert lockout.remaining(after, now, policy) >= lockout.remaining(count, now, policy)
 
 
-@given(counts, walls, st.booleans(), policies)
+@given(counts, moments, policies)
 def test_however_the_clock_jumps_the_longest_lock_out_of_one_boot_frees(
-    count: FailureCount, wall: datetime, trusted: bool, policy: lockout.Policy
+    count: FailureCount, now: Moment, policy: lockout.Policy
 ) -> None:
-    waited = Moment(wall, trusted, "another boot", policy.longest_s)
+    waited = replace(now, boot="another boot", uptime=policy.longest_s)
     assert lockout.remaining(count, waited, policy) == 0
 
 

@@ -1,0 +1,43 @@
+"""What a QR badge says: `FAA1:` and 128 random bits in base32.
+
+Upper-case letters, digits and a colon only, so that the code stays small (ISO/IEC 18004, the
+alphanumeric mode). The number says nothing of the person. Whoever photographs a badge has a
+copy: it is a claim like a name, and the face, or a PIN, has to prove it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+_PREFIX: Final = "FAA1:"
+_ID_BYTES: Final = 16
+_TEXT: Final = re.compile(r"FAA1:[A-Z2-7]{26}")
+# A badge held up is read in many frames; away for this long, it is shown again.
+AWAY_S: Final = 3.0
+
+
+def new() -> str:
+    """The text of a new badge."""
+    return _PREFIX + base64.b32encode(secrets.token_bytes(_ID_BYTES)).decode().rstrip("=")
+
+
+def is_badge(text: str) -> bool:
+    """True for a text that could be a badge of ours; posters and tickets are none."""
+    return _TEXT.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Which badge is held up. seen: monotonic seconds when it was last read."""
+
+    text: str = ""
+    seen: float = 0.0
+
+    def read(self, text: str, now: float) -> tuple[Showing, bool]:
+        """(what is held up now, whether that is new)."""
+        new = text != self.text or now - self.seen > AWAY_S
+        return Showing(text, now), new
