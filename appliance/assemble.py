@@ -51,6 +51,7 @@ from appliance.ports import (
 from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
+from appliance.store.upkeep import HousePolicy
 from appliance.vision.acquisition import Acquisition, FaceSizes
 from appliance.vision.alignment import (
     ALIGNMENTS,
@@ -348,6 +349,7 @@ def attempt_room(
         lockout=lockout_policy(config),
         min_frames=config.enrolment.min_frames_for_door,
         simulated=simulated,
+        obstacle=access(config, kept).obstacle,
     )
 
 
@@ -440,3 +442,8 @@ def speaker(config: Config) -> Speaker | None:
 def feedback(config: Config, lamps: Indicators, voice: Speaker | None) -> Feedback:
     """What plays on them what happens at the door; lamps and voice stay their owner's."""
     return Feedback(lamps, voice, language=config.feedback.language)
+
+
+def house_policy(config: Config) -> HousePolicy:
+    """How long records are kept, and how often a checkpoint is signed."""
+    return HousePolicy(config.audit.keep_days, config.audit.checkpoint_hours)

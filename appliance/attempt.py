@@ -37,6 +37,7 @@ class DoorRoom:
     """What an attempt that may open the door has at hand; one that only tells has none.
 
     simulated: whether the lock is the twin that drives nothing; only that one obeys files.
+    obstacle: why a person may not enter now, as a sentence for the person, or None.
     """
 
     controller: DoorController
@@ -45,6 +46,7 @@ class DoorRoom:
     lockout: lockout.Policy
     min_frames: int
     simulated: bool
+    obstacle: Callable[[str], str | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -240,16 +242,23 @@ class Attempt:
             reference.require(embedder.fingerprint, embedder.name)
         if door is None:
             return decision.Standing(known=reference is not None)
-        few = reference is not None and reference.count < door.min_frames
+        obstacle = self._obstacle(claim, reference, door)
         return decision.Standing(
             known=reference is not None,
-            permitted=not few,
+            permitted=obstacle is None,
             locked_for_s=self._locked_for(claim, door),
-            obstacle="This person is enrolled with too few pictures for a door; "
-            f"at least {door.min_frames} are needed."
-            if few
-            else "",
+            obstacle=obstacle or "",
         )
+
+    def _obstacle(self, claim: Claim, reference: Reference | None, door: DoorRoom) -> str | None:
+        if reference is None:
+            return None
+        if reference.count < door.min_frames:
+            return (
+                "This person is enrolled with too few pictures for a door; "
+                f"at least {door.min_frames} are needed."
+            )
+        return door.obstacle(claim.name)
 
     def _locked_for(self, claim: Claim, door: DoorRoom) -> float:
         return self._backoff(door).locked_for(claim.name, claim.via)

@@ -2,6 +2,9 @@
 
 Opened from the lock upwards, so that *locked* is commanded before anything else is; closed the
 other way round, except that the door is locked first of all.
+
+The tasks: `door` turns the door's table and reads its inputs, and never waits for a disk; `records`
+writes what happened there; `vision` looks; each keypad and card reader has its own.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from appliance.daemon import vigil
 from appliance.daemon.beats import Beats
 from appliance.daemon.tasks import Task
 from appliance.daemon.vigil import Tools, Vigil
-from appliance.door_controller import DoorController
-from appliance.errors import LockError
+from appliance.door_controller import POLL_S, DoorController
+from appliance.door_values import DoorChange, Happening
+from appliance.errors import LockError, StoreError
+from appliance.feedback import Feedback, Judged, Readiness
 from appliance.journal import fields
 from appliance.ports import Clock
 from appliance.store.store import Store
@@ -27,11 +32,17 @@ from appliance.types import Claim, Verdict
 log = logging.getLogger(__name__)
 
 DOOR = "door"
-# Seconds between two looks at the door's table and its inputs.
-DOOR_TICK_S = 0.02
-# Seconds within which a task must be heard. A picture may take long on a small board that is hot.
+RECORDS = "records"
+# Seconds between two looks at the door: while nothing is connected that could change by itself and
+# no pulse runs, far fewer are enough.
+RESTING_S = 0.25
+RECORDS_EVERY_S = 0.5
+# Seconds within which a task must be heard. A picture may take long on a small board that is hot,
+# and a disk may be busy.
 DOOR_WITHIN_S = 5.0
+RECORDS_WITHIN_S = 60.0
 VISION_WITHIN_S = 30.0
+READER_WITHIN_S = 30.0
 
 Failed = Callable[[str, BaseException], None]
 
@@ -39,7 +50,8 @@ Failed = Callable[[str, BaseException], None]
 class House:
     """One life of the parts that the config describes. A context manager.
 
-    told: hears every verdict at the door. failed: hears of a task that died.
+    told: hears every verdict at the door. changed: hears what happens at the door itself. failed:
+    hears of a task that died.
     Entering raises what building raises: ConfigError, ModelError, LockError, StoreError.
     """
 
@@ -51,6 +63,7 @@ class House:
         beats: Beats,
         *,
         told: Callable[[Claim, Verdict], None],
+        changed: Callable[[DoorChange], None],
         failed: Failed,
     ) -> None:
         self.config = config
@@ -58,10 +71,14 @@ class House:
         self._clock = clock
         self._beats = beats
         self._told = told
+        self._changed = changed
         self._failed = failed
         self._stack = ExitStack()
         self._stopping = Flag()
+        self._stirred = Flag()
         self._tasks: list[Task] = []
+        self._feedback: Feedback | None = None
+        self._connected = False
         self.controller: DoorController | None = None
         self.simulated = False
         self.live = config.camera.driver != "files"
@@ -80,6 +97,7 @@ class House:
     def close(self) -> None:
         """Lock, then end everything; may be called twice."""
         self._stopping.set()
+        self._stirred.set()
         if self.controller is not None:
             try:
                 self.controller.shutdown()
@@ -105,7 +123,18 @@ class House:
         if inputs is not None:
             self._stack.enter_context(closing(inputs))
         self.controller = assemble.controller(config, lock, self._store, inputs)
+        self._connected = inputs is not None
+        lamps = self._stack.enter_context(closing(assemble.indicators(config)))
+        voice = assemble.speaker(config)
+        if voice is not None:
+            self._stack.enter_context(closing(voice))
+        for fault in (*lamps.faults, *(voice.faults if voice else ())):
+            log.warning("%s", fault)
+        self._feedback = assemble.feedback(config, lamps, voice)
+        self._feedback.tell(Readiness.STARTING)
+        self.controller.listen(self._hear_the_door)
         self._start(DOOR, self._tend_the_door, DOOR_WITHIN_S)
+        self._start(RECORDS, self._write_records, RECORDS_WITHIN_S)
 
     def _open_the_eyes(self) -> None:
         config, store = self.config, self._store
@@ -124,8 +153,8 @@ class House:
             register=assemble.register(config, store),
             policy=assemble.enrolment_policy(config, guided=True),
             clock=self._clock,
-            beat=lambda sentence: self._beats.beat(vigil.TASK, sentence),
-            told=self._told,
+            beat=self._vision_beats,
+            told=self._judged,
             sole=self._sole if "sole_user" in config.claims.sources else None,
         )
         self.vigil = Vigil(tools)
@@ -138,9 +167,8 @@ class House:
         task.start()
 
     def _tend_the_door(self) -> None:
-        controller = self.controller
-        sentence = ""
-        while controller is not None and not self._stopping.wait(DOOR_TICK_S):
+        controller, sentence = self.controller, ""
+        while controller is not None and not self._stopping.is_set():
             before = sentence
             try:
                 controller.tick()
@@ -150,6 +178,41 @@ class House:
             if sentence and sentence != before:
                 log.error("%s", sentence, extra=fields(door="fault"))
             self._beats.beat(DOOR, sentence)
+            busy = self._connected or controller.pulsing
+            self._stirred.wait(POLL_S if busy else RESTING_S)
+            self._stirred.clear()
+
+    def _hear_the_door(self, change: DoorChange) -> None:
+        if self._feedback is not None:
+            self._feedback.tell(change)
+        if change.what is Happening.RELEASED:
+            self._stirred.set()  # the end of its pulse is to be timed
+        self._changed(change)
+
+    def _write_records(self) -> None:
+        controller, sentence = self.controller, ""
+        while controller is not None and not self._stopping.wait(RECORDS_EVERY_S):
+            before = sentence
+            try:
+                controller.write_records()
+                sentence = ""
+            except StoreError as error:
+                sentence = error.message
+            if sentence and sentence != before:
+                log.error("%s", sentence)
+            self._beats.beat(RECORDS, sentence)
+
+    def _vision_beats(self, sentence: str) -> None:
+        self._beats.beat(vigil.TASK, sentence)
+        busy = self.vigil is not None and self.vigil.busy
+        state = Readiness.DEGRADED if sentence else Readiness.LOOKING if busy else Readiness.READY
+        if self._feedback is not None and self._feedback.situation.readiness is not state:
+            self._feedback.tell(state)
+
+    def _judged(self, claim: Claim, verdict: Verdict) -> None:
+        if self._feedback is not None:
+            self._feedback.tell(Judged(claim.name, verdict))
+        self._told(claim, verdict)
 
     def _sole(self) -> str | None:
         """Who a face claims to be by itself: the only one who is enrolled."""

@@ -23,11 +23,13 @@ from appliance import config as configuration
 from appliance.config import Config
 from appliance.control.peers import rulers
 from appliance.control.server import ControlServer
-from appliance.control.words import Attempted, Reloaded
+from appliance.control.words import Alarm, Attempted, DoorChanged, Reloaded
 from appliance.daemon.beats import Beats
 from appliance.daemon.house import House
 from appliance.daemon.hub import Hub
 from appliance.daemon.service import Keeper, changed_keys
+from appliance.daemon.tasks import Task
+from appliance.door_values import DoorChange, Happening
 from appliance.errors import ApplianceError, ConfigError, DeviceBusyError, ExitCode
 from appliance.journal import fields, set_level
 from appliance.sdnotify import ServiceManager
@@ -41,6 +43,10 @@ LOOK_EVERY_S = 1.0
 # What a task that hangs may cost before the process ends all the same.
 LAST_LOCK_S = 1.0
 RELOAD_WITHIN_S = 30.0
+UPKEEP = "upkeep"
+UPKEEP_EVERY_S = 3600.0
+UPKEEP_TURN_S = 5.0
+UPKEEP_WITHIN_S = 600.0
 API = "api"
 API_WITHIN_S = 20.0
 # Keys that only a restart changes: what is open cannot be moved.
@@ -85,9 +91,10 @@ class Supervisor:
             self._house = self._new_house(self._config).open()
             keeper.count_people()
             server.wait_ready()
+            self._keep_house_in_order(keeper, stack)
             log.info("ready", extra=fields(pid=os.getpid(), model=self._config.model.name))
             self._manager.ready(self._sentence())
-            self._watch(keeper)
+            self._watch()
             self._manager.stopping("ending")
             log.info("stopping")
 
@@ -105,7 +112,7 @@ class Supervisor:
         stack.callback(self._hub.end)
         return server
 
-    def _watch(self, keeper: Keeper) -> None:
+    def _watch(self) -> None:
         every = min(self._manager.alive_every_s or LOOK_EVERY_S, LOOK_EVERY_S)
         while True:
             told = signal.sigtimedwait(SIGNALS, every)
@@ -115,7 +122,43 @@ class Supervisor:
                 self._reload()
             self._look_at_the_tasks()
             self._manager.alive()
-            keeper.count_people()
+
+    def _keep_house_in_order(self, keeper: Keeper, stack: ExitStack) -> None:
+        """A thread of its own, for a large log takes its time."""
+        ending = threading.Event()
+
+        def work() -> None:
+            due = self._clock.monotonic()
+            while not ending.wait(UPKEEP_TURN_S):
+                keeper.count_people()
+                self._beats.beat(UPKEEP)
+                if self._clock.monotonic() >= due:
+                    due = self._clock.monotonic() + UPKEEP_EVERY_S
+                    self._upkeep()
+
+        task = Task(UPKEEP, work, self._died)
+        self._beats.expect(UPKEEP, UPKEEP_WITHIN_S)
+        stack.callback(task.join)
+        stack.callback(ending.set)
+        stack.callback(self._beats.dismiss, UPKEEP)
+        task.start()
+
+    def _upkeep(self) -> None:
+        kept = self._store.keep_house(assemble.house_policy(self._config))
+        for trouble in kept.troubles:
+            log.error("upkeep: %s %s", trouble.message, trouble.hint)
+        if kept.dropped or kept.expired or kept.checkpoint:
+            log.info(
+                "upkeep",
+                extra=fields(
+                    dropped=kept.dropped,
+                    expired=len(kept.expired),
+                    checkpoint=kept.checkpoint is not None,
+                ),
+            )
+
+    def _died(self, name: str, _error: BaseException) -> None:
+        self._dead.put(name)
 
     def _look_at_the_tasks(self) -> None:
         late = self._beats.late()
@@ -205,7 +248,8 @@ class Supervisor:
             self._clock,
             self._beats,
             told=self._told,
-            failed=lambda name, _error: self._dead.put(name),
+            changed=self._changed,
+            failed=self._died,
         )
 
     def _close_house(self) -> None:
@@ -230,6 +274,23 @@ class Supervisor:
                 decision=verdict.decision.value,
             )
         )
+
+    def _changed(self, change: DoorChange) -> None:
+        """Called on the door's own thread: nothing in here waits."""
+        at, alarm = self._clock.now(), change.alarm
+        if alarm is not None and change.what in (Happening.ALARM, Happening.ALARM_OVER):
+            active = change.what is Happening.ALARM
+            log.log(
+                logging.WARNING if active else logging.INFO,
+                "alarm %s %s",
+                alarm.value,
+                change.detail if active else "is over",
+                extra=fields(alarm=alarm.value, active=active),
+            )
+            self._hub.publish(Alarm(at=at, alarm=alarm.value, active=active))
+        else:
+            log.info("door %s %s", change.state.value, change.detail)
+            self._hub.publish(DoorChanged(at=at, state=change.state.value, cause=change.detail))
 
     def _sentence(self) -> str:
         troubles = [beat.sentence for beat in self._beats.all().values() if beat.sentence]

@@ -106,13 +106,17 @@ class Vigil:
         self._paced: float | None = None
         self.trouble: Trouble | None = None
 
+    @property
+    def busy(self) -> bool:
+        """True while the camera is used for something."""
+        return self._busy
+
     def claim(self, claim: Claim) -> bool:
         """Somebody says who they are; False when too much is going on to hear it."""
-        try:
+        with suppress(queue.Full):
             self._claims.put_nowait(claim)
-        except queue.Full:
-            return False
-        return True
+            return True
+        return False
 
     def ask(self, errand: Errand) -> None:
         """Have the camera used. DeviceBusyError while another errand has it."""
