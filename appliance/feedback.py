@@ -190,6 +190,37 @@ def welcome(name: str, language: str) -> str:
     return form.format(name=name)
 
 
+def table() -> str:
+    """All patterns as a table in Markdown, for docs/feedback.md."""
+    rows: list[tuple[str, Patterns]] = [
+        *((f"readiness: {it.value}", _lamp(pattern)) for it, pattern in READINESS.items()),
+        ("people may pass", {Output.GRANTED: ON, **MAY_PASS}),
+        ("refused, whatever the reason", REFUSED),
+        ("stand differently and try again", TRY_AGAIN),
+        *((f"answer: {it.value}", patterns) for it, patterns in CUES.items()),
+        *((f"alarm: {it.value}", patterns) for it, patterns in ALARMS.items()),
+    ]
+    head = ["", *(output.value for output in Output)]
+    cells = [[what, *(_in_words(it.get(output)) for output in Output)] for what, it in rows]
+    lines = [head, ["---"] * len(head), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _lamp(pattern: Pattern | None) -> Patterns:
+    return {} if pattern is None else {Output.READY: pattern}
+
+
+def _in_words(pattern: Pattern | None) -> str:
+    if pattern is None:
+        return ""
+    if pattern == ON:
+        return "on"
+    if pattern.times == 1:
+        return f"{pattern.on_s:g} s"
+    often = "for as long as it lasts" if pattern.times is None else f"{pattern.times} times"
+    return f"{pattern.on_s:g} s on, {pattern.off_s:g} s off, {often}"
+
+
 def _readiness(situation: Situation) -> Pattern | None:
     worse = situation.alarms & DEGRADING and situation.readiness is Readiness.READY
     return READINESS[Readiness.DEGRADED if worse else situation.readiness]

@@ -30,6 +30,8 @@ HISTORY: Final = 1000
 LONGEST_JOURNAL: Final = 1_000_000
 # Seconds that the end waits for the thread: a line that hangs must not keep the service.
 _STOPS_IN: Final = 1.0
+# Seconds between two tries to drive a line that does not obey.
+_TRIES_AGAIN: Final = 1.0
 _DARK: Final = dict.fromkeys(Output, False)
 
 
@@ -50,6 +52,7 @@ class _Indicators(ABC):
         self._score = Score()
         self._levels = dict(_DARK)
         self._faults: dict[str, str] = {}
+        self._disobeys = False
         self._notes: deque[Note] = deque(maxlen=HISTORY)
         self._changed = Condition()
         self._stopped = False
@@ -120,11 +123,13 @@ class _Indicators(ABC):
             self._bring(score.levels(now))
             with self._changed:
                 if self._score is score and not self._stopped:
-                    wait = score.wait(now)
+                    # A buzzer that did not fall silent is told so again.
+                    wait = min(score.wait(now), _TRIES_AGAIN if self._disobeys else math.inf)
                     spent = self._clock.monotonic() - now
                     self._changed.wait(None if wait == math.inf else max(wait - spent, 0.0))
 
     def _bring(self, levels: Mapping[Output, bool], *, closing: bool = False) -> None:
+        self._disobeys = False
         while self._notes:
             self._write_down(self._notes.popleft())
         for output, on in levels.items():
@@ -138,10 +143,10 @@ class _Indicators(ABC):
         except Exception as error:  # noqa: BLE001 - a lamp never stops the door, whatever it raises
             text = error.message if isinstance(error, ApplianceError) else str(error)
             self._fails(output.value, f"feedback.{output.value}_pin does not obey: {text}")
+            self._disobeys = True
         else:
             self._faults.pop(output.value, None)
-        # Also after a failure: it is tried again at the next change, not in a loop.
-        self._levels[output] = on
+            self._levels[output] = on
 
     def _fails(self, what: str, sentence: str) -> None:
         if what not in self._faults:
