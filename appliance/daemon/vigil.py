@@ -179,7 +179,8 @@ class Vigil:
         """Whoever waits hears why nothing comes of it; the door is locked by the attempt."""
         going, self._going = self._going, None
         if going is not None:
-            going.attempt.fail(error)
+            if going.attempt.verdict is None:  # what is decided stays decided
+                going.attempt.fail(error)
             self._visit = idle.attempted(accepted=False, now=self._seen_at)
             if going.errand is not None:
                 going.errand.fail(error)
