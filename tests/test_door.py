@@ -1,88 +1,291 @@
 from __future__ import annotations
 
+import contextlib
 import math
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance import door
 from appliance.door import (
     Alarm,
-    AlarmKind,
+    DoorClosed,
+    DoorOpened,
     DriveLock,
     DriveUnlock,
     Fault,
+    Forced,
+    FoundOpen,
     Grant,
+    HeldOpen,
+    InputsBack,
+    InputsFailed,
     Locked,
     LockFailed,
+    Note,
+    Open,
     OutOfService,
+    Pulse,
     Recovered,
+    RequestToExit,
     Secure,
     Shutdown,
+    Tamper,
     Tick,
     Unlocked,
 )
+from appliance.door_values import AlarmKind, DoorWord
 from appliance.errors import IllegalEventError
 
-POLICY = door.Policy(longest_s=10)
+POLICY = door.Policy(longest_s=10, exit_s=3, held_open_s=30, grace_s=0.5, retry_s=1)
+SAFE = door.Policy(longest_s=10, exit_s=3, held_open_s=30, grace_s=0.5, retry_s=1, fail_safe=True)
 DOCS = Path(__file__).parents[1] / "docs" / "door.md"
 
-STATES: tuple[door.State, ...] = (Locked(), Unlocked(0, 3), Fault("stuck"), OutOfService())
+RUNNING = Pulse(0, 3)
+STATES: tuple[door.State, ...] = (
+    Locked(),
+    Unlocked(RUNNING),
+    Open(0),
+    Open(0, RUNNING),
+    HeldOpen(0),
+    HeldOpen(0, RUNNING),
+    Forced(0),
+    Forced(0, RUNNING),
+    Fault("stuck"),
+    Fault("stuck", Forced(0, RUNNING)),
+    OutOfService(),
+    OutOfService(RUNNING),
+)
 EVENTS: tuple[door.Event, ...] = (
     Grant("accept #1", 3),
+    RequestToExit(),
+    FoundOpen(),
+    DoorOpened(),
+    DoorClosed(),
+    Tamper(on=True),
+    Tamper(on=False),
+    InputsFailed("no chip"),
+    InputsBack(),
     Tick(),
     Secure("failed"),
     LockFailed("stuck"),
     Recovered(),
     Shutdown(),
 )
+Moves = list[tuple[float, door.Event]]
+History = list[tuple[door.State, tuple[door.Action, ...]]]
+
+EXIT = DriveUnlock(door.EXIT)
 
 
-def history(*moves: tuple[float, door.Event]) -> list[tuple[door.State, tuple[door.Action, ...]]]:
+def on(kind: AlarmKind, detail: str) -> Alarm:
+    return Alarm(kind, on=True, detail=detail)
+
+
+def over(kind: AlarmKind) -> Alarm:
+    return Alarm(kind, on=False)
+
+
+def history(
+    *moves: tuple[float, door.Event], policy: door.Policy = POLICY, state: door.State | None = None
+) -> History:
     """All states and actions, from a locked door."""
-    state: door.State = Locked()
+    state = state or Locked()
     seen = []
     for now, event in moves:
-        state, actions = door.step(state, event, now, POLICY)
+        state, actions = door.step(state, event, now, policy)
         seen.append((state, actions))
     return seen
 
 
+# --- grants -------------------------------------------------------------------------------
+
+
 def test_a_pulse_ends_by_itself() -> None:
     assert history((0, Grant("accept #1", 3)), (2.9, Tick()), (3, Tick()), (4, Tick())) == [
-        (Unlocked(0, 3), (DriveUnlock("accept #1"),)),
-        (Unlocked(0, 3), ()),
-        (Locked(), (DriveLock("pulse over"),)),
-        (Locked(), ()),
+        (Unlocked(Pulse(0, 3)), (DriveUnlock("accept #1"),)),
+        (Unlocked(Pulse(0, 3)), ()),
+        (Locked(3), (DriveLock("pulse over"),)),
+        (Locked(3), ()),
     ]
 
 
 def test_a_grant_in_a_pulse_begins_it_anew_within_the_bound() -> None:
     grants = [(now, Grant(f"accept #{now}", 4)) for now in (0, 3, 6, 9)]
     states = [state for state, _ in history(*grants)]
-    assert states == [Unlocked(0, 4), Unlocked(0, 7), Unlocked(0, 10), Unlocked(0, 10)]
+    assert states == [Unlocked(Pulse(0, until)) for until in (4, 7, 10, 10)]
 
 
 def test_the_bound_also_holds_for_the_first_grant() -> None:
-    assert history((0, Grant("a", 11)))[-1][0] == Unlocked(0, 10)
+    assert history((0, Grant("a", 11)))[-1][0] == Unlocked(Pulse(0, 10))
 
 
 def test_a_shorter_grant_does_not_cut_a_pulse_short() -> None:
     assert history((0, Grant("a", 8)), (1, Grant("b", 2)))[-1] == (
-        Unlocked(0, 8),
+        Unlocked(Pulse(0, 8)),
         (DriveUnlock("b"),),
     )
 
 
 def test_a_grant_after_an_unnoticed_end_locks_first() -> None:
     assert history((0, Grant("a", 3)), (5, Grant("b", 3)))[-1] == (
-        Unlocked(5, 8),
+        Unlocked(Pulse(5, 8)),
         (DriveLock("pulse over before the next grant"), DriveUnlock("b")),
     )
+
+
+# --- people who leave -----------------------------------------------------------------------
+
+
+def test_a_press_releases_and_is_noted_afterwards() -> None:
+    assert history((0, RequestToExit()), (3, Tick())) == [
+        (Unlocked(Pulse(0, 3, exit=True)), (EXIT, Note())),
+        (Locked(3), (DriveLock("pulse over"),)),
+    ]
+
+
+def test_every_press_is_good_for_its_whole_time_but_noted_once() -> None:
+    presses = [(now, RequestToExit()) for now in range(0, 30, 2)]
+    seen = history(*presses, (31.9, Tick()), (32, Tick()))
+    assert [state for state, _ in seen[:-1]] == [
+        *[Unlocked(Pulse(0, now + 3, exit=True)) for now in range(0, 30, 2)],
+        Locked(31.9),
+    ]
+    assert [actions for _, actions in seen] == [
+        (EXIT, Note()),
+        *[(EXIT,)] * 14,
+        (DriveLock("pulse over"),),
+        (),
+    ]
+
+
+def test_a_press_never_shortens_a_grant_and_a_grant_never_a_press() -> None:
+    assert history((0, Grant("a", 8)), (1, RequestToExit()))[-1][0] == Unlocked(
+        Pulse(0, 8, exit=True)
+    )
+    presses: Moves = [(now, RequestToExit()) for now in (0, 2, 4, 6, 8, 10)]
+    assert history(*presses, (11, Grant("late", 1)))[-1] == (
+        Unlocked(Pulse(0, 13, exit=True)),
+        (DriveUnlock("late"),),
+    )
+
+
+def test_a_press_after_an_unnoticed_end_locks_nothing_first() -> None:
+    assert history((0, Grant("a", 3)), (5, RequestToExit()))[-1] == (
+        Unlocked(Pulse(5, 8, exit=True)),
+        (EXIT, Note()),
+    )
+
+
+@pytest.mark.parametrize("policy", [POLICY, SAFE], ids=["fail-secure", "fail-safe"])
+@pytest.mark.parametrize("state", STATES)
+def test_a_press_releases_from_everywhere_and_before_all_else(
+    state: door.State, policy: door.Policy
+) -> None:
+    after, actions = door.step(state, RequestToExit(), 100, policy)
+    assert actions == (EXIT, Note())
+    rests_released = isinstance(state, OutOfService) and policy.fail_safe
+    assert door.pulse_of(after) == (None if rests_released else Pulse(100, 103, exit=True))
+
+
+# --- the leaf -------------------------------------------------------------------------------
+
+
+def test_somebody_comes_in_and_the_door_locks_behind_them() -> None:
+    moves: Moves = [
+        (0, Grant("a", 5)),
+        (1, DoorOpened()),
+        (2, Tick()),
+        (2.5, DoorClosed()),
+        (9, Tick()),
+    ]
+    assert history(*moves) == [
+        (Unlocked(Pulse(0, 5)), (DriveUnlock("a"),)),
+        (Open(1, Pulse(0, 5, used=True)), ()),
+        (Open(1, Pulse(0, 5, used=True)), ()),
+        (Locked(2.5), (DriveLock("door closed"),)),
+        (Locked(2.5), ()),
+    ]
+
+
+def test_where_closing_does_not_relock_the_pulse_runs_out() -> None:
+    policy = door.Policy(longest_s=10, relock_on_close=False)
+    moves: Moves = [(0, Grant("a", 5)), (1, DoorOpened()), (2, DoorClosed()), (5, Tick())]
+    assert history(*moves, policy=policy)[2:] == [
+        (Unlocked(Pulse(0, 5, used=True)), ()),
+        (Locked(5), (DriveLock("pulse over"),)),
+    ]
+
+
+def test_the_pulse_of_who_comes_next_is_not_cut_by_who_went_before() -> None:
+    moves: Moves = [
+        (0, Grant("a", 5)),
+        (1, DoorOpened()),
+        (2, Grant("b", 5)),
+        (3, DoorClosed()),
+        (4, DoorOpened()),
+        (5, DoorClosed()),
+    ]
+    assert history(*moves)[2:] == [
+        (Open(2, Pulse(0, 7)), (DriveUnlock("b"),)),
+        (Unlocked(Pulse(0, 7)), ()),
+        (Open(4, Pulse(0, 7, used=True)), ()),
+        (Locked(5), (DriveLock("door closed"),)),
+    ]
+
+
+def test_an_opening_without_a_release_is_forced_until_it_closes() -> None:
+    assert history((0, DoorOpened()), (99, Tick()), (100, DoorClosed()), (100.1, DoorOpened())) == [
+        (Forced(0), (on(AlarmKind.FORCED, door.FORCED),)),
+        (Forced(0), ()),
+        (Locked(), (over(AlarmKind.FORCED),)),
+        (Forced(100.1), (on(AlarmKind.FORCED, door.FORCED),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("late", "after"), [(0.5, Open(3.5)), (0.6, Forced(3.6))], ids=["believed", "forced"]
+)
+def test_an_opening_just_after_a_release_is_believed(late: float, after: door.State) -> None:
+    moves: Moves = [(0, Grant("a", 3)), (3, Tick()), (3 + late, DoorOpened())]
+    assert history(*moves)[-1][0] == after
+
+
+def test_a_leaf_that_springs_back_is_not_forced() -> None:
+    moves: Moves = [(0, Grant("a", 3)), (1, DoorOpened()), (2, DoorClosed()), (2.2, DoorOpened())]
+    assert history(*moves)[-1] == (Open(2.2), ())
+
+
+def test_a_door_that_was_open_before_anybody_looked_is_not_forced() -> None:
+    assert history((0, FoundOpen()), (29, Tick()), (30, Tick()), (40, DoorClosed())) == [
+        (Open(0), ()),
+        (Open(0), ()),
+        (HeldOpen(0), (on(AlarmKind.HELD_OPEN, door.HELD_OPEN),)),
+        (Locked(40), (over(AlarmKind.HELD_OPEN),)),
+    ]
+
+
+def test_whoever_is_let_through_begins_the_time_of_an_open_door_anew() -> None:
+    moves: Moves = [(0, FoundOpen()), (20, Grant("a", 3)), (40, RequestToExit()), (69, Tick())]
+    assert history(*moves, (70, Tick()))[3:] == [
+        (Open(40), (DriveLock("pulse over"),)),
+        (HeldOpen(40), (on(AlarmKind.HELD_OPEN, door.HELD_OPEN),)),
+    ]
+
+
+def test_the_end_of_a_pulse_and_of_patience_may_come_together() -> None:
+    moves: Moves = [(0, Grant("a", 3)), (1, DoorOpened()), (50, Tick())]
+    assert history(*moves)[-1] == (
+        HeldOpen(1),
+        (DriveLock("pulse over"), on(AlarmKind.HELD_OPEN, door.HELD_OPEN)),
+    )
+
+
+# --- faults and the end ---------------------------------------------------------------------
 
 
 def test_a_line_that_does_not_obey_alarms_once_and_is_locked_again_until_it_does() -> None:
@@ -91,13 +294,39 @@ def test_a_line_that_does_not_obey_alarms_once_and_is_locked_again_until_it_does
         (3, Tick()),
         (3, LockFailed("stuck")),
         (3, LockFailed("still stuck")),
+        (3.9, Tick()),
         (4, Tick()),
         (4, Recovered()),
     )[2:] == [
-        (Fault("stuck"), (DriveLock(door.FAULT_RETRY), Alarm(AlarmKind.LOCK_FAILED, "stuck"))),
-        (Fault("still stuck"), ()),
-        (Fault("still stuck"), (DriveLock(door.FAULT_RETRY),)),
-        (Locked(), (Alarm(AlarmKind.LOCK_RECOVERED),)),
+        (
+            Fault("stuck", Locked(3), 4),
+            (DriveLock(door.FAULT_REST), on(AlarmKind.LOCK_FAILED, "stuck")),
+        ),
+        (Fault("still stuck", Locked(3), 4), ()),
+        (Fault("still stuck", Locked(3), 4), ()),
+        (Fault("still stuck", Locked(3), 5), (DriveLock(door.FAULT_RETRY),)),
+        (Locked(3), (over(AlarmKind.LOCK_FAILED),)),
+    ]
+
+
+def test_the_leaf_is_watched_during_a_fault() -> None:
+    assert history(
+        (0, LockFailed("stuck")), (0.5, DoorOpened()), (0.7, Recovered()), (0.9, DoorClosed())
+    )[1:] == [
+        (Fault("stuck", Forced(0.5), 1), (on(AlarmKind.FORCED, door.FORCED),)),
+        (Forced(0.5), (over(AlarmKind.LOCK_FAILED),)),
+        (Locked(), (over(AlarmKind.FORCED),)),
+    ]
+
+
+def test_a_press_in_a_fault_is_not_locked_again_before_its_time() -> None:
+    assert history(
+        (0, LockFailed("stuck")), (1, RequestToExit()), (2, Tick()), (4, Tick()), (4, Recovered())
+    )[1:] == [
+        (Fault("stuck", Unlocked(Pulse(1, 4, exit=True)), 1), (EXIT, Note())),
+        (Fault("stuck", Unlocked(Pulse(1, 4, exit=True)), 3), ()),
+        (Fault("stuck", Locked(4), 3), (DriveLock("pulse over"),)),
+        (Locked(4), (over(AlarmKind.LOCK_FAILED),)),
     ]
 
 
@@ -105,7 +334,7 @@ def test_a_line_that_does_not_obey_alarms_once_and_is_locked_again_until_it_does
 def test_secure_and_shutdown_lock_from_everywhere(state: door.State) -> None:
     secured, first = door.step(state, Secure("why"), 1, POLICY)
     stopped, second = door.step(state, Shutdown(), 1, POLICY)
-    assert not isinstance(secured, Unlocked)
+    assert door.pulse_of(secured) is None
     assert (first, stopped, second) == (
         (DriveLock("why"),),
         OutOfService(),
@@ -113,11 +342,115 @@ def test_secure_and_shutdown_lock_from_everywhere(state: door.State) -> None:
     )
 
 
+def test_after_the_end_a_press_still_releases_for_its_time() -> None:
+    assert history(
+        (0, Shutdown()), (1, RequestToExit()), (3, Tick()), (4, Tick()), (5, Tick())
+    ) == [
+        (OutOfService(), (DriveLock("shutdown"),)),
+        (OutOfService(Pulse(1, 4, exit=True)), (EXIT, Note())),
+        (OutOfService(Pulse(1, 4, exit=True)), ()),
+        (OutOfService(), (DriveLock("pulse over"),)),
+        (OutOfService(), ()),
+    ]
+
+
 def test_a_failure_while_stopping_is_told() -> None:
     assert door.step(OutOfService(), LockFailed("stuck"), 0, POLICY) == (
         OutOfService(),
-        (Alarm(AlarmKind.LOCK_FAILED, "stuck"),),
+        (on(AlarmKind.LOCK_FAILED, "stuck"),),
     )
+
+
+def test_stopping_ends_no_alarm() -> None:
+    assert history((0, DoorOpened()), (1, Shutdown()))[-1] == (
+        OutOfService(),
+        (DriveLock("shutdown"),),
+    )
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_tampering_and_blindness_are_told_everywhere_and_change_nothing(state: door.State) -> None:
+    told: list[tuple[door.Event, door.Action]] = [
+        (Tamper(on=True), on(AlarmKind.TAMPER, door.TAMPERED)),
+        (Tamper(on=False), over(AlarmKind.TAMPER)),
+        (InputsFailed("no chip"), on(AlarmKind.INPUTS_FAILED, "no chip")),
+        (InputsBack(), over(AlarmKind.INPUTS_FAILED)),
+    ]
+    for event, alarm in told:
+        assert door.step(state, event, 1, POLICY) == (state, (alarm,))
+
+
+# --- fail-safe ------------------------------------------------------------------------------
+
+
+def test_a_fail_safe_door_rests_released_when_its_line_does_not_lock() -> None:
+    assert history(
+        (0, Grant("a", 3)),
+        (3, Tick()),
+        (3, LockFailed("stuck")),
+        (4, Tick()),
+        (4, LockFailed("still stuck")),
+        (4.5, Tick()),
+        (5, Tick()),
+        (5, Recovered()),
+        policy=SAFE,
+    )[2:] == [
+        (
+            Fault("stuck", Locked(3), 4),
+            (DriveUnlock(door.FAULT_REST), on(AlarmKind.LOCK_FAILED, "stuck")),
+        ),
+        (Fault("stuck", Locked(3), 5), (DriveLock(door.FAULT_RETRY),)),
+        (Fault("still stuck", Locked(3), 5), ()),
+        (Fault("still stuck", Locked(3), 5), ()),
+        (Fault("still stuck", Locked(3), 6), (DriveLock(door.FAULT_RETRY),)),
+        (Locked(3), (over(AlarmKind.LOCK_FAILED),)),
+    ]
+
+
+def test_a_fail_safe_line_that_does_not_let_go_is_told_again_while_the_pulse_runs() -> None:
+    assert history(
+        (0, RequestToExit()),
+        (0, LockFailed("stuck")),
+        (1, Tick()),
+        (1, LockFailed("stuck")),
+        (2, Tick()),
+        (3, Tick()),
+        policy=SAFE,
+    )[1:] == [
+        (
+            Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 1),
+            (DriveUnlock(door.FAULT_REST), on(AlarmKind.LOCK_FAILED, "stuck")),
+        ),
+        (
+            Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 2),
+            (DriveUnlock(door.FAULT_RELEASE),),
+        ),
+        (Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 2), ()),
+        (
+            Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 3),
+            (DriveUnlock(door.FAULT_RELEASE),),
+        ),
+        (Fault("stuck", Locked(3), 3), (DriveLock("pulse over"),)),
+    ]
+
+
+def test_a_fail_safe_door_stays_released_after_the_end() -> None:
+    assert history(
+        (0, Shutdown()), (1, RequestToExit()), (2, Secure("why")), (9, Tick()), policy=SAFE
+    ) == [
+        (OutOfService(), (DriveUnlock("shutdown"),)),
+        (OutOfService(), (EXIT, Note())),
+        (OutOfService(), (DriveUnlock("why"),)),
+        (OutOfService(), ()),
+    ]
+
+
+@pytest.mark.parametrize("state", STATES[:10])
+def test_an_attempt_that_fails_locks_a_fail_safe_door_too(state: door.State) -> None:
+    assert door.step(state, Secure("why"), 1, SAFE)[1] == (DriveLock("why"),)
+
+
+# --- the table ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("state", "event"), list(product(STATES, EVENTS)))
@@ -129,15 +462,21 @@ def test_what_has_no_row_raises(state: door.State, event: door.Event) -> None:
             door.step(state, event, 0, POLICY)
 
 
-@pytest.mark.parametrize("state", [Fault("stuck"), OutOfService()])
-def test_nothing_is_granted_in_a_fault_or_after_the_end(state: door.State) -> None:
-    with pytest.raises(IllegalEventError):
-        door.step(state, Grant("accept #1", 3), 0, POLICY)
+def test_only_grants_and_recoveries_are_ever_illegal() -> None:
+    """What the world does has a row everywhere: a door is never at a loss."""
+    every = set(product(map(type, STATES), map(type, EVENTS)))
+    serving = (Locked, Unlocked, Open, HeldOpen, Forced)
+    assert every - door.TABLE.keys() == {
+        *((state, Recovered) for state in (*serving, OutOfService)),
+        (Fault, Grant),
+        (OutOfService, Grant),
+    }
 
 
 def test_the_examples_are_all_there_is() -> None:
     assert {type(it) for it in STATES} == set(get_args(door.State))
     assert {type(it) for it in EVENTS} == set(get_args(door.Event))
+    assert {door.word(it) for it in STATES} == set(DoorWord)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf])
@@ -146,36 +485,142 @@ def test_a_time_without_end_is_refused(seconds: float) -> None:
         Grant("a", seconds)
     with pytest.raises(ValueError, match="not a policy"):
         door.Policy(seconds)
+    with pytest.raises(ValueError, match="not a policy"):
+        door.Policy(3, held_open_s=seconds)
 
+
+# --- whatever happens -----------------------------------------------------------------------
 
 events = st.one_of(
     st.builds(Grant, st.just("a"), st.floats(0.1, 30)),
-    st.sampled_from(EVENTS[1:]),
-    st.just(Tick()),
+    st.sampled_from([it for it in EVENTS[1:] if not isinstance(it, (LockFailed, Recovered))]),
+    st.sampled_from([DoorOpened(), DoorClosed(), RequestToExit(), Tick()]),
 )
+obedience = st.sampled_from([(True, True)] * 3 + [(False, True), (True, False), (False, False)])
+moves = st.lists(st.tuples(st.floats(0, 5), events, obedience), min_size=1, max_size=40)
 
 
-@given(st.lists(st.tuples(st.floats(0, 5), events), max_size=40))
-def test_whatever_happens_the_line_rests_in_time(moves: list[tuple[float, door.Event]]) -> None:
-    state: door.State = Locked()
-    now, energised_since = 0.0, None
-    for wait, event in moves:
+class Line:
+    """A relay that obeys or does not, and the hand that drives it as the controller does.
+
+    current: what flows, also when the line did not obey. allowed_until: how long it may flow, by
+    what was granted and pressed.
+    """
+
+    def __init__(self, policy: door.Policy) -> None:
+        self.policy = policy
+        self.state: door.State = Locked()
+        self.current = policy.fail_safe
+        self.energised_at = 0.0
+        self.alarms: set[AlarmKind] = set()
+        self.causes: list[tuple[door.Event, door.Action]] = []
+
+    def take(self, event: door.Event, now: float, obeys: tuple[bool, bool]) -> None:
+        """One event. obeys: whether the line does, the first time and every other time."""
+        pending, failures = [(event, event)], [*obeys]
+        while pending:
+            told, root = pending.pop(0)
+            before = self.state
+            self.state, actions = door.step(before, told, now, self.policy)
+            assert type(self.state) in door.TABLE[type(before), type(told)].leads_to
+            failed = False
+            for action in actions:
+                if isinstance(action, Alarm):
+                    self._alarm(action)
+                elif not isinstance(action, Note):
+                    energise = isinstance(action, DriveLock) is self.policy.fail_safe
+                    if failed and energise:
+                        continue
+                    self.causes.append((root, action))
+                    if not (failures.pop(0) if len(failures) > 1 else failures[0]):
+                        failed = True
+                        pending.append((LockFailed("stuck"), root))
+                        if energise:  # the lock itself rests when it could not be energised
+                            self._flow(energise=False, now=now)
+                        continue
+                    self._flow(energise=energise, now=now)
+                    if isinstance(action, DriveLock) and isinstance(self.state, Fault):
+                        pending.append((Recovered(), root))
+
+    def _flow(self, *, energise: bool, now: float) -> None:
+        if energise and not self.current:
+            self.energised_at = now
+        self.current = energise
+
+    def _alarm(self, alarm: Alarm) -> None:
+        derived = {AlarmKind.FORCED, AlarmKind.HELD_OPEN, AlarmKind.LOCK_FAILED}
+        if alarm.kind not in derived or isinstance(self.state, OutOfService):
+            return
+        # Each begins once and ends once.
+        assert alarm.on is (alarm.kind not in self.alarms)
+        (self.alarms.add if alarm.on else self.alarms.remove)(alarm.kind)
+
+
+@settings(max_examples=200, deadline=None)
+@given(moves)
+def test_a_fail_secure_line_is_energised_only_by_grants_and_presses_and_in_time(
+    steps: list[tuple[float, door.Event, tuple[bool, bool]]],
+) -> None:
+    line, now, latest, stuck = Line(POLICY), 0.0, -1.0, False
+    for wait, event, obeys in steps:
+        now += wait
+        stuck = line.current and (stuck or not all(obeys))
+        try:
+            line.take(event, now, obeys)
+        except IllegalEventError:
+            assert isinstance(event, Grant)
+            assert isinstance(line.state, (Fault, OutOfService))
+            continue
+        if isinstance(event, RequestToExit):
+            latest = max(latest, now + POLICY.exit_s)
+        elif isinstance(event, Grant) and line.current:
+            latest = max(latest, line.energised_at + POLICY.longest_s)
+        if isinstance(event, (Tick, Secure, Shutdown)) and all(obeys) and line.current:
+            assert isinstance(event, Tick)
+            assert now < latest
+        if line.current and door.pulse_of(line.state) is None:
+            assert stuck
+            assert isinstance(line.state, (Fault, OutOfService))
+    for root, action in line.causes:
+        if isinstance(action, DriveUnlock):
+            assert isinstance(root, (Grant, RequestToExit)), (root, action)
+
+
+@settings(max_examples=200, deadline=None)
+@given(moves)
+def test_a_fail_safe_line_lets_go_for_every_press_and_after_the_end(
+    steps: list[tuple[float, door.Event, tuple[bool, bool]]],
+) -> None:
+    line, now = Line(SAFE), 0.0
+    for wait, event, obeys in steps:
         now += wait
         try:
-            after, actions = door.step(state, event, now, POLICY)
+            line.take(event, now, obeys)
         except IllegalEventError:
             continue
-        assert type(after) in door.TABLE[type(state), type(event)].leads_to
-        state = after
-        for action in actions:
-            if isinstance(action, DriveUnlock):
-                assert isinstance(event, Grant)
-                energised_since = now if energised_since is None else energised_since
-            elif isinstance(action, DriveLock):
-                energised_since = None
-        assert (energised_since is None) or isinstance(state, Unlocked)
-        if isinstance(event, Tick) and energised_since is not None:
-            assert now - energised_since < POLICY.longest_s
+        if isinstance(event, RequestToExit) and obeys[0]:
+            assert not line.current
+        if isinstance(line.state, OutOfService) and all(obeys):
+            assert not line.current or not isinstance(event, (Shutdown, Secure))
+        if line.current:  # locked: nothing was promised to anybody
+            pulse = door.pulse_of(line.state)
+            assert pulse is None or isinstance(line.state, Fault)
+
+
+@given(moves)
+def test_without_a_contact_nothing_is_known_of_the_leaf(
+    steps: list[tuple[float, door.Event, tuple[bool, bool]]],
+) -> None:
+    line, now = Line(POLICY), 0.0
+    for wait, event, obeys in steps:
+        now += wait
+        if isinstance(event, (FoundOpen, DoorOpened, DoorClosed)):
+            continue
+        with contextlib.suppress(IllegalEventError):
+            line.take(event, now, obeys)
+        state = line.state.beneath if isinstance(line.state, Fault) else line.state
+        assert isinstance(state, (Locked, Unlocked, OutOfService))
+        assert line.alarms <= {AlarmKind.LOCK_FAILED}
 
 
 def test_the_picture_in_the_docs_is_current() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,8 @@ class SimulatedInputs:
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
         else:
+            if not stat.S_ISREG(told.st_mode):
+                raise self._unreadable("it is no file")
             stamp = (told.st_mtime_ns, told.st_size, told.st_ino)
             if stamp != self._stamp:
                 self._levels = self._parsed()

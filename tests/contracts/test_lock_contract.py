@@ -24,10 +24,11 @@ LOCKED, UNLOCKED = LockState.LOCKED, LockState.UNLOCKED
 class Rig:
     """A kind of lock on a bench: what it does electrically can be seen and broken.
 
-    energised: every state the relay was commanded into, in order.
+    energised: every state the relay was commanded into, in order. fail_safe: of the locks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, fail_safe: bool = False) -> None:
+        self.fail_safe = fail_safe
         self.clock = FakeClock()
         self.energised: list[bool] = []
 
@@ -49,8 +50,8 @@ class Rig:
 
 
 class SimulatedRig(Rig):
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, *, fail_safe: bool = False) -> None:
+        super().__init__(fail_safe=fail_safe)
         self.journal = folder / "journal"
         self.broken = False
         self.held: bool | None = None
@@ -63,12 +64,12 @@ class SimulatedRig(Rig):
                 if rig.broken:
                     raise OSError("no current")
                 super()._drive(event)
-                rig.energised.append(event.state is UNLOCKED)
+                rig.energised.append((event.state is UNLOCKED) is not rig.fail_safe)
 
             def _energised(self) -> bool:
                 return super()._energised() if rig.held is None else rig.held
 
-        self.lock = Observed(self.clock, journal=self.journal)
+        self.lock = Observed(self.clock, journal=self.journal, fail_safe=self.fail_safe)
         return self.lock
 
     def break_writes(self) -> None:
@@ -88,8 +89,8 @@ class SimulatedRig(Rig):
 class MockRig(Rig):
     """gpiozero's mock pins, which first become an output and are then written."""
 
-    def __init__(self, *, active_high: bool) -> None:
-        super().__init__()
+    def __init__(self, *, active_high: bool, fail_safe: bool = False) -> None:
+        super().__init__(fail_safe=fail_safe)
         self.active_high = active_high
         self.broken = False
         self.held: bool | None = None
@@ -116,7 +117,9 @@ class MockRig(Rig):
                 super().close()
 
         factory = ObservedFactory(pin_class=Observed)
-        return GpioLock(17, factory, self.clock, active_high=self.active_high)
+        return GpioLock(
+            17, factory, self.clock, active_high=self.active_high, fail_safe=self.fail_safe
+        )
 
     def break_writes(self) -> None:
         self.broken = True
@@ -134,8 +137,8 @@ class MockRig(Rig):
 class ChipRig(Rig):
     """Our pins on a recording chip."""
 
-    def __init__(self, *, active_high: bool) -> None:
-        super().__init__()
+    def __init__(self, *, active_high: bool, fail_safe: bool = False) -> None:
+        super().__init__(fail_safe=fail_safe)
         self.active_high = active_high
         self.lgpio = FakeLgpio()
 
@@ -149,7 +152,9 @@ class ChipRig(Rig):
 
     def build(self) -> GpioLock:
         factory = ChipFactory(0, self.lgpio)
-        return GpioLock(5, factory, self.clock, active_high=self.active_high)
+        return GpioLock(
+            5, factory, self.clock, active_high=self.active_high, fail_safe=self.fail_safe
+        )
 
     def break_writes(self) -> None:
         self.lgpio.broken["gpio_write"] = "bad GPIO write"
@@ -170,6 +175,15 @@ RIGS: dict[str, Callable[[Path], Rig]] = {
     "mock-active-low": lambda _: MockRig(active_high=False),
     "chip-active-high": lambda _: ChipRig(active_high=True),
     "chip-active-low": lambda _: ChipRig(active_high=False),
+}
+
+
+SAFE_RIGS: dict[str, Callable[[Path], Rig]] = {
+    "simulated": lambda folder: SimulatedRig(folder, fail_safe=True),
+    "mock-active-high": lambda _: MockRig(active_high=True, fail_safe=True),
+    "mock-active-low": lambda _: MockRig(active_high=False, fail_safe=True),
+    "chip-active-high": lambda _: ChipRig(active_high=True, fail_safe=True),
+    "chip-active-low": lambda _: ChipRig(active_high=False, fail_safe=True),
 }
 
 
@@ -332,3 +346,94 @@ def test_the_simulated_lock_journals_what_the_history_holds(tmp_path: Path) -> N
     assert [(line["at"], line["state"], line["cause"]) for line in lines] == [
         (event.at, event.state.value, event.cause) for event in lock.history
     ]
+
+
+# --- fail-safe: energised means locked ------------------------------------------------------
+
+
+@pytest.fixture(params=list(SAFE_RIGS))
+def safe(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    return SAFE_RIGS[request.param](tmp_path)
+
+
+def levels(rig: Rig) -> list[bool]:
+    """What the relay was commanded into; a claim at rest before the first command left out."""
+    return rig.energised if isinstance(rig, SimulatedRig) else rig.energised[1:]
+
+
+def test_a_fail_safe_lock_is_claimed_at_rest_and_then_locked(safe: Rig) -> None:
+    lock = safe.build()
+    assert lock.history == (DoorEvent(0.0, LOCKED, "start"),)
+    assert (lock.state, lock.energised) == (LOCKED, True)
+    if not isinstance(safe, SimulatedRig):
+        assert safe.energised[0] is False
+    assert levels(safe) == [True]
+    lock.close()
+
+
+def test_a_whole_pulse_of_a_fail_safe_lock_and_its_end_released(safe: Rig) -> None:
+    lock = safe.build()
+    lock.unlock("alice")
+    assert (lock.state, lock.energised) == (UNLOCKED, False)
+    lock.lock("end of pulse")
+    lock.close()
+    assert [(it.state, it.cause) for it in lock.history] == [
+        (LOCKED, "start"),
+        (UNLOCKED, "alice"),
+        (LOCKED, "end of pulse"),
+        (UNLOCKED, "close"),
+    ]
+    assert levels(safe)[:4] == [True, False, True, False]
+    assert not any(levels(safe)[4:])
+    assert safe.given_back()
+
+
+def test_a_fail_safe_lock_that_cannot_be_energised_is_brought_to_rest(safe: Rig) -> None:
+    lock = safe.build()
+    lock.unlock("alice")
+    safe.hold(energised=False)
+    with pytest.raises(LockError, match="told to be locked, but its line still reads not"):
+        lock.lock("end of pulse")
+    assert [(it.state, it.cause) for it in lock.history][2:] == [
+        (LOCKED, "end of pulse"),
+        (UNLOCKED, "lock failed"),
+    ]
+    assert levels(safe) == [True, False, True, False]
+    lock.close()
+
+
+def test_a_fail_safe_lock_that_does_not_let_go_is_reported(safe: Rig) -> None:
+    lock = safe.build()
+    safe.hold(energised=True)
+    with pytest.raises(LockError, match="told to be unlocked, but its line still reads energised"):
+        lock.unlock("alice")
+    with pytest.raises(LockError, match="told to be unlocked"):
+        lock.close()
+    assert safe.given_back()
+
+
+def test_a_fail_safe_lock_that_cannot_start_leaves_no_current(safe: Rig) -> None:
+    safe.hold(energised=False)
+    with pytest.raises(LockError, match="told to be locked"):
+        safe.build()
+    assert safe.energised[-1] is False
+
+
+def test_when_nothing_can_be_written_both_failures_are_told(safe: Rig) -> None:
+    lock = safe.build()
+    lock.unlock("alice")
+    safe.break_writes()
+    with pytest.raises(LockError, match="Releasing it again failed too"):
+        lock.lock("end of pulse")
+    safe.mend_writes()
+    assert lock.energised is False
+    lock.close()
+
+
+def test_a_fail_safe_device_that_is_dropped_leaves_its_line_without_current() -> None:
+    rig = ChipRig(active_high=False, fail_safe=True)
+    lock = rig.build()
+    assert isinstance(lock, GpioLock)
+    assert rig.lgpio.levels == {5: 0}
+    lock._factory.close()
+    assert rig.lgpio.levels == {5: 1}

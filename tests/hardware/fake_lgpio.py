@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+PULL_UP, PULL_DOWN, PULL_NONE = 32, 64, 128
+
 
 class Failure(Exception):  # noqa: N818 - stands for lgpio.error
     """What lgpio raises: a text and no number."""
@@ -40,6 +42,12 @@ class FakeLgpio:
     def gpio_claim_output(self, handle: int, gpio: int, level: int, lFlags: int) -> int:  # noqa: N803
         self._called("gpio_claim_output", handle, gpio, level, lFlags)
         self.levels[gpio] = level
+        return 0
+
+    def gpio_claim_input(self, handle: int, gpio: int, lFlags: int = 0) -> int:  # noqa: N803
+        self._called("gpio_claim_input", handle, gpio, lFlags)
+        # What the resistor makes of a line that nothing is connected to.
+        self.levels[gpio] = int(lFlags == PULL_UP)
         return 0
 
     def gpio_write(self, handle: int, gpio: int, level: int) -> int:

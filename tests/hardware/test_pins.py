@@ -11,15 +11,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from gpiozero import OutputDevice
-from gpiozero.exc import GPIOPinInUse, PinInvalidFunction, PinSetInput
+from gpiozero import InputDevice, OutputDevice
+from gpiozero.exc import (
+    GPIOPinInUse,
+    PinFixedPull,
+    PinInvalidFunction,
+    PinInvalidPull,
+    PinSetInput,
+)
 
 from appliance.errors import LockError
 from appliance.hardware import pins
 from appliance.hardware.lock import GpioLock, open_gpio_lock
 from appliance.hardware.pins import ChipFactory
 from tests.fakes import FakeClock
-from tests.hardware.fake_lgpio import FakeLgpio
+from tests.hardware.fake_lgpio import PULL_DOWN, PULL_NONE, PULL_UP, FakeLgpio
 
 HANDLE = 0x10
 
@@ -108,6 +114,49 @@ def test_a_pin_does_nothing_without_a_level() -> None:
     assert lgpio.commands() == []
 
 
+@pytest.mark.parametrize(("pull_up", "flags"), [(True, PULL_UP), (False, PULL_DOWN)])
+def test_the_very_calls_of_an_input(pull_up: bool, flags: int) -> None:  # noqa: FBT001
+    lgpio = FakeLgpio()
+    factory = ChipFactory(3, lgpio)
+    device = InputDevice(5, pull_up=pull_up, pin_factory=factory)
+    assert device.pin.state == pull_up
+    assert device.pull_up is pull_up
+    device.close()
+    factory.close()
+    assert lgpio.calls == [
+        ("gpiochip_open", 3),
+        ("gpio_get_chip_info", HANDLE),
+        # A line keeps the resistor that it was claimed with, so it is claimed anew with its own.
+        ("gpio_claim_input", HANDLE, 5, PULL_NONE),
+        ("gpio_free", HANDLE, 5),
+        ("gpio_claim_input", HANDLE, 5, flags),
+        ("gpio_read", HANDLE, 5),
+        ("gpio_free", HANDLE, 5),
+        ("gpiochip_close", HANDLE),
+    ]
+
+
+def test_an_input_does_not_become_an_output_nor_the_other_way() -> None:
+    lgpio = FakeLgpio()
+    factory = ChipFactory(0, lgpio)
+    output, reads = factory.pin(5), factory.pin(6)
+    output.output_with_state(1)
+    reads.function = "input"
+    with pytest.raises(PinInvalidFunction, match="as an output"):
+        output.function = "input"
+    with pytest.raises(PinInvalidFunction, match="as an input"):
+        reads.output_with_state(1)
+    with pytest.raises(PinSetInput):
+        reads.state = 1
+    with pytest.raises(PinFixedPull):
+        output.pull = "up"
+    with pytest.raises(PinInvalidPull, match="one of up, down, floating"):
+        reads.pull = "sideways"
+    assert [call[0] for call in lgpio.commands()] == ["gpio_claim_output"]
+    factory.close()
+    assert lgpio.levels == {5: 1, 6: 0}
+
+
 @pytest.mark.parametrize(
     ("user", "told"),
     [("fan-control", "in use by 'fan-control'"), (b"lg", "in use by 'lg'"), ("", "is in use.")],
@@ -190,7 +239,9 @@ def test_the_twin_is_called_as_lgpio_is() -> None:
     real = pins.import_lgpio()
     assert issubclass(real.error, Exception)
     names = [name for name in vars(pins.Lgpio) if name.startswith("gpio")]
-    assert len(names) == 8
+    assert len(names) == 9
+    pulls = (real.SET_PULL_UP, real.SET_PULL_DOWN, real.SET_PULL_NONE)  # type: ignore[attr-defined]
+    assert pulls == (PULL_UP, PULL_DOWN, PULL_NONE)
     for name in names:
         ours = list(inspect.signature(getattr(FakeLgpio(), name)).parameters)
         assert list(inspect.signature(getattr(real, name)).parameters) == ours
