@@ -190,9 +190,9 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
         yield Hall(tmp_path, stack)
 
 
-def film(who: int, start: float, seconds: float, **how: float) -> list[Frame]:
+def film(who: int, start: float, seconds: float) -> list[Frame]:
     count = round(seconds * 10)
-    return [scene(round(start + number / 10, 3), Toy(who, **how)) for number in range(count)]
+    return [scene(round(start + number / 10, 3), Toy(who)) for number in range(count)]
 
 
 def empty(start: float, seconds: float) -> list[Frame]:
@@ -391,9 +391,11 @@ class TestErrands:
         hall.enrol("alice", ALICE)
         errand = Verification("alice", ROOT)
         frames = film(ALICE, 0.0, 0.5)
-        hall.watch(
-            lambda: hall.vigil.ask(errand), frames[0], lambda: hall.vigil.stop(), *frames[1:]
-        )
+
+        def stop() -> None:
+            hall.vigil.stop()
+
+        hall.watch(lambda: hall.vigil.ask(errand), frames[0], stop, *frames[1:])
         told = last(errand)
         assert isinstance(told, Failure)
         assert told.error.code == "stopped"

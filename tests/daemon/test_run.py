@@ -1,0 +1,228 @@
+"""`appliance run` as systemd runs it: a process with a real socket to notify and real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.runs import PICTURES, PROGRAM, environment, film, read, write_config
+
+# Seconds. A busy machine is given time; nothing here says how long it takes.
+PATIENCE = 60.0
+
+
+class Running:
+    """The service in a folder of its own, and what it told the service manager."""
+
+    def __init__(
+        self, folder: Path, process: subprocess.Popen[str], manager: socket.socket
+    ) -> None:
+        self.folder = folder
+        self.process = process
+        self._manager = manager
+        self.told: list[str] = []
+
+    def hears(self, word: str) -> str:
+        """Wait until the manager is told something with this word; that message."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self._manager.settimeout(max(deadline - time.monotonic(), 0.01))
+            message = self._manager.recv(4096).decode()
+            self.told.append(message)
+            if word in message:
+                return message
+        raise AssertionError(f"the manager was not told {word}: {self.told}")
+
+    def ask(self, method: str, path: str, **body: object) -> httpx.Response:
+        transport = httpx.HTTPTransport(uds=str(self.folder / "control.sock"))
+        with httpx.Client(transport=transport, base_url="http://appliance", timeout=PATIENCE) as it:
+            return it.request(method, path, json=body or None)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", "/v1/status").json()
+        return found
+
+    def ends(self) -> tuple[int, str]:
+        """The exit code and the log."""
+        _, log = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, log
+
+    @property
+    def lock_history(self) -> list[tuple[str, str]]:
+        lines = (self.folder / "state" / "simulated-lock.jsonl").read_text().splitlines()
+        return [(it["state"], it["cause"]) for it in map(json.loads, lines)]
+
+
+def configure(folder: Path, **sections: dict[str, object]) -> Path:
+    film(folder / "hall.avi", read(PICTURES / "obama.jpg"))
+    camera = {"driver": "files", "source": "hall.avi", "pacing": "real_time", "loop": True}
+    path = folder / "config.yaml"
+    write_config(
+        path,
+        folder / "state",
+        **{"camera": camera, "control": {"socket": "control.sock"}, **sections},
+    )
+    return path
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[Running]:
+    address = str(folder / "notify.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        told = environment(NOTIFY_SOCKET=address, WATCHDOG_USEC="3000000")
+        told.pop("WATCHDOG_PID", None)
+        process = subprocess.Popen(
+            [*PROGRAM, "--config", str(folder / "config.yaml"), "run"],
+            env=told,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Running(folder, process, manager)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    configure(folder)
+    with service(folder) as it:
+        it.hears("READY=1")
+        yield it
+
+
+def test_one_life_from_start_to_end(tmp_path: Path) -> None:
+    configure(tmp_path)
+    with service(tmp_path) as running:
+        assert "STATUS=" in running.hears("READY=1")
+        running.hears("WATCHDOG=1")
+        status = running.status()
+        assert (status["pid"], status["state"]) == (running.process.pid, "ok")
+        assert {"api", "door", "records", "vision"} <= {it["name"] for it in status["parts"]}
+        done = running.ask("POST", "/v1/unlock", reason="parcel").json()
+        assert done["done"] is True
+        running.process.send_signal(signal.SIGTERM)
+        running.hears("STOPPING=1")
+        code, log = running.ends()
+    assert (code, "Traceback" in log) == (0, False)
+    causes = [cause for _, cause in running.lock_history]
+    assert causes[:3] == ["start", "door start", f"unlock #{done['record']}"]
+    assert running.lock_history[-1] == ("locked", "close")
+    assert not (tmp_path / "control.sock").exists()
+
+
+def test_the_devices_have_one_owner(running: Running) -> None:
+    second = subprocess.run(
+        [*PROGRAM, "--json", "--config", str(running.folder / "config.yaml"), "run"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    told = json.loads(second.stdout)["error"]
+    assert (second.returncode, told["code"]) == (4, "device_busy")
+    assert str(running.process.pid) in told["message"]
+
+
+def test_a_faulty_config_is_refused_and_the_old_one_stays(running: Running) -> None:
+    path = running.folder / "config.yaml"
+    good = path.read_text()
+    path.write_text("door: {pulse_s: [}\n")
+    running.process.send_signal(signal.SIGHUP)
+    running.hears("RELOADING=1")
+    running.hears("READY=1")
+    refused = running.ask("POST", "/v1/reload")
+    assert refused.json()["error"]["code"] == "bad_config"
+    assert running.status()["state"] == "ok"
+    path.write_text(good)
+    assert running.ask("POST", "/v1/reload").json()["changed"] == []
+
+
+def test_a_new_config_is_taken_over_and_the_lock_locked_first(running: Running) -> None:
+    before = len(running.lock_history)
+    pulse = running.ask("POST", "/v1/unlock", reason="before").json()["pulse_s"]
+    configure(running.folder, door={"driver": "simulated", "pulse_s": 0.7})
+    changed = running.ask("POST", "/v1/reload").json()
+    assert changed["changed"] == ["door.pulse_s"]
+    assert running.ask("POST", "/v1/unlock", reason="after").json()["pulse_s"] == 0.7 != pulse
+    causes = [cause for _, cause in running.lock_history[before:]]
+    assert causes.index("close") < causes.index("start")
+
+
+def test_what_only_a_restart_changes_is_said(running: Running) -> None:
+    configure(running.folder, control={"socket": "elsewhere.sock"})
+    told = running.ask("POST", "/v1/reload").json()
+    assert "control.socket" in told["restart"]
+    assert running.status()["state"] == "ok"
+    configure(running.folder)
+    running.ask("POST", "/v1/reload")
+
+
+def test_a_camera_that_is_not_there_degrades_and_ends_nothing(tmp_path: Path) -> None:
+    path = configure(tmp_path)
+    write_config(
+        path,
+        tmp_path / "state",
+        camera={"driver": "v4l2", "source": str(tmp_path / "video9")},
+        control={"socket": "control.sock"},
+    )
+    with service(tmp_path) as running:
+        running.hears("READY=1")
+        deadline = time.monotonic() + PATIENCE
+        while running.status()["camera"]["trouble"] is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        status = running.status()
+        assert status["state"] == "degraded"
+        assert "video9" in status["camera"]["trouble"]
+        assert running.ask("POST", "/v1/unlock", reason="the keeper").json()["done"] is True
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ends()[0] == 0
+
+
+def test_a_task_that_hangs_ends_the_service_with_the_door_locked(tmp_path: Path) -> None:
+    configure(tmp_path)
+    hang = tmp_path / "hang.py"
+    # The very program, with a camera that stops in the middle of a frame and limits that are short.
+    hang.write_text(
+        "import sys, time\n"
+        "from appliance.daemon import house\n"
+        "from appliance.perception import Perception\n"
+        "house.VISION_WITHIN_S = 1.5\n"
+        "Perception.look = lambda *_, **__: time.sleep(3600)\n"
+        "from appliance.cli.main import run\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify.sock"))
+        process = subprocess.Popen(
+            [*PROGRAM[:1], str(hang), "--config", str(tmp_path / "config.yaml"), "run"],
+            env=environment(NOTIFY_SOCKET=str(tmp_path / "notify.sock")),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running = Running(tmp_path, process, manager)
+        running.hears("READY=1")
+        running.ask("POST", "/v1/unlock", reason="a pulse that must end")
+        with pytest.raises(httpx.HTTPError):
+            running.ask("POST", "/v1/enrolments", name="alice", replace=False)
+        code, log = running.ends()
+    assert code == 70
+    assert "nothing was heard of vision" in log
+    assert running.lock_history[-1][0] == "locked"
+    assert os.path.exists(tmp_path / "state" / "appliance.db")  # noqa: PTH110 - a plain look
