@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"ports", "config", "table"}),
     frozenset({"access", "door_records", "feedback"}),
     frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
-    frozenset({"claims", "control", "matching", "model_choice", "liveness", "door"}),
+    frozenset({"claims", "control", "lockdown", "matching", "model_choice", "liveness", "door"}),
     frozenset({"door_watch"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
@@ -41,12 +41,13 @@ LAYERS: tuple[frozenset[str], ...] = (
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 
 # Rooms that only some may enter: everybody else gets what is in there handed in.
-DOORKEEPERS: Mapping[str, frozenset[str]] = {"hardware": frozenset({"assemble"})}
+# `lockdown` cannot wait for all that `assemble` loads.
+DOORKEEPERS: Mapping[str, frozenset[str]] = {"hardware": frozenset({"assemble", "lockdown"})}
 
 # The pure stages, and what they share. Stages are put together by `perception`.
 STAGES = frozenset(
     {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "motion"}
-    | {"predictor", "quality", "scene", "tracker"}
+    | {"predictor", "quality", "qr", "scene", "tracker"}
 )
 SHARED = frozenset({"interpreter", "manifest", "mesh", "warp"})
 
@@ -59,9 +60,11 @@ HOMES: Mapping[str, frozenset[str]] = {
     "dlib": frozenset({"vision"}),
     "fastapi": frozenset({"control"}),
     "evdev": frozenset({"hardware"}),
+    "gi": frozenset({"hardware"}),
     "gpiozero": frozenset({"hardware"}),
     "lgpio": frozenset({"hardware"}),
     "matplotlib": frozenset({"evaluation"}),
+    "picamera2": frozenset({"hardware"}),
     "scipy": frozenset(),
     "sklearn": frozenset(),
     "sqlite3": frozenset({"store"}),
@@ -75,6 +78,7 @@ HOMES: Mapping[str, frozenset[str]] = {
 LOCK_NAMES = frozenset({"GpioLock", "SimulatedLock", "open_gpio_lock"})
 LOCK_HOLDERS = frozenset(
     {"appliance.assemble", "appliance.door_controller", "appliance.hardware.lock"}
+    | {"appliance.lockdown"}
 )
 
 # What importing a module must not load: slow, large, or with effects of its own.

@@ -10,6 +10,7 @@ from appliance.types import FailureCount
 
 # Keys of the ledger that no name can be.
 _EVERYBODY = "\x00everybody"
+_NOBODY = "\x00nobody"
 _LAST_ATTEMPT = "\x00last attempt"
 _ANY_WAY = ""
 
@@ -35,13 +36,17 @@ class Backoff:
         )
 
     def failed(self, name: str | None, via: str) -> None:
-        """Count a failed claim; name: None where it named nobody."""
+        """Count a failed claim; name: None where it named nobody.
+
+        Nobody's failures are written down as well, and never asked for: else the answer would
+        come sooner, and tell that there is nobody.
+        """
         now = lockout.moment(self.clock)
         bucket = self.ledger.read(_EVERYBODY, via)
         self.ledger.write(_EVERYBODY, via, lockout.filled(bucket, now, self.policy))
-        if name is not None:
-            count = self.ledger.read(name, via)
-            self.ledger.write(name, via, lockout.after_failure(count, now, self.policy))
+        name = _NOBODY if name is None else name
+        count = self.ledger.read(name, via)
+        self.ledger.write(name, via, lockout.after_failure(count, now, self.policy))
 
     def succeeded(self, name: str, via: str) -> None:
         """Forget the failures of this name by this way."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from appliance.types import Frame, Pixels
 
 _PREFIX: Final = "FAA1:"
 _ID_BYTES: Final = 16
 _TEXT: Final = re.compile(r"FAA1:[A-Z2-7]{26}")
 # A badge held up is read in many frames; away for this long, it is shown again.
 AWAY_S: Final = 3.0
+# After something has moved, codes are looked for so long: a badge is sharp once it is held still.
+LINGER_S: Final = 3.0
 
 
 def new() -> str:
@@ -41,3 +46,26 @@ class Showing:
         """(what is held up now, whether that is new)."""
         new = text != self.text or now - self.seen > AWAY_S
         return Showing(text, now), new
+
+
+class BadgeWatch:
+    """Looks for codes, but only while something moves before the door, and shortly after.
+
+    moved: whether a picture differs from the last; read: the text of a code in it.
+    """
+
+    def __init__(
+        self, moved: Callable[[Pixels], bool], read: Callable[[Pixels], str | None]
+    ) -> None:
+        self._moved = moved
+        self._read = read
+        self._until = float("-inf")
+
+    def look(self, frame: Frame) -> str | None:
+        """The text of a code of ours; None for none, and for other people's."""
+        if self._moved(frame.bgr):
+            self._until = frame.at + LINGER_S
+        if frame.at > self._until:
+            return None
+        text = self._read(frame.bgr)
+        return text if text is not None and is_badge(text) else None
