@@ -142,10 +142,15 @@ def refusal(
         return None
     if not trusted and policy.untrusted_clock != "allow":
         return Refusal(TIME_UNKNOWN, "the clock is not known to be right")
-    expires = permission.expires
-    if expires is not None and now >= _moment(expires, policy.zone, min):
-        return Refusal(NOT_NOW, f"was permitted {until_text(expires)} only")
+    if permission.expires is not None and has_expired(permission, now, policy):
+        return Refusal(NOT_NOW, f"was permitted {until_text(permission.expires)} only")
     return _outside(permission, now, policy) if trusted else None
+
+
+def has_expired(permission: Permission, now: datetime, policy: Policy) -> bool:
+    """Whether the last moment has passed by this clock."""
+    last = permission.expires
+    return last is not None and now >= _moment(last, policy.zone, min)
 
 
 def _outside(permission: Permission, now: datetime, policy: Policy) -> Refusal | None:

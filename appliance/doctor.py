@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from appliance import assemble, auto
+from appliance import access, assemble, auto
 from appliance.config import AUTO, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
 from appliance.model_choice import Choice, figures, why_not
@@ -26,7 +26,6 @@ from appliance.vision.interpreter import runtime
 EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
 # The audit log stops the door when it cannot be written.
 LEAST_FREE_MB = 200
-SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 STRICT_GPIO = Path("/proc/device-tree/chosen/strict_gpiod")
 
 
@@ -269,7 +268,8 @@ def _store(config: Config) -> Check:
 
 
 def _clock(_config: Config) -> Check:
-    now = assemble.clock().now()
+    clock = assemble.clock()
+    now = clock.now()
     if now < EARLIEST:
         return Check(
             "clock",
@@ -277,7 +277,7 @@ def _clock(_config: Config) -> Check:
             f"it says {now:%Y-%m-%d}, which cannot be",
             "Give the board a network time source or a battery-backed clock.",
         )
-    if not SYNCHRONISED.exists():
+    if not clock.trusted():
         return Check(
             "clock",
             Status.WARN,
@@ -285,6 +285,65 @@ def _clock(_config: Config) -> Check:
             "Enable systemd-timesyncd or another time service.",
         )
     return Check("clock", Status.OK, f"{now:%Y-%m-%d %H:%M} UTC, synchronised")
+
+
+def _schedules(config: Config) -> Check:
+    """Who may enter only at times, and whether the door knows what time it is."""
+    clock, policy = assemble.clock(), assemble.access_policy(config)
+    with assemble.store(config, create=False) as store:
+        people = store.permissions.everybody()
+    bound = [name for name, permission in people.items() if permission.restricted]
+    if not bound:
+        return Check("schedules", Status.OK, "everybody enrolled may enter at any time")
+    text = f"{len(bound)} of {len(people)} may enter at times only"
+    if not clock.trusted():
+        fate = "all of them are refused" if policy.untrusted_clock == "deny" else "windows are open"
+        told = f"{text}; the clock is not known to be right, so {fate} until it is"
+        return Check("schedules", Status.WARN, told, "Enable a time service (docs/access.md).")
+    if len(bound) == len(people) and policy.untrusted_clock == "deny":
+        told = f"{text}; without network after a power cut nobody can enter"
+        hint = "Leave one person without a schedule: `appliance people access NAME --always`."
+        return Check("schedules", Status.WARN, told, hint)
+    now = clock.now()
+    over = [it for it in bound if access.has_expired(people[it], now, policy)]
+    if over:
+        told = f"{text}; the last day has passed of: {', '.join(over)}"
+        return Check("schedules", Status.WARN, told, "`appliance people remove NAME` erases them.")
+    return Check("schedules", Status.OK, text)
+
+
+def _lamps(config: Config) -> Check:
+    lines, driver = assemble.indicator_lines(config), config.door.driver
+    told = ", ".join(output.value for output in lines)
+    if not lines:
+        return Check("lamps", Status.OK, "none connected")
+    if driver is None:
+        hint = "Set door.driver once the wires are there (docs/feedback.md)."
+        return Check("lamps", Status.WARN, f"{told}: nothing is driven without a door", hint)
+    if driver == "simulated":
+        return Check("lamps", Status.OK, f"{told}, simulated as the door is")
+    try:
+        with assemble.devices(config), closing(assemble.indicators(config)) as lamps:
+            faults = lamps.faults
+    except DeviceBusyError as error:
+        return Check("lamps", Status.OK, error.message)
+    if faults:
+        hint = "The door works all the same; docs/feedback.md shows the wires."
+        return Check("lamps", Status.WARN, " ".join(faults), hint)
+    return Check("lamps", Status.OK, f"{told}: claimed, dark")
+
+
+def _greeting(config: Config) -> Check:
+    speaker = assemble.speaker(config)
+    if speaker is None:
+        return Check("greeting", Status.OK, "off")
+    with closing(speaker):
+        faults = speaker.examine()
+    if faults:
+        hint = "The door works all the same; docs/feedback.md says what is needed."
+        return Check("greeting", Status.WARN, " ".join(faults), hint)
+    what = f"espeak-ng in {config.feedback.language}"
+    return Check("greeting", Status.OK, what if config.feedback.greeting == "speech" else "a sound")
 
 
 def _disk(config: Config) -> Check:
@@ -315,5 +374,8 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "door": _door,
     "store": _store,
     "clock": _clock,
+    "schedules": _schedules,
+    "lamps": _lamps,
+    "greeting": _greeting,
     "disk": _disk,
 }

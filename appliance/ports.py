@@ -206,6 +206,11 @@ class Lock(Protocol):
         ...
 
     @property
+    def energised(self) -> bool:
+        """True while current flows, read from the line. Raises LockError."""
+        ...
+
+    @property
     def history(self) -> Sequence[DoorEvent]:
         """Every command since this object exists, oldest first."""
         ...
@@ -262,6 +267,10 @@ class Speaker(Protocol):
     @property
     def faults(self) -> tuple[str, ...]:
         """One sentence about each thing that keeps it silent; empty when all is well."""
+        ...
+
+    def examine(self) -> tuple[str, ...]:
+        """Look for what would keep it silent, without a sound, and tell it. This one waits."""
         ...
 
     def greet(self, text: str) -> None:

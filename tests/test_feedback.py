@@ -224,6 +224,9 @@ class Voice:
     def greet(self, text: str) -> None:
         self.said.append(text)
 
+    def examine(self) -> tuple[str, ...]:
+        return ()
+
     def close(self) -> None:
         self.said.append("closed")
 

@@ -109,9 +109,18 @@ class _Indicators(ABC):
             return
         self._notes.append(Note(self._clock.now(), what, patterns))
         if self._thread is None:
-            self._thread = Thread(target=self._follow, name="indicators", daemon=True)
-            self._thread.start()
+            self._start()
         self._changed.notify_all()
+
+    def _start(self) -> None:
+        thread = Thread(target=self._follow, name="indicators", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads; the next one who shows something tries
+            self._fails("thread", f"The lamps cannot be played: {error}.")
+        else:
+            self._thread = thread
+            self._faults.pop("thread", None)
 
     def _follow(self) -> None:
         while True:

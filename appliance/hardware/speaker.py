@@ -40,7 +40,8 @@ CARDS: Final = Path("/proc/asound/cards")
 class _Speaker(ABC):
     """What both share: one greeting at a time, in a thread, in another program."""
 
-    def __init__(self, environment: Mapping[str, str], longest_s: float) -> None:
+    def __init__(self, environment: Mapping[str, str], longest_s: float, cards: Path) -> None:
+        self._cards = cards
         self._environment = {it: environment[it] for it in _PASSED_ON if it in environment}
         self._longest_s = longest_s
         self._faults: dict[str, str] = {}
@@ -54,10 +55,24 @@ class _Speaker(ABC):
     def _command(self, text: str) -> tuple[list[str], bytes] | None:
         """The program with its arguments, and its standard input; None where there is none."""
 
+    @abstractmethod
+    def _examine(self) -> None:
+        """Look for what is missing, without a sound."""
+
     @property
     def faults(self) -> tuple[str, ...]:
         """One sentence about each thing that keeps it silent; empty when all is well."""
         return tuple(self._faults.values())
+
+    def examine(self) -> tuple[str, ...]:
+        """Look for what would keep it silent, without a sound, and tell it. Waits."""
+        self._examine()
+        # The programs themselves end as if all were well without one.
+        if has_a_sound_card(self._cards):
+            self._faults.pop("card", None)
+        else:
+            self._fails("card", "The system has no sound card, or this user may not see it.")
+        return self.faults
 
     def greet(self, text: str) -> None:
         """Welcome somebody; while it still speaks, nothing is said."""
@@ -129,9 +144,14 @@ class EspeakSpeaker(_Speaker):
     """Says the text. voice: of espeak-ng, such as en or pt-br. environment: the process's."""
 
     def __init__(
-        self, voice: str, environment: Mapping[str, str], *, longest_s: float = LONGEST_S
+        self,
+        voice: str,
+        environment: Mapping[str, str],
+        *,
+        longest_s: float = LONGEST_S,
+        cards: Path = CARDS,
     ) -> None:
-        super().__init__(environment, longest_s)
+        super().__init__(environment, longest_s, cards)
         self._voice = voice
         self._program = self._found([SPEECH])
         if self._program is None:
@@ -143,8 +163,8 @@ class EspeakSpeaker(_Speaker):
         # On standard input, where no text is taken for an option.
         return [self._program, "-v", self._voice, "-b", "1", "--stdin"], said.encode()
 
-    def examine(self) -> None:
-        """Find out, without a sound, whether it has the voice; for doctor. Waits."""
+    def _examine(self) -> None:
+        """Whether it has the voice."""
         if self._program is None:
             return
         command = [self._program, "-v", self._voice, "-q", "--stdin"]
@@ -168,14 +188,19 @@ class SoundSpeaker(_Speaker):
     """Plays a sound, whatever the text. sound: a WAV file."""
 
     def __init__(
-        self, sound: Path, environment: Mapping[str, str], *, longest_s: float = LONGEST_S
+        self,
+        sound: Path,
+        environment: Mapping[str, str],
+        *,
+        longest_s: float = LONGEST_S,
+        cards: Path = CARDS,
     ) -> None:
-        super().__init__(environment, longest_s)
+        super().__init__(environment, longest_s, cards)
         self._sound = sound
         self._player = self._found(PLAYERS)
         if self._player is None:
             self._fails("program", "No player is installed: `sudo apt install alsa-utils`.")
-        self.examine()
+        self._examine()
 
     def _command(self, text: str) -> tuple[list[str], bytes] | None:
         del text
@@ -184,8 +209,8 @@ class SoundSpeaker(_Speaker):
         options = _QUIET.get(Path(self._player).name, ())
         return [self._player, *options, str(self._sound.absolute())], b""
 
-    def examine(self) -> None:
-        """Find out whether the file is a sound; for doctor."""
+    def _examine(self) -> None:
+        """Whether the file is a sound."""
         if self._is_a_sound():
             self._faults.pop("sound", None)
 

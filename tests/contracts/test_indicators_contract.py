@@ -268,6 +268,20 @@ def test_whoever_shows_something_never_waits_for_a_line(rig: Rig, lamps: Indicat
     await_(lambda: rig.lit() == {GRANTED})
 
 
+def test_without_a_thread_nothing_raises_and_the_next_one_is_tried(
+    rig: Rig, lamps: Indicators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        lamps.show({READY: ON})
+    assert lamps.faults == ("The lamps cannot be played: can't start new thread.",)
+    lamps.show({READY: ON})
+    await_(lambda: rig.lit() == {READY} and not lamps.faults)
+
+
 # --- the real lines ---------------------------------------------------------------------------
 
 
