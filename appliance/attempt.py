@@ -144,12 +144,15 @@ class Attempt:
         reference: Reference | None,
         *,
         live: bool,
+        at: float = 0.0,
         told: Callable[[Verdict], None] = lambda _: None,
     ) -> None:
-        """Hear a claim; a refusal is decided at once. live: frames come from a sensor.
+        """Hear a claim; a refusal is decided at once.
 
+        live: frames come from a sensor. at: where a recording stands that was already running.
         Raises what `run` raises.
         """
+        self._recorded = at
         self._claim, self._reference, self._told = claim, reference, told
         if live:  # a sensor runs on the wall's time, a recording on its own
             self._now = self._clock.monotonic

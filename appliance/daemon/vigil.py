@@ -249,7 +249,7 @@ class Vigil:
         room = tools.room if unlock else None
         attempt = Attempt(tools.perception, tools.rules(unlock), tools.clock, room)
         self._going = _Going(claim, attempt, tools.clock.monotonic(), errand)
-        attempt.begin(claim, reference, live=tools.live)
+        attempt.begin(claim, reference, live=tools.live, at=self._seen_at)
         self._tell(self._going)
 
     def _advance(self, going: _Going, sight: Frame | Trouble) -> None:

@@ -119,6 +119,7 @@ class Hall:
         self.verdicts: list[tuple[str, str, Decision]] = []
         self.beats: list[str] = []
         self.perception = toy_perception(self.clock)
+        self.live = True
         self.sole: Callable[[], str | None] | None = None
         self.vigil: Vigil
 
@@ -141,7 +142,7 @@ class Hall:
         return Tools(
             config=Config(),
             camera=camera,
-            live=True,
+            live=self.live,
             perception=perception,
             rules=rules,
             room=self.room,
@@ -248,6 +249,12 @@ class TestAtTheDoor:
         hall.watch(*empty(0.0, 0.5), *ticked, *pause, *again)
         assert hall.verdicts == [("alice", "sole_user", Decision.ACCEPT)] * 2
         assert hall.openings == 2
+
+    def test_a_recording_that_has_run_for_long_leaves_time_for_an_attempt(self, hall: Hall) -> None:
+        hall.enrol("alice", ALICE)
+        hall.live = False
+        hall.watch(*empty(100.0, 0.3), hall.claims("card"), *film(ALICE, 100.3, 0.6))
+        assert hall.verdicts == [("alice", "card", Decision.ACCEPT)]
 
     def test_an_idle_camera_is_slow_and_a_busy_one_is_not(self, hall: Hall) -> None:
         hall.enrol("alice", ALICE)
