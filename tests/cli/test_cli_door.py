@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -153,6 +154,95 @@ def test_an_attempt_at_an_unconfigured_door(enrolled: Appliance, films: dict[str
     enrolled.configure(door={"driver": None})
     told = enrolled.json("verify", "--name", "alice", "--unlock", "--from", films["alice"])
     assert (told.code, told.error["code"]) == (3, "door_unconfigured")
+
+
+CONNECTED = {"contact_pin": 4, "request_to_exit_pin": 5, "tamper_pin": 6}
+
+
+def stand(appliance: Appliance, **readings: object) -> None:
+    """Bring the simulated contacts into this position, all at once."""
+    new = appliance.state / "new"
+    new.write_text(json.dumps(readings), encoding="utf-8")
+    new.replace(appliance.state / "simulated-inputs.json")
+
+
+def test_the_status_tells_line_contact_and_button(appliance: Appliance) -> None:
+    told = appliance.json("door", "status")
+    assert told.code == 0
+    shown = {key: told.data[key] for key in ("contact", "request_to_exit", "tamper", "energised")}
+    assert shown == {"contact": None, "request_to_exit": None, "tamper": None, "energised": False}
+    appliance.configure(door=CONNECTED)
+    stand(appliance, contact="open", request_to_exit=True)
+    told = appliance.json("door", "status")
+    shown = {key: told.data[key] for key in ("state", "contact", "request_to_exit", "tamper")}
+    assert shown == {
+        "state": "locked",
+        "contact": "open",
+        "request_to_exit": True,
+        "tamper": False,
+    }
+    assert appliance("door", "status").out == (
+        "locked, without current (simulated lock, fail-secure); door open, button pressed, "
+        "tamper contact quiet.\n"
+    )
+
+
+def test_inputs_that_make_no_sense_are_told(appliance: Appliance) -> None:
+    appliance.configure(door=CONNECTED)
+    appliance.json("door", "status")
+    stand(appliance, contact="ajar")
+    told = appliance("door", "status")
+    assert told.code == 4
+    assert 'contact is "open" or "closed", not "ajar"' in told.sentence
+
+
+def test_a_fail_safe_door_is_locked_by_current_and_released_at_the_end(
+    appliance: Appliance,
+) -> None:
+    appliance.configure(door={"fail": "safe"})
+    assert appliance.json("door", "status").data["energised"] is True
+    assert appliance.journal == [("locked", "start"), ("unlocked", "close")]
+
+
+def test_the_test_pulse_ends_when_somebody_has_gone_through(appliance: Appliance) -> None:
+    appliance.configure(door={"pulse_s": 30, **CONNECTED})
+
+    def go_through() -> None:
+        deadline = time.monotonic() + 20
+        for position in ("open", "closed"):
+            while not _is_open(appliance) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.2)  # longer than contacts bounce
+            stand(appliance, contact=position)
+
+    person = threading.Thread(target=go_through)
+    person.start()
+    told = appliance.json("door", "test")
+    person.join(30)
+    assert told.code == 0
+    assert (told.data["opened"], told.data["contact"]) == (True, "closed")
+    assert [(it["state"], it["cause"]) for it in told.data["history"]][2:] == [
+        ("unlocked", "door_test #1"),
+        ("locked", "door closed"),
+    ]
+
+
+def test_a_button_pressed_in_the_test_pulse_is_recorded(appliance: Appliance) -> None:
+    appliance.configure(door={"pulse_s": 0.5, **CONNECTED})
+
+    def press() -> None:
+        deadline = time.monotonic() + 20
+        while not _is_open(appliance) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        stand(appliance, request_to_exit=True)
+
+    person = threading.Thread(target=press)
+    person.start()
+    assert appliance.json("door", "test").code == 0
+    person.join(30)
+    assert [event for event, _ in audit(appliance)] == ["door_test", "request_to_exit"]
+    assert appliance.json("audit", "verify").data["ok"]
 
 
 @pytest.mark.parametrize("words", [["test"], ["status"]])
