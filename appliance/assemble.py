@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from appliance import decision, door, lockout, matching
+from appliance import decision, door, lockdown, lockout, matching
 from appliance.access import Access
 from appliance.access import Policy as AccessPolicy
 from appliance.attempt import DoorRoom, Rules
@@ -447,3 +447,9 @@ def feedback(config: Config, lamps: Indicators, voice: Speaker | None) -> Feedba
 def house_policy(config: Config) -> HousePolicy:
     """How long records are kept, and how often a checkpoint is signed."""
     return HousePolicy(config.audit.keep_days, config.audit.checkpoint_hours)
+
+
+def remember_line(config: Config) -> None:
+    """Write down which line is about to be driven, for what runs after a crash. HardwareError."""
+    line = lockdown.configured(config, os.environ)
+    lockdown.remember(line, lockdown.record_file(os.environ, location(config).folder))

@@ -22,7 +22,7 @@ from appliance.daemon.tasks import Task
 from appliance.daemon.vigil import Tools, Vigil
 from appliance.door_controller import POLL_S, DoorController
 from appliance.door_values import DoorChange, Happening
-from appliance.errors import LockError, StoreError
+from appliance.errors import HardwareError, LockError, StoreError
 from appliance.feedback import Feedback, Judged, Readiness
 from appliance.journal import fields
 from appliance.ports import Clock
@@ -114,6 +114,10 @@ class House:
 
     def _open_the_door_room(self) -> None:
         config = self.config
+        try:
+            assemble.remember_line(config)
+        except HardwareError as error:
+            log.warning("%s %s", error.message, error.hint)
         if config.door.driver is None:
             log.warning("the door is not configured: nothing is driven")
             return
