@@ -7,7 +7,7 @@ to change to get in: the sentences help the person who belongs here and nobody e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from appliance.types import Decision, Fault, Pose
 
@@ -43,11 +43,17 @@ DECISIONS: Mapping[Decision, str] = {
     Decision.LOCKED_OUT: "Too many failed attempts.",
 }
 
+HOLD = "Hold still."
 UNJUDGED = (
     "Move into the middle of the picture and hold still: "
     "it could not be told whether the face is live."
 )
 TOO_FEW = "The recording ended before there were enough good pictures."
+
+
+def of_frame(faults: Sequence[Fault]) -> str:
+    """What to do about one frame's faults, the worst first; about none: nothing."""
+    return FAULTS[faults[0]] if faults else HOLD
 
 
 def locked_out(seconds: float) -> str:

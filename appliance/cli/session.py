@@ -98,6 +98,10 @@ class Session:
         """A sentence for people, beside the result."""
         click.echo(text, err=True)
 
+    def error_console(self) -> Console:
+        """Standard error, for what is shown beside the result."""
+        return _console(stderr=True)
+
     @contextmanager
     def progress(self, what: str, length: int | None) -> Iterator[Callable[[], None]]:
         """A progress bar on a terminal; nothing elsewhere, and nothing for short work."""

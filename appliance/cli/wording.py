@@ -1,8 +1,11 @@
-"""How results are worded, in JSON and for people, where several commands show the same."""
+"""How results are worded for people, where several commands show the same."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
 
 from appliance.reports.rates import percent
 from appliance.types import DoorEvent, Match
@@ -14,6 +17,27 @@ if TYPE_CHECKING:
 HALF = 0.5
 # A smaller handicap would be told as 0.
 TOLD = 0.0005
+
+
+def print_verdict(console: Console, data: Mapping[str, Any]) -> None:
+    """What `verify` found, from its JSON."""
+    style = "bold green" if data["decision"] == "accept" else "bold red"
+    name = escape(data["name"])
+    console.print(f"[{style}]{data['decision']}[/]  {name}: {escape(data['reason'])}")
+    if data["similarity"] is not None:
+        parts = ("similarity", "threshold", "target_far", "far", "handicap", "far_is_bound")
+        match = Match(**{part: data[part] for part in parts})
+        console.print(f"  {describe_match(match)}")
+    if data["frames_used"]:
+        console.print(f"  {_frames_used(data)}")
+    console.print(f"  {data['timings_ms']['total']:.0f} ms in all")
+
+
+def _frames_used(data: Mapping[str, Any]) -> str:
+    frames = "1 frame" if data["frames_used"] == 1 else f"{data['frames_used']} frames"
+    live = data["liveness"]
+    score = "" if live["score"] is None else f" {live['score']:.2f}"
+    return f"{frames} used, liveness {live['state']}{score} ({live['basis']})"
 
 
 def describe_match(match: Match) -> str:

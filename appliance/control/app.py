@@ -21,7 +21,7 @@ import appliance
 from appliance.control.authority import Act, Caller, Rulers
 from appliance.control.desk import Desk, Lines
 from appliance.control.limits import Limits
-from appliance.control.refusals import misread, of_http, refusal, too_large
+from appliance.control.refusals import TOO_LARGE, misread, of_http, refusal, too_large
 from appliance.control.service import Service
 from appliance.control.threads import foreseen
 from appliance.control.words import (
@@ -54,16 +54,16 @@ def _guarded(desk: Desk) -> type[APIRoute]:
     class Guarded(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             inner = super().get_route_handler()
-            act = Act((self.openapi_extra or {})["x-act"])
+            act, most = Act((self.openapi_extra or {})["x-act"]), desk.limits.body_bytes
 
             async def handler(request: Request) -> Response:
                 try:
                     request.state.caller = await desk.admit(request, act)
-                    return await inner(_with_bounded_body(request, desk.limits.body_bytes))
+                    return await inner(_with_bounded_body(request, most))
                 except RequestValidationError as error:
                     return refusal(misread(error))
                 except HTTPException as error:
-                    return refusal(of_http(error.status_code))
+                    return refusal(of_http(error.status_code, most))
                 except Exception as error:  # noqa: BLE001 - the edge: a surprise is logged there
                     return refusal(foreseen(error))
 
@@ -82,8 +82,8 @@ def _with_bounded_body(request: Request, most: int) -> Request:
         nonlocal received
         message = await request.receive()
         received += len(message.get("body", b""))
-        if received > most:
-            raise too_large(most)
+        if received > most:  # nothing else gets through the framework as it is
+            raise HTTPException(TOO_LARGE)
         return message
 
     return Request(request.scope, receive)
@@ -114,7 +114,7 @@ def make_app(
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, error: HTTPException) -> Response:
-        return refusal(of_http(error.status_code))
+        return refusal(of_http(error.status_code, limits.body_bytes))
 
     return app, desk
 

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 from urllib.parse import quote
@@ -80,16 +81,16 @@ class Client:
         where = f"/v1/people/{quote(name, safe='')}/template"
         return self._asked("PUT", where, Kept, template)
 
-    def verify(self, name: str, *, unlock: bool) -> Iterator[Event]:
+    def verify(self, name: str, *, unlock: bool) -> Generator[Event, None, None]:
         """Guide and Result; the iterator must be closed or read to its end."""
         where = "/v1/attempts" if unlock else "/v1/verifications"
         return self._job(where, VerificationAsked(name=name))
 
-    def enrol(self, name: str, *, replace: bool) -> Iterator[Event]:
+    def enrol(self, name: str, *, replace: bool) -> Generator[Event, None, None]:
         """Guide and Result; the iterator must be closed or read to its end."""
         return self._job("/v1/enrolments", EnrolmentAsked(name=name, replace=replace))
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """What happens from now on."""
         return self._streamed("GET", "/v1/events")
 
@@ -106,7 +107,7 @@ class Client:
             response = connection.asked(method, where, sent)
             return connection.read(kind, connection.body(response))
 
-    def _job(self, where: str, sent: BaseModel) -> Iterator[Event]:
+    def _job(self, where: str, sent: BaseModel) -> Generator[Event, None, None]:
         with closing(self._streamed("POST", where, sent)) as events:
             for event in events:
                 yield event
@@ -196,7 +197,7 @@ class _Connection(http.client.HTTPConnection):
         """None for a kind that this version does not know."""
         try:
             told = json.loads(line)
-            return _EVENT.validate_python(told) if told["kind"] in _KINDS else None
+            return _event().validate_python(told) if told["kind"] in _KINDS else None
         except (ValueError, TypeError, KeyError) as error:
             raise self._strange("a line of its answer is no event") from error
 
@@ -219,7 +220,6 @@ class _Connection(http.client.HTTPConnection):
 
 
 _JSON = {"content-type": "application/json"}
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _KINDS = frozenset(kind.model_fields["kind"].default for kind in get_args(get_args(Event)[0]))
 _ENDED = (ConnectionResetError, BrokenPipeError, http.client.HTTPException)
 _UNREACHABLE: tuple[tuple[Any, str, str, str], ...] = (
@@ -248,6 +248,12 @@ _UNREACHABLE: tuple[tuple[Any, str, str, str], ...] = (
         "connection_lost",
     ),
 )
+
+
+@cache
+def _event() -> TypeAdapter[Event]:
+    # Built when first asked for: most commands read no stream.
+    return TypeAdapter(Event)
 
 
 def _as_raised(told: ErrorTold) -> ApplianceError:

@@ -18,13 +18,31 @@ from appliance.control.authority import Peer
 from appliance.control.limits import Gate, Limits
 from appliance.control.peers import peer_of
 
-_CROWDED = (
-    b'{"error": {"code": "too_busy", "message": "The service has too many connections.", '
-    b'"hint": "Wait a moment and try again.", "exit_code": 5}}'
+
+def _refusal(status: bytes, code: bytes, message: bytes, hint: bytes, exit_code: int) -> bytes:
+    """An answer where there is no request to answer yet, in the words of the API."""
+    body = b'{"error": {"code": "%s", "message": "%s", "hint": "%s", "exit_code": %d}}' % (
+        code, message, hint, exit_code,
+    )  # fmt: skip
+    head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (
+        status, len(body),
+    )  # fmt: skip
+    return head + b"connection: close\r\n\r\n" + body
+
+
+_CROWDED = _refusal(
+    b"503 Service Unavailable",
+    b"too_busy",
+    b"The service has too many connections.",
+    b"Wait a moment and try again.",
+    5,
 )
-_REFUSED = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(_CROWDED), _CROWDED)
+_RUBBISH = _refusal(
+    b"400 Bad Request",
+    b"bad_request",
+    b"This is no HTTP request.",
+    b"GET /v1/openapi.json describes every request.",
+    2,
 )
 
 
@@ -50,7 +68,7 @@ class Connection(H11Protocol):
             transport.abort()
             return
         if not self.gate.enter(peer.uid):
-            transport.write(_REFUSED)
+            transport.write(_CROWDED)
             transport.close()
             return
         self._let_in(peer)
@@ -81,6 +99,12 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._arriving.stop()
         self._watch_arrival()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """What came is no HTTP. Where an answer has begun there is nothing more to say."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_RUBBISH)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is told; asyncio calls this."""

@@ -99,24 +99,23 @@ class Lines(Response):
 
     def __init__(
         self,
-        stream: Stream | None = None,
-        first: Event | None = None,
-        seconds: float = 0.0,
-        ended: Callable[[], None] = lambda: None,
+        stream: Stream,
+        first: Event | None,
+        seconds: float,
+        ended: Callable[[], None],
+        status_code: int = 200,  # FastAPI reads the default for its description
     ) -> None:
-        super().__init__(media_type=NDJSON)
+        super().__init__(status_code=status_code, media_type=NDJSON)
         del self.headers["content-length"]
         self._stream, self._first, self._seconds, self._ended = stream, first, seconds, ended
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         stream = self._stream
-        if stream is None:
-            raise RuntimeError("a stream was answered that nobody began")
         late = asyncio.get_running_loop().call_later(self._seconds, stream.close)
         gone = asyncio.ensure_future(_gone(receive, stream))
         try:
-            head = {"status": 200, "headers": self.raw_headers}
+            head = {"status": self.status_code, "headers": self.raw_headers}
             await send({"type": "http.response.start", **head})
             async for event in self._events(stream):
                 line = event.model_dump_json().encode() + b"\n"

@@ -27,6 +27,7 @@ _STATUS_OF_CODE = {
     "unknown_method": 405,
 }
 _MOST_FAULTS = 10
+TOO_LARGE = 413
 
 
 def told(error: ApplianceError) -> ErrorTold:
@@ -62,8 +63,10 @@ def misread(error: RequestValidationError) -> ApplianceError:
     )
 
 
-def of_http(status: int) -> ApplianceError:
-    """What the framework found wrong, by its status."""
+def of_http(status: int, most: int) -> ApplianceError:
+    """What the framework found wrong, by its status. most: bytes of a body."""
+    if status == TOO_LARGE:
+        return too_large(most)
     if status == 404:
         return UsageError(
             "The service knows nothing of this path.",

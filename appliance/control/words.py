@@ -28,7 +28,7 @@ JsonObject = dict[str, Any]
 class _Model(BaseModel):
     """What the service says. A command of an older version passes over what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class _Asked(BaseModel):

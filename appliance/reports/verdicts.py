@@ -20,6 +20,7 @@ def verdict_json(
         "threshold": None if match is None else round(match.threshold, 5),
         "handicap": None if match is None else round(match.handicap, 5),
         "far": None if match is None else float(f"{match.far:.3g}"),
+        "far_is_bound": None if match is None else match.far_is_bound,
         "target_far": target_far,
         "frames_used": verdict.frames_used,
         "liveness": liveness_json(verdict.liveness, verdict.frames_used),

@@ -6,22 +6,56 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.config import ControlConfig
-from appliance.control.authority import Rulers
+from appliance.control import connection
+from appliance.control.authority import Peer, Rulers
 from appliance.control.client import Client
 from appliance.control.limits import Limits
 from appliance.control.server import ControlServer
 from tests.control.fake_service import FakeService
 
 Serve = Callable[..., ControlServer]
+KEEPER, INSTALLER, GROUP = 5001, 5002, 6001
+RULERS = Rulers(os.geteuid(), frozenset({KEEPER}), frozenset({INSTALLER}), GROUP)
+
+
+class Switch:
+    """Every call goes to the service of the test that runs now."""
+
+    def __init__(self) -> None:
+        self.current = FakeService()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Switch, Path]]:
+    """One server for all tests that ask for nothing special: starting one takes a while."""
+    path, switch = tmp_path_factory.mktemp("control") / "control.sock", Switch()
+    config = ControlConfig(socket=path, group="no such group")
+    limits = Limits(per_second=1e6, body_bytes=1_048_576)
+    server = ControlServer(config, switch, known=lambda: RULERS, limits=limits)
+    server.start()
+    server.wait_ready()
+    yield switch, path
+    server.stop()
 
 
 @pytest.fixture
 def service() -> FakeService:
     return FakeService()
+
+
+@pytest.fixture
+def client(shared: tuple[Switch, Path], service: FakeService) -> Client:
+    switch, path = shared
+    switch.current = service
+    return Client(path)
 
 
 @pytest.fixture
@@ -31,13 +65,12 @@ def socket_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def serve(service: FakeService, socket_path: Path) -> Iterator[Serve]:
-    """Start the API; `rulers` and `limits` as given."""
+    """Start the API with bounds of its own."""
     with ExitStack() as stack:
 
-        def started(rulers: Rulers | None = None, limits: Limits | None = None) -> ControlServer:
+        def started(limits: Limits | None = None, **named: Any) -> ControlServer:
             config = ControlConfig(socket=socket_path, group="no such group")
-            known = None if rulers is None else lambda: rulers
-            server = ControlServer(config, service, known=known, limits=limits)
+            server = ControlServer(config, service, limits=limits, **named)
             server.start()
             stack.callback(server.stop)
             server.wait_ready()
@@ -47,11 +80,11 @@ def serve(service: FakeService, socket_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def client(serve: Serve, socket_path: Path) -> Client:
-    serve()
-    return Client(socket_path)
+def become(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """From now on whoever connects is this user, in these groups."""
 
+    def as_user(uid: int, *groups: int) -> None:
+        peer = Peer(os.getpid(), uid, frozenset(groups))
+        monkeypatch.setattr(connection, "peer_of", lambda _: peer)
 
-def nobody_rules() -> Rulers:
-    """This very process has no role."""
-    return Rulers(owner=os.geteuid() + 1, keepers=frozenset(), installers=frozenset(), group=None)
+    return as_user
