@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +187,41 @@ def test_the_zone_of_the_config_is_the_door_s(clock: FakeClock) -> None:
     policy = assemble.access_policy(parse("access: {time_zone: Asia/Tokyo}"))
     assert SATURDAY.astimezone(policy.zone).hour == 21
     assert assemble.access_policy(parse("")).zone is None
+
+
+def attempt(door: Appliance, film: Path) -> str:
+    told = door.json("verify", "--name", "alice", "--unlock", "--from", film)
+    return str(told.data["decision"])
+
+
+def test_at_the_door_the_time_decides_before_the_face(
+    door: Appliance, films: dict[str, Path], clock: FakeClock
+) -> None:
+    door("people", "access", "alice", "--allow", "sat 14:00-15:00")
+    assert attempt(door, films["alice"]) == "not_permitted"
+    assert [state for state, _ in door.journal if state == "unlocked"] == []
+    (record,) = door.json("audit", "tail", "-n", "1").data["records"]
+    assert (record["event"], record["detail"]["decision"]) == ("access_denied", "not_permitted")
+    clock.set_wall(SATURDAY.replace(hour=13))  # fourteen in Zurich
+    assert attempt(door, films["alice"]) == "accept"
+    assert [state for state, _ in door.journal if state == "unlocked"] == ["unlocked"]
+
+
+def test_at_the_door_nobody_learns_a_schedule(door: Appliance, films: dict[str, Path]) -> None:
+    door("people", "access", "alice", "--allow", "sat 14:00-15:00", "--until", "2026-02-01")
+    said = door("verify", "--name", "alice", "--unlock", "--from", films["bob"])
+    assert said.code == 1
+    assert "may not use this door now" in said.out + said.err
+    assert not any(word in said.out + said.err for word in ("14:00", "sat", "2026", "Sat"))
+
+
+def test_a_permission_that_cannot_be_read_lets_nobody_in(
+    door: Appliance, films: dict[str, Path]
+) -> None:
+    door("people", "access", "alice", "--allow", "sat 00:00-24:00")
+    with sqlite3.connect(door.state / "appliance.db") as connection:
+        connection.execute("UPDATE permission SET windows = 'whenever'")
+    connection.close()
+    told = door.json("verify", "--name", "alice", "--unlock", "--from", films["alice"])
+    assert (told.code, told.error["code"]) == (3, "corrupt")
+    assert [state for state, _ in door.journal if state == "unlocked"] == []
