@@ -229,13 +229,13 @@ def test_a_clock_set_back_during_a_lock_out_changes_nothing(
         entrance.clock.advance(5)
     entrance.clock.set_wall(entrance.clock.now() - timedelta(days=3))
     told = []
-    for wait in (0.0, 2.0, 52.0, 2.0):
+    for wait in (0.0, 2.0, 52.0, 3.0):
         entrance.clock.advance(wait)
         told.append(entrance.somebody(Toy(ALICE)).reason)
     assert told == [
         "Too many failed attempts. Wait 55 seconds.",
         "Too many failed attempts. Wait 53 seconds.",
-        "Too many failed attempts. Wait 1 second.",
+        "Too many failed attempts. Wait 2 seconds.",
         "Welcome.",
     ]
 
