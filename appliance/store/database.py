@@ -97,6 +97,14 @@ class Database(AbstractContextManager["Database"]):
             with translated(self.path), _begun(self._connection, "BEGIN"):
                 yield self._connection
 
+    def snapshot(self, path: Path) -> None:
+        """Write a copy of one state of the database to a new file. Raises StoreError.
+
+        The copy holds nothing that was deleted, and has no log beside it.
+        """
+        with self._turn, translated(path):
+            self._connection.execute("VACUUM INTO ?", (str(path),))
+
     def scrub_log(self) -> None:
         """Empty the write-ahead log, where deleted content would live on.
 
@@ -116,6 +124,27 @@ class Database(AbstractContextManager["Database"]):
                 hint="It is erased when the appliance next starts: restart it.",
                 code="not_erased",
             )
+
+    @contextmanager
+    def attached(self, other: Path) -> Iterator[None]:
+        """Lend the tables of another database of ours, as `other.TABLE`. Raises StoreError."""
+        with self._turn:
+            with translated(other):
+                self._connection.execute("ATTACH DATABASE ? AS other", (str(other),))
+            try:
+                yield
+            finally:
+                with translated(other):
+                    self._connection.execute("DETACH DATABASE other")
+
+    def fold(self) -> None:
+        """Fold the log into the file for good, so that the file alone is the database.
+
+        StoreError `locked` when somebody else has the database open. The next opening has a log
+        again.
+        """
+        with self._turn, translated(self.path):
+            self._connection.execute("PRAGMA journal_mode = DELETE").fetchall()
 
     def close(self) -> None:
         """Give the file back; may be called twice."""

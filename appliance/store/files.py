@@ -59,6 +59,14 @@ def replace(path: Path, content: bytes) -> None:
     _sync(path.parent)
 
 
+def move_in(draft: Path, path: Path) -> None:
+    """Give a finished file on the same disk its place, durably; what stood there is gone."""
+    draft.chmod(_PRIVATE_FILE)
+    _settle(draft)
+    draft.replace(path)
+    _sync(path.parent)
+
+
 def _settle(draft: Path) -> None:
     # An installer who works as root must not lock the daemon's user out of its own folder.
     if os.geteuid() == 0:

@@ -62,7 +62,8 @@ def keep_house(rooms: Rooms, policy: HousePolicy) -> HouseKept:
     """
     troubles: list[ApplianceError] = []
     checkpoint: Checkpoint | None = None
-    dropped, expired = 0, []
+    dropped = 0
+    expired: list[str] = []
     waiting = "the state of the clock could not be kept"
     with _reported(troubles):
         waiting = _why_wait(rooms)
