@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance import assemble
+from appliance.cli import service
 from appliance.cli.session import (
     Session,
     drop_output,
@@ -72,8 +73,7 @@ def tail(session: Session, count: int) -> None:
     Example:
       appliance audit tail -n 5
     """
-    with assemble.store(session.config, create=False) as store:
-        records = store.audit.tail(count)
+    records = service.audit_tail(session, count)
     data = {"records": [_as_json(record) for record in records]}
     session.result(data, lambda console: _lines(console, records))
 

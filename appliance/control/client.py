@@ -44,6 +44,7 @@ Answer = TypeVar("Answer", bound=BaseModel)
 # A service that is well says something every ALIVE_S in a stream; one that is not is told of.
 _SILENCE_S = 15 * ALIVE_S
 _ANSWER_S = 40.0
+STATUS_S = 5.0
 _LONGEST_LINE = 4 * 1024 * 1024
 _LONGEST_BODY = 64 * 1024 * 1024
 # Codes of DaemonUnreachableError: nobody listens; somebody does, but not to this user.
@@ -60,9 +61,9 @@ class Client:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def status(self, timeout_s: float = 5.0) -> Status:
+    def status(self) -> Status:
         """How the service does."""
-        return self._asked("GET", "/v1/status", Status, timeout_s=timeout_s)
+        return self._asked("GET", "/v1/status", Status, timeout_s=STATUS_S)
 
     def unlock(self, reason: str) -> Unlocked:
         """Release the door for one pulse."""

@@ -16,21 +16,11 @@ from appliance.control.authority import Peer, Rulers
 from appliance.control.client import Client
 from appliance.control.limits import Limits
 from appliance.control.server import ControlServer
-from tests.control.fake_service import FakeService
+from tests.control.fake_service import FakeService, Switch
 
 Serve = Callable[..., ControlServer]
 KEEPER, INSTALLER, GROUP = 5001, 5002, 6001
 RULERS = Rulers(os.geteuid(), frozenset({KEEPER}), frozenset({INSTALLER}), GROUP)
-
-
-class Switch:
-    """Every call goes to the service of the test that runs now."""
-
-    def __init__(self) -> None:
-        self.current = FakeService()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.current, name)
 
 
 @pytest.fixture(scope="session")

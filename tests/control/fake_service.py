@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from appliance.control.authority import Act, Caller
 from appliance.control.words import (
@@ -119,3 +120,13 @@ class FakeService:
 
     def refused(self, act: Act, by: Caller) -> None:
         self.turned_away.append((act, by.uid))
+
+
+class Switch:
+    """Every call goes to the service of the test that runs now."""
+
+    def __init__(self) -> None:
+        self.current = FakeService()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
