@@ -24,13 +24,17 @@ from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.enrolment.register import Register
 from appliance.errors import ConfigError, ModelError, UsageError
 from appliance.feedback import Feedback
+from appliance.hardware import gstreamer_camera, picamera2_camera, rtsp_camera, v4l2
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.exclusive import DevicesLock
 from appliance.hardware.files import FileCamera
+from appliance.hardware.gstreamer_camera import GstreamerCamera
 from appliance.hardware.indicators import SimulatedIndicators, open_gpio_indicators
 from appliance.hardware.inputs import SimulatedInputs, Wiring, open_gpio_inputs
 from appliance.hardware.latest import Format, Handling
 from appliance.hardware.lock import SimulatedLock, open_gpio_lock
+from appliance.hardware.picamera2_camera import PicameraCamera
+from appliance.hardware.rtsp_camera import RtspCamera
 from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
 from appliance.hardware.v4l2 import V4l2Camera
@@ -47,6 +51,7 @@ from appliance.ports import (
     LivenessCheck,
     Lock,
     Speaker,
+    Watch,
 )
 from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
@@ -237,18 +242,46 @@ def one_file(path: Path) -> FileCamera:
 
 
 def camera(config: Config) -> Camera:
-    """The configured camera."""
+    """The configured camera, opened."""
     wanted = config.camera
     if wanted.driver == "files":
         return FileCamera([Path(wanted.source)], clock(), pacing=wanted.pacing, loop=wanted.loop)
     asked = Format(wanted.width, wanted.height, wanted.fps, wanted.pixel_format)
     handling = Handling(wanted.rotate, wanted.warm_up_frames)
+    if wanted.driver == "rtsp":
+        transport = wanted.rtsp_transport
+        return RtspCamera(wanted.source, clock(), transport=transport, handling=handling)
+    if wanted.driver == "gstreamer":
+        source = wanted.source if wanted.sensor is None else wanted.sensor
+        pipeline = gstreamer_camera.pipeline_of(source, asked)
+        return GstreamerCamera(_camera_name(config), pipeline, clock(), handling=handling)
+    if wanted.driver == "picamera2":
+        return PicameraCamera(wanted.sensor or 0, clock(), wanted=asked, handling=handling)
     return V4l2Camera(Path(wanted.source), clock(), wanted=asked, handling=handling)
 
 
-def watch(config: Config) -> SteadyCamera:
+def untested_camera(config: Config) -> str | None:
+    """Why the configured driver is not yet to be relied upon; None where it has proved itself."""
+    return {
+        "files": None,
+        "gstreamer": gstreamer_camera.UNTESTED,
+        "picamera2": picamera2_camera.UNTESTED,
+        "rtsp": rtsp_camera.UNTESTED,
+        "v4l2": v4l2.UNTESTED,
+    }[config.camera.driver]
+
+
+def _camera_name(config: Config) -> str:
+    """What people call the camera; it holds no password."""
+    wanted = config.camera
+    if wanted.driver in {"gstreamer", "picamera2"} and wanted.sensor is not None:
+        return f"sensor {wanted.sensor}"
+    return wanted.shown_source
+
+
+def watch(config: Config) -> Watch:
     """The configured camera, looked at for years."""
-    return SteadyCamera(config.camera.source, partial(camera, config), clock(), SceneWatch)
+    return SteadyCamera(_camera_name(config), partial(camera, config), clock(), SceneWatch)
 
 
 def devices(config: Config) -> AbstractContextManager[DevicesLock]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,6 +21,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     ValidationInfo,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -166,6 +168,46 @@ class CameraConfig(_Section):
             return f"/dev/video{value}"
         return _a_real_path(value)
 
+    @model_validator(mode="after")
+    def _source_suits_the_driver(self) -> CameraConfig:
+        # What is written is never repeated: an address may hold a password.
+        if self.driver == "rtsp" and not _is_rtsp(self.source):
+            raise ValueError(
+                "camera.source must be an address such as rtsp://user:password@192.0.2.7/stream"
+            )
+        if self.driver == "picamera2" and self.sensor is None:
+            raise ValueError("camera.source must be the number of the sensor, such as 0")
+        return self
+
+    @property
+    def sensor(self) -> int | None:
+        """The number in `source`, where it is nothing else: the nth CSI sensor."""
+        found = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", self.source)
+        return int(found.group(1)) if found else None
+
+    @property
+    def shown_source(self) -> str:
+        """What the camera is called in messages and logs: of an address no more than the host."""
+        if self.driver == "rtsp":
+            address = urlsplit(self.source)
+            return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
+        if self.driver == "gstreamer" and self.sensor is None:
+            return self.source.split(maxsplit=1)[0]
+        return self.source
+
+    @field_serializer("source", when_used="json")
+    def _hide_what_may_be_secret(self, _: str) -> str:
+        return self.shown_source
+
+
+def _is_rtsp(source: str) -> bool:
+    try:
+        address = urlsplit(source)
+        port = address.port
+    except ValueError:
+        return False
+    return address.scheme in {"rtsp", "rtsps"} and bool(address.hostname) and port != 0
+
 
 class DetectorConfig(_Section):
     """How faces are acquired.
@@ -310,14 +352,15 @@ class FeedbackConfig(_Section):
 class ClaimsConfig(_Section):
     """How people say who they are. identify: a face alone may be a claim.
 
-    keypad: a matrix on GPIO lines, or a USB numeric keypad. require_pin: the ways to claim after
-    which a PIN is always asked for; whoever has one is always asked. failures_per_hour: failed
-    claims of everybody together, beyond which claims are only heard slowly.
+    keypad: a matrix on GPIO lines, a USB numeric keypad, or a simulated one. require_pin: the ways
+    to claim after which a PIN is always asked for; whoever has one is always asked.
+    failures_per_hour: failed claims of everybody together by one way, beyond which that way is
+    only heard slowly.
     """
 
     sources: tuple[Literal["sole_user", "keypad", "card", "qr"], ...] = ()
     identify: bool = False
-    keypad: Literal["matrix", "usb"] = "usb"
+    keypad: Literal["matrix", "usb", "simulated"] = "usb"
     keypad_rows: tuple[Annotated[int, Field(ge=0, le=1023)], ...] = ()
     keypad_columns: tuple[Annotated[int, Field(ge=0, le=1023)], ...] = ()
     keypad_device: _Path | None = None
@@ -325,6 +368,26 @@ class ClaimsConfig(_Section):
     require_pin: tuple[Literal["keypad", "card", "qr"], ...] = ()
     entry_timeout_s: float = Field(10.0, ge=1, le=60)
     failures_per_hour: int = Field(60, ge=5, le=3600)
+
+    @model_validator(mode="after")
+    def _a_source_has_its_device(self) -> ClaimsConfig:
+        if "keypad" in self.sources:
+            if self.keypad == "usb" and self.keypad_device is None:
+                raise ValueError("keypad_device is missing: the input device of the USB keypad")
+            rows, columns = len(self.keypad_rows), len(self.keypad_columns)
+            if self.keypad == "matrix" and not (rows == 4 and columns in {3, 4}):
+                raise ValueError(
+                    "keypad_rows and keypad_columns list the lines of 4 rows and of 3 or 4 "
+                    f"columns, not of {rows} and {columns}"
+                )
+        elif self.require_pin:
+            raise ValueError("require_pin needs keypad among the sources: where to type the PIN")
+        if "card" in self.sources:
+            if self.card_device is None:
+                raise ValueError("card_device is missing: the input device of the card reader")
+            if self.card_device == self.keypad_device:
+                raise ValueError("keypad_device and card_device are the same device")
+        return self
 
 
 class StoreConfig(_Section):
@@ -588,8 +651,9 @@ def _fault(item: Any) -> str:
 
 
 def _quoted(item: Any, place: tuple[str, ...]) -> str:
-    # A secret that was given the wrong type must not be repeated in a message.
-    return "what is written" if place[:2] == ("mqtt", "password") else shown(item["input"])
+    # A secret that was given the wrong type, or at the wrong place, must not be repeated.
+    secret = place[:2] in {("mqtt", "password"), ("camera", "source")}
+    return "what is written" if secret or "://" in str(item["input"]) else shown(item["input"])
 
 
 def _did_you_mean(place: tuple[str, ...]) -> str:

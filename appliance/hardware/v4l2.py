@@ -19,8 +19,8 @@ from appliance.hardware.latest import Capture, Format, Handling, LiveCamera
 from appliance.hardware.quiet import quiet_opencv
 from appliance.ports import Clock
 
-# The constant of a driver that says whether it has ever run on its hardware (docs/cameras.md).
-TRIED = False
+# Why this driver is not yet to be relied upon; None when it has run on its hardware.
+UNTESTED = "it has never run with a camera"
 
 _FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV"}
 # VIDIOC_QUERYCAP, and where struct v4l2_capability holds the flags of this very node.

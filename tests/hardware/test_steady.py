@@ -326,7 +326,8 @@ def test_files_wait_until_they_are_taken(tmp_path: Path, watching: Watching) -> 
 
 
 def test_files_that_are_missing_are_a_trouble(tmp_path: Path, watching: Watching) -> None:
-    sights = watching([InputError("clip.mp4 does not exist.", hint="Look.")]).sights()
+    gone = InputError("clip.mp4 does not exist.", hint="Look.")
+    sights = watching([gone, threading.Event()]).sights()
     assert _kinds(_until(sights, _says("clip.mp4 does not exist")))[-1] is TroubleKind.LOST
 
 
