@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import pytest
 
 from appliance.errors import InputError
-from appliance.hardware.files import FileCamera, Skipped
+from appliance.hardware.files import PICTURE_INTERVAL, FileCamera, Skipped
 from appliance.hardware.pictures import MAX_BYTES
 from appliance.hardware.videos import DEFAULT_FPS, Video
+from appliance.types import Frame, Pixels
 from tests.fakes import FakeClock
 from tests.hardware import picture_files as make
 
@@ -350,3 +353,85 @@ def test_the_generator_gives_its_video_back(tmp_path: Path) -> None:
 
 def _open_files() -> set[Path]:
     return {link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
+
+
+def _offsets(frames: Iterable[Frame]) -> list[float]:
+    return [round(frame.at, 6) for frame in frames]
+
+
+def test_a_pace_leaves_frames_out_and_does_not_decode_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bool] = []
+    real = Video.picture
+
+    def noted(video: Video) -> Pixels | None:
+        decoded.append(True)
+        return real(video)
+
+    monkeypatch.setattr(Video, "picture", noted)
+    clip = make.write_video(tmp_path / "clip.avi", list(range(0, 200, 10)))  # 10 a second
+    camera = FileCamera([clip], FakeClock())
+    camera.pace(2)
+    frames = list(camera.frames())
+    assert _offsets(frames) == [0.0, 0.4, 0.9, 1.4, 1.9]
+    assert [frame.source for frame in frames][:2] == ["clip.avi#0", "clip.avi#4"]
+    assert [frame.sequence for frame in frames] == [0, 1, 2, 3, 4]
+    assert len(decoded) == 5
+    camera.pace(None)
+    assert len(list(camera.frames())) == 20
+
+
+def test_a_pace_slower_than_the_loop_still_gives_frames(tmp_path: Path) -> None:
+    camera = FileCamera([_picture(tmp_path / "a.jpg")], FakeClock(), loop=True)
+    camera.pace(0.2)
+    assert _offsets(islice(camera.frames(), 3)) == [0.0, 4.0, 9.0]
+
+
+def test_in_real_time_who_is_late_sees_the_newest_picture(tmp_path: Path) -> None:
+    clock = FakeClock()
+    clip = make.write_video(tmp_path / "clip.avi", list(range(0, 200, 10)))  # 10 a second
+    seen = []
+    for frame in FileCamera([clip], clock, pacing="real_time").frames():
+        seen.append((round(frame.at, 6), round(clock.monotonic(), 6)))
+        clock.advance(0.45 if frame.at < 1 else 0.01)
+    # Never older than one picture's time, and never from the future.
+    assert all(0 <= now - at < 0.1 + 1e-6 for at, now in seen)
+    assert [at for at, _ in seen][:4] == [0.0, 0.4, 0.9, 1.3]
+
+
+def test_in_real_time_who_was_away_for_long_finds_it_where_it_was(tmp_path: Path) -> None:
+    clock = FakeClock()
+    clip = make.write_video(tmp_path / "clip.avi", list(range(0, 200, 10)))
+    at = []
+    for frame in FileCamera([clip], clock, pacing="real_time", loop=True).frames():
+        at.append(round(frame.at, 6))
+        if len(at) == 5:
+            break
+        clock.advance(3600 if len(at) == 2 else 0.01)
+    assert at == [0.0, 0.1, 0.2, 0.3, 0.4]
+
+
+def test_closing_ends_the_wait_for_a_picture_that_is_far_off(tmp_path: Path) -> None:
+    class Closing(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            camera.close()
+
+    clock = Closing()
+    camera = FileCamera([_picture(tmp_path / "a.jpg")] * 2, clock, pacing="real_time")
+    frames = camera.frames()
+    next(frames)
+    with pytest.raises(InputError, match="closed"):
+        next(frames)
+    assert clock.monotonic() < PICTURE_INTERVAL
+
+
+def test_a_damaged_picture_that_a_pace_leaves_out_is_no_fault(tmp_path: Path) -> None:
+    good = _picture(tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(good[: len(good) // 2])
+    _picture(tmp_path / "c.jpg")
+    camera = FileCamera([tmp_path], FakeClock())
+    camera.pace(0.5)
+    assert [frame.source for frame in camera.frames()] == ["a.jpg", "c.jpg"]
+    assert camera.skipped == []
