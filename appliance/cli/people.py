@@ -1,4 +1,4 @@
-"""`appliance people list|show|access|remove`."""
+"""`appliance people list|show|access|consent|expire|remove`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from appliance import assemble
 from appliance.access import ALWAYS, Permission
-from appliance.cli import access
+from appliance.cli import access, consent
 from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
 from appliance.types import Person, PersonSummary
@@ -30,6 +30,8 @@ def command() -> None:
 
 
 command.add_command(access.command)
+command.add_command(consent.consent)
+command.add_command(consent.expire)
 
 
 @command.command("list")
@@ -44,6 +46,7 @@ def list_people(session: Session) -> None:
     """
     with assemble.store(session.config, create=False) as store:
         found, permitted = store.people.summaries(), store.permissions.everybody()
+        consent.warn_of_due(session, store)
     people = [
         _summary(item) | access.summary_json(permitted.get(item.name, ALWAYS)) for item in found
     ]
@@ -66,6 +69,7 @@ def show(session: Session, name: str) -> None:
         if person is None:
             raise _unknown(name)
         data = _details(person) | access.access_json(session.config, store, person.name)
+        data |= consent.consent_json(store.consent.read(person.name))
     session.result(data, lambda console: _lines(console, data))
 
 
