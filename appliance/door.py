@@ -15,7 +15,9 @@ The rules, before the code:
    door is held open after `held_open_s`; whoever is let through begins that time anew.
 6. A line that does not obey is a fault: it is brought to rest at once, commanded *locked* again
    every `retry_s`, and nothing is granted until it obeys. The leaf is watched meanwhile.
-7. `Secure` locks from anywhere. After `Shutdown` the line rests and nothing is granted.
+7. `Secure` ends every grant at once; what is left of an exit ends by itself, because what failed
+   for somebody outside is no reason to lock somebody in. After `Shutdown` the line rests and
+   nothing is granted.
 8. Every alarm begins once and ends once. Those about line and leaf follow from the state, and
    `step` derives them by comparing the alarms of the states before and after.
 
@@ -137,7 +139,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Secure:
-    """Lock now, whatever was granted: something failed."""
+    """Lock now, whatever was granted: something failed. Who leaves is not locked in."""
 
     cause: str
 
@@ -157,6 +159,8 @@ class Recovered:
 @dataclass(frozen=True)
 class Shutdown:
     """The appliance stops."""
+
+    cause: str = SHUTDOWN
 
 
 Leaf: TypeAlias = FoundOpen | DoorOpened | DoorClosed
@@ -218,13 +222,14 @@ Action: TypeAlias = DriveUnlock | DriveLock | Note | Alarm
 class Pulse:
     """A release: since when, until when, monotonic seconds.
 
-    used: the leaf has opened since it was given. exit: somebody asked to leave during it.
+    used: the leaf has opened since it was given. exit_until: what of it is owed to somebody who
+    asked to leave; None: nothing.
     """
 
     since: float
     until: float
     used: bool = False
-    exit: bool = False
+    exit_until: float | None = None
 
 
 @dataclass(frozen=True)
@@ -357,13 +362,19 @@ def _grant(state: Serving, event: Grant, now: float, policy: Policy) -> Step:
 def _exit_pulse(running: Pulse | None, now: float, policy: Policy) -> Pulse:
     until = now + policy.exit_s
     if running is None or now >= running.until:
-        return Pulse(now, until, exit=True)
-    return Pulse(running.since, max(running.until, until), exit=True)
+        return Pulse(now, until, exit_until=until)
+    return Pulse(running.since, max(running.until, until), exit_until=until)
+
+
+def _owed(running: Pulse | None, now: float) -> float | None:
+    """Until when somebody who asked to leave is still let through; None: nobody is."""
+    until = None if running is None else running.exit_until
+    return until if until is not None and now < until else None
 
 
 def _noted(running: Pulse | None, now: float) -> tuple[Note, ...]:
     """A button that is pressed again and again is noted once for each release."""
-    return () if running is not None and running.exit and now < running.until else (Note(),)
+    return () if _owed(running, now) is not None else (Note(),)
 
 
 def _exit(state: Serving, _event: RequestToExit, now: float, policy: Policy) -> Step:
@@ -456,15 +467,24 @@ def _tick_at_the_end(state: OutOfService, _event: Tick, now: float, _policy: Pol
 # --- faults and the end ---------------------------------------------------------------------
 
 
-def _secure(state: Serving, event: Secure, now: float, _policy: Policy) -> Step:
-    return _at_rest(state, now), (DriveLock(event.cause),)
+def _secure(
+    state: Serving, event: Secure, now: float, _policy: Policy
+) -> tuple[Serving, tuple[Action, ...]]:
+    pulse = pulse_of(state)
+    owed = _owed(pulse, now)
+    if pulse is None or owed is None or isinstance(state, Locked):
+        return _at_rest(state, now), (DriveLock(event.cause),)
+    return replace(state, pulse=replace(pulse, until=owed)), ()
 
 
-def _secure_in_a_fault(state: Fault, event: Secure, now: float, _policy: Policy) -> Step:
-    return replace(state, beneath=_at_rest(state.beneath, now)), (DriveLock(event.cause),)
+def _secure_in_a_fault(state: Fault, event: Secure, now: float, policy: Policy) -> Step:
+    beneath, actions = _secure(state.beneath, event, now, policy)
+    return replace(state, beneath=beneath), actions
 
 
-def _secure_at_the_end(_state: OutOfService, event: Secure, _now: float, policy: Policy) -> Step:
+def _secure_at_the_end(state: OutOfService, event: Secure, now: float, policy: Policy) -> Step:
+    if _owed(state.pulse, now) is not None:
+        return state, ()
     return OutOfService(), (_rest(policy, event.cause),)
 
 
@@ -487,8 +507,8 @@ def _recover(state: Fault, _event: Recovered, _now: float, _policy: Policy) -> S
     return state.beneath, ()
 
 
-def _shut_down(_state: State, _event: Shutdown, _now: float, policy: Policy) -> Step:
-    return OutOfService(), (_rest(policy, SHUTDOWN),)
+def _shut_down(_state: State, event: Shutdown, _now: float, policy: Policy) -> Step:
+    return OutOfService(), (_rest(policy, event.cause),)
 
 
 def _tamper(state: State, event: Tamper, _now: float, _policy: Policy) -> Step:
@@ -516,7 +536,7 @@ def _leaving(state: type) -> dict[tuple[type, type], Row[State, Action]]:
     return {
         (state, Grant): Row(_grant, {released: ""}),
         (state, RequestToExit): Row(_exit, {released: ""}),
-        (state, Secure): Row(_secure, {rested: ""}),
+        (state, Secure): Row(_secure, {rested: "", state: "while somebody leaves"}),
         (state, LockFailed): Row(_fail, _FAILED),
         (state, Shutdown): Row(_shut_down, _SHUT),
     }

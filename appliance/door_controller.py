@@ -20,6 +20,9 @@ START = "door start"
 # How often the inputs are read: who calls `tick` in a loop does so this often, in seconds.
 POLL_S = 0.02
 
+# Changes kept for a listener that hangs; then the oldest are forgotten.
+MOST_UNHEARD = 1000
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +60,7 @@ class DoorController:
         self._state: door.State = door.Locked()
         self._since = clock.monotonic()
         self._listeners: tuple[Callable[[DoorChange], None], ...] = ()
-        self._changes: deque[DoorChange] = deque()
+        self._changes: deque[DoorChange] = deque(maxlen=MOST_UNHEARD)
         self._telling = Guard()
         self.secure(START)
 
@@ -110,7 +113,8 @@ class DoorController:
     def pulse(self, cause: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
         """Audit, release the door, wait, lock. Returns the audit record.
 
-        cause: the audit event, such as "door_test". However this is left, the door is locked.
+        cause: the audit event, such as "door_test". However this is left, what was granted is
+        over.
         Raises LockError, or what the audit log raises; then the door was not released at all.
         """
         self._check_ready()
@@ -164,12 +168,18 @@ class DoorController:
         self.write_records()
 
     def secure(self, cause: str) -> None:
-        """Command *locked* now, because something failed. Raises LockError."""
+        """End every grant now, because something failed. Raises LockError.
+
+        Only what is left of a press of the button runs out by itself.
+        """
         self._tell_and_record(door.Secure(cause))
 
-    def shutdown(self) -> None:
-        """Bring the line to rest and grant nothing any more; the lock's owner then closes it."""
-        self._tell_and_record(door.Shutdown())
+    def shutdown(self, cause: str = door.SHUTDOWN) -> None:
+        """Bring the line to rest and grant nothing any more; the lock's owner then closes it.
+
+        Also for a service that breaks off: whatever was released, the line rests.
+        """
+        self._tell_and_record(door.Shutdown(cause))
 
     def write_records(self) -> None:
         """Write what happened at the door since the last call to the audit log.

@@ -23,6 +23,8 @@ MOST_KEPT = 1000
 # counted.
 MOST_ALARMS = 30
 ALARMS_WITHIN_S = 3600.0
+# A sentence about a fault is cut off here.
+LONGEST_DETAIL = 500
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class DoorRecords:
         if unsaid is None:
             return
         more = {"not_recorded_before": unsaid} if unsaid else {}
-        said = {"detail": detail} if detail else {}
+        said = {"detail": _plain(detail)} if detail else {}
         self._add("alarm" if on else "alarm_over", {"kind": kind.value, **said, **more})
 
     def exit(self, state: DoorWord, *, failed: bool) -> None:
@@ -96,3 +98,8 @@ class DoorRecords:
             return None
         times.append(now)
         return self._unsaid.pop(key, 0)
+
+
+def _plain(text: str) -> str:
+    """What any log takes: one entry that cannot be written would hold up all that follow."""
+    return text[:LONGEST_DETAIL].encode(errors="backslashreplace").decode()

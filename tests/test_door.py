@@ -82,6 +82,11 @@ History = list[tuple[door.State, tuple[door.Action, ...]]]
 EXIT = DriveUnlock(door.EXIT)
 
 
+def leaving(since: float, until: float) -> Pulse:
+    """A release that is owed to somebody who leaves."""
+    return Pulse(since, until, exit_until=until)
+
+
 def on(kind: AlarmKind, detail: str) -> Alarm:
     return Alarm(kind, on=True, detail=detail)
 
@@ -143,7 +148,7 @@ def test_a_grant_after_an_unnoticed_end_locks_first() -> None:
 
 def test_a_press_releases_and_is_noted_afterwards() -> None:
     assert history((0, RequestToExit()), (3, Tick())) == [
-        (Unlocked(Pulse(0, 3, exit=True)), (EXIT, Note())),
+        (Unlocked(leaving(0, 3)), (EXIT, Note())),
         (Locked(3), (DriveLock("pulse over"),)),
     ]
 
@@ -152,7 +157,7 @@ def test_every_press_is_good_for_its_whole_time_but_noted_once() -> None:
     presses = [(now, RequestToExit()) for now in range(0, 30, 2)]
     seen = history(*presses, (31.9, Tick()), (32, Tick()))
     assert [state for state, _ in seen[:-1]] == [
-        *[Unlocked(Pulse(0, now + 3, exit=True)) for now in range(0, 30, 2)],
+        *[Unlocked(leaving(0, now + 3)) for now in range(0, 30, 2)],
         Locked(31.9),
     ]
     assert [actions for _, actions in seen] == [
@@ -165,18 +170,18 @@ def test_every_press_is_good_for_its_whole_time_but_noted_once() -> None:
 
 def test_a_press_never_shortens_a_grant_and_a_grant_never_a_press() -> None:
     assert history((0, Grant("a", 8)), (1, RequestToExit()))[-1][0] == Unlocked(
-        Pulse(0, 8, exit=True)
+        Pulse(0, 8, exit_until=4)
     )
     presses: Moves = [(now, RequestToExit()) for now in (0, 2, 4, 6, 8, 10)]
     assert history(*presses, (11, Grant("late", 1)))[-1] == (
-        Unlocked(Pulse(0, 13, exit=True)),
+        Unlocked(leaving(0, 13)),
         (DriveUnlock("late"),),
     )
 
 
 def test_a_press_after_an_unnoticed_end_locks_nothing_first() -> None:
     assert history((0, Grant("a", 3)), (5, RequestToExit()))[-1] == (
-        Unlocked(Pulse(5, 8, exit=True)),
+        Unlocked(leaving(5, 8)),
         (EXIT, Note()),
     )
 
@@ -189,7 +194,7 @@ def test_a_press_releases_from_everywhere_and_before_all_else(
     after, actions = door.step(state, RequestToExit(), 100, policy)
     assert actions == (EXIT, Note())
     rests_released = isinstance(state, OutOfService) and policy.fail_safe
-    assert door.pulse_of(after) == (None if rests_released else Pulse(100, 103, exit=True))
+    assert door.pulse_of(after) == (None if rests_released else leaving(100, 103))
 
 
 # --- the leaf -------------------------------------------------------------------------------
@@ -323,8 +328,8 @@ def test_a_press_in_a_fault_is_not_locked_again_before_its_time() -> None:
     assert history(
         (0, LockFailed("stuck")), (1, RequestToExit()), (2, Tick()), (4, Tick()), (4, Recovered())
     )[1:] == [
-        (Fault("stuck", Unlocked(Pulse(1, 4, exit=True)), 1), (EXIT, Note())),
-        (Fault("stuck", Unlocked(Pulse(1, 4, exit=True)), 3), ()),
+        (Fault("stuck", Unlocked(leaving(1, 4)), 1), (EXIT, Note())),
+        (Fault("stuck", Unlocked(leaving(1, 4)), 3), ()),
         (Fault("stuck", Locked(4), 3), (DriveLock("pulse over"),)),
         (Locked(4), (over(AlarmKind.LOCK_FAILED),)),
     ]
@@ -342,13 +347,44 @@ def test_secure_and_shutdown_lock_from_everywhere(state: door.State) -> None:
     )
 
 
+def test_an_attempt_that_fails_ends_the_grant_but_locks_nobody_in() -> None:
+    assert history(
+        (0, Grant("a", 8)),
+        (1, RequestToExit()),
+        (2, DoorOpened()),
+        (3, Secure("failed")),
+        (4, Tick()),
+        (5, Secure("failed")),
+    )[2:] == [
+        (Open(2, Pulse(0, 8, used=True, exit_until=4)), ()),
+        (Open(2, Pulse(0, 4, used=True, exit_until=4)), ()),
+        (Open(2), (DriveLock("pulse over"),)),
+        (Open(2), (DriveLock("failed"),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        Unlocked(leaving(0, 3)),
+        HeldOpen(0, leaving(0, 3)),
+        Fault("stuck", Forced(0, leaving(0, 3))),
+        OutOfService(leaving(0, 3)),
+    ],
+)
+def test_nobody_is_locked_in_anywhere(state: door.State) -> None:
+    assert door.step(state, Secure("failed"), 2, POLICY) == (state, ())
+    after, actions = door.step(state, Secure("failed"), 3, POLICY)
+    assert (door.pulse_of(after), actions) == (None, (DriveLock("failed"),))
+
+
 def test_after_the_end_a_press_still_releases_for_its_time() -> None:
     assert history(
         (0, Shutdown()), (1, RequestToExit()), (3, Tick()), (4, Tick()), (5, Tick())
     ) == [
         (OutOfService(), (DriveLock("shutdown"),)),
-        (OutOfService(Pulse(1, 4, exit=True)), (EXIT, Note())),
-        (OutOfService(Pulse(1, 4, exit=True)), ()),
+        (OutOfService(leaving(1, 4)), (EXIT, Note())),
+        (OutOfService(leaving(1, 4)), ()),
         (OutOfService(), (DriveLock("pulse over"),)),
         (OutOfService(), ()),
     ]
@@ -418,16 +454,16 @@ def test_a_fail_safe_line_that_does_not_let_go_is_told_again_while_the_pulse_run
         policy=SAFE,
     )[1:] == [
         (
-            Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 1),
+            Fault("stuck", Unlocked(leaving(0, 3)), 1),
             (DriveUnlock(door.FAULT_REST), on(AlarmKind.LOCK_FAILED, "stuck")),
         ),
         (
-            Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 2),
+            Fault("stuck", Unlocked(leaving(0, 3)), 2),
             (DriveUnlock(door.FAULT_RELEASE),),
         ),
-        (Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 2), ()),
+        (Fault("stuck", Unlocked(leaving(0, 3)), 2), ()),
         (
-            Fault("stuck", Unlocked(Pulse(0, 3, exit=True)), 3),
+            Fault("stuck", Unlocked(leaving(0, 3)), 3),
             (DriveUnlock(door.FAULT_RELEASE),),
         ),
         (Fault("stuck", Locked(3), 3), (DriveLock("pulse over"),)),
@@ -561,7 +597,7 @@ class Line:
 def test_a_fail_secure_line_is_energised_only_by_grants_and_presses_and_in_time(
     steps: list[tuple[float, door.Event, tuple[bool, bool]]],
 ) -> None:
-    line, now, latest, stuck = Line(POLICY), 0.0, -1.0, False
+    line, now, latest, owed, stuck = Line(POLICY), 0.0, -1.0, -1.0, False
     for wait, event, obeys in steps:
         now += wait
         stuck = line.current and (stuck or not all(obeys))
@@ -572,11 +608,14 @@ def test_a_fail_secure_line_is_energised_only_by_grants_and_presses_and_in_time(
             assert isinstance(line.state, (Fault, OutOfService))
             continue
         if isinstance(event, RequestToExit):
-            latest = max(latest, now + POLICY.exit_s)
+            owed = now + POLICY.exit_s
+            latest = max(latest, owed)
         elif isinstance(event, Grant) and line.current:
             latest = max(latest, line.energised_at + POLICY.longest_s)
+        elif isinstance(event, Secure):
+            latest = min(latest, owed)
         if isinstance(event, (Tick, Secure, Shutdown)) and all(obeys) and line.current:
-            assert isinstance(event, Tick)
+            assert not isinstance(event, Shutdown)
             assert now < latest
         if line.current and door.pulse_of(line.state) is None:
             assert stuck
@@ -584,6 +623,26 @@ def test_a_fail_secure_line_is_energised_only_by_grants_and_presses_and_in_time(
     for root, action in line.causes:
         if isinstance(action, DriveUnlock):
             assert isinstance(root, (Grant, RequestToExit)), (root, action)
+
+
+@settings(max_examples=100, deadline=None)
+@given(moves, st.booleans())
+def test_whoever_asks_to_leave_has_their_whole_time(
+    steps: list[tuple[float, door.Event, tuple[bool, bool]]],
+    fail_safe: bool,  # noqa: FBT001 - drawn
+) -> None:
+    policy = SAFE if fail_safe else POLICY
+    line, now, owed = Line(policy), 0.0, -1.0
+    for wait, event, _ in steps:
+        now += wait
+        with contextlib.suppress(IllegalEventError):
+            line.take(event, now, (True, True))
+        if isinstance(event, RequestToExit):
+            owed = now + policy.exit_s
+        elif isinstance(event, (DoorClosed, Shutdown)):
+            owed = now  # they are through, or the appliance ends
+        if now < owed:
+            assert line.current is not fail_safe
 
 
 @settings(max_examples=200, deadline=None)

@@ -109,3 +109,9 @@ def test_a_contact_that_comes_and_goes_for_weeks_does_not_fill_the_disk(
     records.alarm(AlarmKind.FORCED, on=True, detail="")
     records.write()
     assert audit.written[-1][2]["not_recorded_before"] == 1000 - MOST_ALARMS
+
+
+def test_a_sentence_that_no_log_takes_is_made_plain(records: DoorRecords, audit: Audit) -> None:
+    records.alarm(AlarmKind.LOCK_FAILED, on=True, detail="\udcff" + "x" * 1000)
+    records.write()
+    assert audit.written[0][2]["detail"] == "\\udcff" + "x" * 499
