@@ -1,8 +1,10 @@
-"""A loudspeaker: espeak-ng says a welcome, or a player plays a sound.
+"""A loudspeaker: espeak-ng makes a welcome, or a file holds a sound, and aplay plays it.
 
-Both are other programs, started without a shell, with a time limit and a scanty environment. A
-greeting is never waited for, and never queued: who comes while it still speaks is let in in
-silence. What is missing is told in `faults`, and the door opens all the same.
+Both are other programs, started without a shell, with a time limit and a scanty environment; what
+is said and what is played goes to their standard input. espeak-ng could play by itself, but ends as
+if all were well where nothing can be heard. A greeting is never waited for and never queued: who
+comes while it still sounds is let in in silence. What is missing is told in `faults`, and the door
+opens all the same.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import stat
 import subprocess
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock as Mutex
 from threading import Thread
@@ -22,15 +25,15 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 SPEECH: Final = "espeak-ng"
-# A service has no session of PipeWire or PulseAudio, so ALSA's own player comes first.
-PLAYERS: Final = ("aplay", "pw-play", "paplay")
-_QUIET: Final[Mapping[str, Sequence[str]]] = {"aplay": ("-q",)}
+PLAYER: Final = "aplay"
+_PACKAGES: Final[Mapping[str, str]] = {SPEECH: "espeak-ng", PLAYER: "alsa-utils"}
 
-# Seconds after which a greeting is cut off, and that the end of the service waits for it.
+# Seconds after which a program is cut off, and that the end of the service waits for it.
 LONGEST_S: Final = 10.0
 _STOPS_IN: Final = 1.0
-# Characters that are said at most.
+# Characters that are said at most, and bytes of a sound.
 LONGEST_TEXT: Final = 120
+LARGEST_SOUND: Final = 10_000_000
 # What a program of sound needs of the environment; no credentials, no socket of systemd.
 _PASSED_ON: Final = ("PATH", "HOME", "XDG_RUNTIME_DIR", "PULSE_SERVER", "ALSA_CONFIG_PATH")
 _MARKS: Final = frozenset(" '.,!?-")
@@ -38,12 +41,12 @@ CARDS: Final = Path("/proc/asound/cards")
 
 
 class _Speaker(ABC):
-    """What both share: one greeting at a time, in a thread, in another program."""
+    """What both share: one greeting at a time, in a thread, in other programs."""
 
     def __init__(self, environment: Mapping[str, str], longest_s: float, cards: Path) -> None:
-        self._cards = cards
         self._environment = {it: environment[it] for it in _PASSED_ON if it in environment}
         self._longest_s = longest_s
+        self._cards = cards
         self._faults: dict[str, str] = {}
         self._busy = Mutex()
         self._guard = Mutex()
@@ -52,8 +55,8 @@ class _Speaker(ABC):
         self._closed = False
 
     @abstractmethod
-    def _command(self, text: str) -> tuple[list[str], bytes] | None:
-        """The program with its arguments, and its standard input; None where there is none."""
+    def _sound(self, text: str) -> bytes | None:
+        """What is to be heard, as a WAV file; None where there is nothing. In the thread."""
 
     @abstractmethod
     def _examine(self) -> None:
@@ -67,24 +70,23 @@ class _Speaker(ABC):
     def examine(self) -> tuple[str, ...]:
         """Look for what would keep it silent, without a sound, and tell it. Waits."""
         self._examine()
-        # The programs themselves end as if all were well without one.
+        self._found(PLAYER)
         if has_a_sound_card(self._cards):
-            self._faults.pop("card", None)
+            self._mended("card")
         else:
             self._fails("card", "The system has no sound card, or this user may not see it.")
         return self.faults
 
     def greet(self, text: str) -> None:
         """Welcome somebody; while it still speaks, nothing is said."""
-        command = self._command(text)
-        if command is None or not self._busy.acquire(blocking=False):
+        if self._closed or not self._busy.acquire(blocking=False):
             return
         try:
-            self._thread = Thread(target=self._speak, args=command, name="greeting", daemon=True)
+            self._thread = Thread(target=self._speak, args=(text,), name="greeting", daemon=True)
             self._thread.start()
         except RuntimeError as error:  # no more threads
             self._busy.release()
-            self._fails("run", f"Nobody can be greeted: {error}.")
+            self._fails("thread", f"Nobody can be greeted: {error}.")
 
     def close(self) -> None:
         """Be silent at once; may be called twice."""
@@ -95,49 +97,77 @@ class _Speaker(ABC):
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_STOPS_IN)
 
-    def _speak(self, command: list[str], said: bytes) -> None:
+    def _speak(self, text: str) -> None:
         try:
-            self._run(command, said)
-        except OSError as error:
-            self._fails("run", f"{command[0]} cannot be run: {error.strerror or error}.")
+            self._mended("thread")
+            sound = self._sound(text)
+            if sound is not None and self._is_a_sound(sound):
+                self._run(PLAYER, ["-q"], sound)
         finally:
             self._busy.release()
 
-    def _run(self, command: list[str], said: bytes) -> None:
+    def _is_a_sound(self, sound: bytes) -> bool:
+        # A player takes what it does not know for raw samples: that is very loud noise.
+        if sound[:4] == b"RIFF" and sound[8:12] == b"WAVE":
+            self._mended("sound")
+            return True
+        self._fails("sound", "What would be played is no WAV file.")
+        return False
+
+    def _run(self, program: str, arguments: list[str], given: bytes) -> bytes | None:
+        """What a program answers; None where it fails, which is told."""
+        path = self._found(program)
+        if path is None:
+            return None
+        try:
+            return self._answer([path, *arguments], program, given)
+        except OSError as error:
+            self._fails(program, f"{program} cannot be run: {error.strerror or error}.")
+            return None
+
+    def _answer(self, command: list[str], program: str, given: bytes) -> bytes | None:
         with self._guard:
             if self._closed:
-                return
+                return None
             self._process = subprocess.Popen(  # noqa: S603 - no shell, and our own arguments
                 command,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=self._environment,
             )
-        process = self._process
-        try:
-            process.communicate(said, timeout=self._longest_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            self._fails("run", f"{command[0]} took longer than {self._longest_s:g} s.")
-            return
-        finally:
-            with self._guard:
-                self._process = None
-        if process.returncode == 0:
-            self._faults.pop("run", None)
-        elif not self._closed:
-            self._fails("run", f"{command[0]} failed with the exit code {process.returncode}.")
+        # On leaving, its pipes are closed and it is waited for.
+        with self._process as process:
+            try:
+                answer, _ = process.communicate(given, timeout=self._longest_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                self._fails(program, f"{program} took longer than {self._longest_s:g} s.")
+                return None
+        return self._outcome(process.returncode, program, answer)
 
-    def _found(self, programs: Sequence[str]) -> str | None:
-        path = self._environment.get("PATH")
-        return next((at for it in programs if (at := shutil.which(it, path=path))), None)
+    def _outcome(self, code: int, program: str, answer: bytes) -> bytes | None:
+        if code == 0:
+            self._mended(program)
+            return answer
+        if not self._closed:  # or it was told to be silent
+            self._fails(program, f"{program} failed with the exit code {code}.")
+        return None
+
+    def _found(self, program: str) -> str | None:
+        path = shutil.which(program, path=self._environment.get("PATH"))
+        if path is None:
+            package = _PACKAGES[program]
+            self._fails(program, f"{program} is not installed: `sudo apt install {package}`.")
+        return path
 
     def _fails(self, what: str, sentence: str) -> None:
         if self._faults.get(what) != sentence:
             log.warning("%s", sentence)
         self._faults = {**self._faults, what: sentence}
+
+    def _mended(self, what: str) -> None:
+        self._faults = {key: it for key, it in self._faults.items() if key != what}
 
 
 class EspeakSpeaker(_Speaker):
@@ -153,35 +183,20 @@ class EspeakSpeaker(_Speaker):
     ) -> None:
         super().__init__(environment, longest_s, cards)
         self._voice = voice
-        self._program = self._found([SPEECH])
-        if self._program is None:
-            self._fails("program", f"{SPEECH} is not installed: `sudo apt install {SPEECH}`.")
+        self._found(SPEECH)
+        self._found(PLAYER)
 
-    def _command(self, text: str) -> tuple[list[str], bytes] | None:
-        if self._program is None or not (said := spoken(text)):
-            return None
-        # On standard input, where no text is taken for an option.
-        return [self._program, "-v", self._voice, "-b", "1", "--stdin"], said.encode()
+    def _sound(self, text: str) -> bytes | None:
+        said = spoken(text)
+        # On standard input, where no text is taken for an option; -b 1: it is UTF-8.
+        arguments = ["-v", self._voice, "-b", "1", "--stdin", "--stdout"]
+        return self._run(SPEECH, arguments, said.encode()) if said else None
 
     def _examine(self) -> None:
-        """Whether it has the voice."""
-        if self._program is None:
-            return
-        command = [self._program, "-v", self._voice, "-q", "--stdin"]
-        try:
-            done = subprocess.run(  # noqa: S603 - no shell, and our own arguments
-                command,
-                input=b"",
-                env=self._environment,
-                timeout=self._longest_s,
-                capture_output=True,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            self._fails("voice", f"{self._program} cannot be run: {error}.")
-            return
-        if done.returncode:
-            self._fails("voice", f"{SPEECH} has no voice {self._voice!r} (feedback.language).")
+        if self._run(SPEECH, ["-v", self._voice, "-q", "--stdin"], b"") is None and (
+            "exit code" in self._faults.get(SPEECH, "")
+        ):
+            self._fails(SPEECH, f"{SPEECH} has no voice {self._voice!r} (feedback.language).")
 
 
 class SoundSpeaker(_Speaker):
@@ -196,37 +211,31 @@ class SoundSpeaker(_Speaker):
         cards: Path = CARDS,
     ) -> None:
         super().__init__(environment, longest_s, cards)
-        self._sound = sound
-        self._player = self._found(PLAYERS)
-        if self._player is None:
-            self._fails("program", "No player is installed: `sudo apt install alsa-utils`.")
+        self._path = sound
+        self._found(PLAYER)
         self._examine()
 
-    def _command(self, text: str) -> tuple[list[str], bytes] | None:
+    def _sound(self, text: str) -> bytes | None:
         del text
-        if self._player is None or not self._is_a_sound():
-            return None
-        options = _QUIET.get(Path(self._player).name, ())
-        return [self._player, *options, str(self._sound.absolute())], b""
-
-    def _examine(self) -> None:
-        """Whether the file is a sound."""
-        if self._is_a_sound():
-            self._faults.pop("sound", None)
-
-    def _is_a_sound(self) -> bool:
-        # A player takes what it does not know for raw samples: that is very loud noise.
         try:
-            with self._sound.open("rb") as file:
-                head = file.read(12)
+            # A pipe of that name would be waited for.
+            if not stat.S_ISREG(self._path.stat().st_mode):
+                self._fails("sound", f"The sound {self._path} is no file.")
+                return None
+            with self._path.open("rb") as file:
+                sound = file.read(LARGEST_SOUND + 1)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            self._fails("sound", f"The sound {self._sound} cannot be read: {reason}.")
-            return False
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            self._fails("sound", f"The sound {self._sound} is no WAV file.")
-            return False
-        return True
+            self._fails("sound", f"The sound {self._path} cannot be read: {reason}.")
+            return None
+        if len(sound) > LARGEST_SOUND:
+            self._fails("sound", f"The sound {self._path} is larger than 10 MB.")
+            return None
+        return sound
+
+    def _examine(self) -> None:
+        if (sound := self._sound("")) is not None:
+            self._is_a_sound(sound)
 
 
 def spoken(text: str) -> str:
