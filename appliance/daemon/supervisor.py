@@ -180,7 +180,7 @@ class Supervisor:
     def _lock_now(self, why: str) -> None:
         house = self._house
         if house is not None and house.controller is not None:
-            house.controller.secure(why)
+            house.controller.shutdown(why)  # at rest, whatever runs, and nothing after it
 
     # --- reload ---------------------------------------------------------------------------
 
