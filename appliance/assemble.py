@@ -7,7 +7,7 @@ is built twice by one caller, and no part is ever replaced by a twin that config
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,12 @@ from appliance import decision, door, lockdown, lockout, matching
 from appliance.access import Access
 from appliance.access import Policy as AccessPolicy
 from appliance.attempt import DoorRoom, Rules
+from appliance.claims import claiming
+from appliance.claims.backoff import Backoff
+from appliance.claims.badge import BadgeWatch
+from appliance.claims.desk import Answer, Desk
+from appliance.claims.desk import Tools as ClaimTools
+from appliance.claims.reading import Reading
 from appliance.config import Config
 from appliance.door_controller import DoorController
 from appliance.enrolment import one_person, poses
@@ -26,6 +32,7 @@ from appliance.errors import ConfigError, ModelError, UsageError
 from appliance.feedback import Feedback
 from appliance.hardware import gstreamer_camera, picamera2_camera, rtsp_camera, v4l2
 from appliance.hardware.clock import SystemClock
+from appliance.hardware.evdev_keys import open_evdev_keys
 from appliance.hardware.exclusive import DevicesLock
 from appliance.hardware.files import FileCamera
 from appliance.hardware.gstreamer_camera import GstreamerCamera
@@ -33,8 +40,10 @@ from appliance.hardware.indicators import SimulatedIndicators, open_gpio_indicat
 from appliance.hardware.inputs import SimulatedInputs, Wiring, open_gpio_inputs
 from appliance.hardware.latest import Format, Handling
 from appliance.hardware.lock import SimulatedLock, open_gpio_lock
+from appliance.hardware.matrix_keypad import open_matrix_keypad
 from appliance.hardware.picamera2_camera import PicameraCamera
 from appliance.hardware.rtsp_camera import RtspCamera
+from appliance.hardware.simulated_keys import SimulatedKeys
 from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
 from appliance.hardware.v4l2 import V4l2Camera
@@ -48,6 +57,7 @@ from appliance.ports import (
     DoorInputs,
     Embedder,
     Indicators,
+    Keys,
     LivenessCheck,
     Lock,
     Speaker,
@@ -57,6 +67,7 @@ from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.store.upkeep import HousePolicy
+from appliance.types import Claim, Frame
 from appliance.vision.acquisition import Acquisition, FaceSizes
 from appliance.vision.alignment import (
     ALIGNMENTS,
@@ -77,7 +88,9 @@ from appliance.vision.manifest import (
     load,
     shipped_folder,
 )
+from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
+from appliance.vision.qr import QrReader
 from appliance.vision.quality import QualityLimits
 from appliance.vision.scene import SceneWatch
 
@@ -486,3 +499,73 @@ def remember_line(config: Config) -> None:
     """Write down which line is about to be driven, for what runs after a crash. HardwareError."""
     line = lockdown.configured(config, os.environ)
     lockdown.remember(line, lockdown.record_file(os.environ, location(config).folder))
+
+
+def claim_desk(
+    config: Config,
+    kept: Store,
+    *,
+    hand: Callable[[Claim], bool],
+    show: Callable[[Answer, str], None],
+    call: Callable[[str, str], None],
+) -> Desk:
+    """What makes claims of keys, cards and badges; see `claims.desk.Tools` for the three."""
+    backoff = Backoff(kept.failures, clock(), lockout_policy(config))
+    tools = ClaimTools(kept.credentials, backoff, kept.audit, clock(), hand, show, call)
+    wanted = config.claims
+    policy = claiming.Policy(
+        frozenset(wanted.require_pin), "keypad" in wanted.sources, wanted.entry_timeout_s
+    )
+    return Desk(tools, policy)
+
+
+def claim_readings(config: Config, desk: Desk) -> list[Reading]:
+    """The configured keypad and card reader, each to be run by a thread of its own.
+
+    Raises HardwareError, LockError for lines; a USB device that is not there is no error.
+    """
+    found = []
+    if "keypad" in config.claims.sources:
+        found.append(Reading("keypad", keypad(config), desk.keypad, desk.tick))
+    if "card" in config.claims.sources:
+        found.append(Reading("card", card_reader(config), desk.card, desk.tick))
+    return found
+
+
+def badge_reader(config: Config, desk: Desk) -> Callable[[Frame], None] | None:
+    """What looks for badges in the frames of an idle door; None where they are no claim."""
+    if "qr" not in config.claims.sources:
+        return None
+    watch = BadgeWatch(MotionGate().moved, QrReader().read)
+
+    def read(frame: Frame) -> None:
+        text = watch.look(frame)
+        if text is not None:
+            desk.badge(text)
+
+    return read
+
+
+def keypad(config: Config) -> Keys:
+    """The configured keypad. HardwareError, LockError, ConfigError."""
+    wanted = config.claims
+    if wanted.keypad == "simulated":
+        return SimulatedKeys(location(config).simulated_keys)
+    if wanted.keypad == "matrix":
+        lines = wanted.keypad_rows, wanted.keypad_columns
+        return open_matrix_keypad(config.door.chip, *lines, clock())
+    if wanted.keypad_device is None:
+        raise ConfigError("claims.keypad_device is missing.")
+    return open_evdev_keys(wanted.keypad_device, clock(), what="keypad")
+
+
+def card_reader(config: Config) -> Keys:
+    """The configured card reader. HardwareError, ConfigError."""
+    device = config.claims.card_device
+    if device is None:
+        raise ConfigError(
+            "No card reader is configured.",
+            hint="Set claims.card_device, or give the card's number with --stdin.",
+            code="no_card_reader",
+        )
+    return open_evdev_keys(device, clock(), what="card reader")

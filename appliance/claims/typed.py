@@ -17,9 +17,6 @@ CLEAR: Final = "\x1b"
 # What is printed on a keypad's two keys beside the 0.
 _SAME: Final[Mapping[str, str]] = {"#": ENTER, "*": CLEAR}
 
-# The usual keypads of three and of four columns, row by row from the top.
-LAYOUT: Final = ("123A", "456B", "789C", "*0#D")
-
 DIGITS: Final = frozenset("0123456789")
 # What readers type besides: letters of hexadecimal numbers, and what stands between them.
 CARD_CHARACTERS: Final = frozenset(

@@ -34,6 +34,8 @@ __all__ = ["ChipBoard", "ChipFactory", "ChipPin", "Lgpio", "import_lgpio"]
 
 # lgpio's flags for the resistor inside the chip.
 _PULLS = {"up": 32, "down": 64, "floating": 128}
+# And for an output that is never driven high.
+_OPEN_DRAIN = 8
 
 
 class ChipFactory(Factory):  # type: ignore[misc]  # gpiozero ships no types
@@ -154,14 +156,11 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
 
     def output_with_state(self, state: object) -> None:
         """Claim the line as an output at this level, in one request. Raises LockError."""
-        level = int(bool(state))
-        if self._pull is not None:
-            raise PinInvalidFunction(f"{self!r} is claimed as an input")
-        try:
-            self._lgpio.gpio_claim_output(self._handle, self._number, level, 0)
-        except self._lgpio.error as error:
-            raise self._claim_error(error) from error
-        self._first = level
+        self._claim_output(int(bool(state)), flags=0)
+
+    def open_drain_with_state(self, state: object) -> None:
+        """The same for a line that is pulled low (0) or left alone (1), and never driven high."""
+        self._claim_output(int(bool(state)), flags=_OPEN_DRAIN)
 
     def close(self) -> None:
         """Return an output to its first level and give the line back without making it an input.
@@ -202,6 +201,15 @@ class ChipPin(Pin):  # type: ignore[misc]  # gpiozero ships no types
         if self._pull is None:
             raise PinFixedPull(f"{self!r} is not claimed as an input")
         self._claim_input(value)
+
+    def _claim_output(self, level: int, *, flags: int) -> None:
+        if self._pull is not None:
+            raise PinInvalidFunction(f"{self!r} is claimed as an input")
+        try:
+            self._lgpio.gpio_claim_output(self._handle, self._number, level, flags)
+        except self._lgpio.error as error:
+            raise self._claim_error(error) from error
+        self._first = level
 
     def _claim_input(self, pull: str) -> None:
         # A line that is claimed keeps the resistor that it was claimed with.

@@ -44,6 +44,11 @@ class StoreLocation:
         return self.folder / "simulated-inputs.json"
 
     @property
+    def simulated_keys(self) -> Path:
+        """The pipe that somebody writes into what the simulated keypad reads."""
+        return self.folder / "simulated-keys"
+
+    @property
     def simulated_indicators_journal(self) -> Path:
         """Where the simulated lamps and buzzer write down what they were to show."""
         return self.folder / "simulated-indicators.jsonl"
