@@ -43,8 +43,13 @@ from appliance.store.codec import decode_template
 from appliance.store.names import check_name
 from appliance.types import Template
 
-_TOLD: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal} for status in (400, 403, 404, 405, 409, 413, 422, 500, 503, 504)
+_NOT_DONE = (400, 403, 404, 405, 409, 413, 422, 500, 503, 504)
+_TOLD: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in _NOT_DONE}
+# A stream's answer is NDJSON, its refusals are JSON like all others.
+_REFUSED = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+_TOLD_OF_STREAMS: dict[int | str, dict[str, Any]] = {
+    200: {"model": Line, "description": "One event a line."},
+    **{status: {"description": "Refused", "content": _REFUSED} for status in _NOT_DONE},
 }
 
 
@@ -114,7 +119,9 @@ def make_app(
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, error: HTTPException) -> Response:
-        return refusal(of_http(error.status_code, limits.body_bytes))
+        told = refusal(of_http(error.status_code, limits.body_bytes))
+        told.headers.update(error.headers or {})
+        return told
 
     return app, desk
 
@@ -193,8 +200,7 @@ def _watch(app: FastAPI, desk: Desk) -> None:
     service, limits = desk.service, desk.limits
 
     def streamed(act: Act) -> dict[str, Any]:
-        described = {200: {"model": Line, "description": "One event a line."}, **_TOLD}
-        return {**_for(act), "responses": described, "response_class": Lines}
+        return {**_for(act), "responses": _TOLD_OF_STREAMS, "response_class": Lines}
 
     @app.post("/v1/verifications", response_model=None, **streamed(Act.VERIFY))
     async def verify(asked: VerificationAsked, request: Request) -> Response:

@@ -19,8 +19,8 @@ _CREDENTIALS = struct.Struct("iII")
 _SO_PEERGROUPS = 59
 # What the kernel fills in where it knows nobody, (uid_t) -1.
 _NOBODY_KNOWN = 0xFFFFFFFF
-# Linux allows 65,536 groups (NGROUPS_MAX).
-_MOST_GROUPS = 65_536
+# The room that Python gives an option's value: 256 groups. Who is in more has only the own one.
+_ROOM = 1024
 
 
 def peer_of(connection: socket.socket) -> Peer:
@@ -37,9 +37,8 @@ def peer_of(connection: socket.socket) -> Peer:
 
 def _groups(connection: socket.socket) -> Iterable[int]:
     groups = array.array("I")
-    with contextlib.suppress(OSError):  # an older kernel: its own group is what is known
-        room = _MOST_GROUPS * groups.itemsize
-        groups.frombytes(connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, room))
+    with contextlib.suppress(OSError):  # an older kernel: only its own group is known
+        groups.frombytes(connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _ROOM))
     return groups
 
 

@@ -34,7 +34,7 @@ class _Model(BaseModel):
 class _Asked(BaseModel):
     """What the service is asked: anything it does not know is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Part(_Model):
