@@ -17,6 +17,7 @@ from appliance import assemble, cold_start, matching
 from appliance.cli.bench_models import bench_models
 from appliance.cli.hosts import host_json, print_host
 from appliance.cli.session import Session, from_option, json_option, leave
+from appliance.daemon.idle import MOVING_S, STILL_S, Lookout
 from appliance.demo.story import Cast
 from appliance.errors import UsageError
 from appliance.evaluation.bench import (
@@ -26,8 +27,10 @@ from appliance.evaluation.bench import (
     time_pipeline,
     usable,
 )
+from appliance.evaluation.idle_bench import film, time_idle
 from appliance.host import conditions
 from appliance.types import Frame, Person
+from appliance.vision.scene import SceneWatch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,6 +125,7 @@ def _measured(
     match = _match(config, perception, good[0])
     with session.progress("Looking at frames", rounds) as advance:
         times = time_pipeline(perception, match, good, Turns(rounds, advance))
+    idle = _idle(config, perception)
     started = _cold_start(config, good[0])
     return {
         "model": config.model.name,
@@ -134,6 +138,7 @@ def _measured(
         "stages": {name: quantiles(each) for name, each in times.stages.items()},
         "tracked_frame": quantiles(times.tracked),
         "acquired_frame": quantiles(times.acquired),
+        "idle": idle,
         "cold_start_ms": started.ms,
         "rss_mb": started.rss_mb,
     }
@@ -152,6 +157,31 @@ def _match(config: Config, perception: Perception, frame: Frame) -> Any:
     return lambda embedding: claimed.match([embedding] * _PROBES, calibration, far)
 
 
+def _idle(config: Config, perception: Perception) -> dict[str, Any]:
+    """What the service costs while nobody is there: nothing moves, or something does."""
+    wanted = config.camera
+    told: dict[str, Any] = {
+        "looks_per_s": wanted.idle_fps,
+        "size": f"{wanted.width}x{wanted.height}",
+    }
+    # Long enough that each search of the whole picture comes once, or as often as it would.
+    for name, moves, seconds in (("still", False, STILL_S), ("moving", True, 5 * MOVING_S)):
+        scene = SceneWatch()
+        lookout = Lookout(
+            glance=lambda frame: len(perception.glance(frame)),
+            search=lambda frame: len(perception.search(frame)),
+        )
+        pictures = film(wanted.width, wanted.height, moves=moves)
+
+        def look(
+            frame: Frame, scene: SceneWatch = scene, lookout: Lookout = lookout
+        ) -> tuple[object, object]:
+            return scene.see(frame), lookout.faces(frame)
+
+        told[name] = time_idle(pictures, look, wanted.idle_fps, seconds).told()
+    return told
+
+
 def _cold_start(config: Config, frame: Frame) -> cold_start.ColdStart:
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "frame.bmp"  # without loss: as good a frame as it was
@@ -168,6 +198,12 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
     table.add_row("a frame, its face tracked", *_columns(data["tracked_frame"]), style="bold")
     table.add_row("a frame, its face acquired", *_columns(data["acquired_frame"]), style="bold")
     console.print(table)
+    idle = data["idle"]
+    console.print(
+        f"With nobody there, at {idle['looks_per_s']:g} looks a second at {idle['size']}: "
+        f"{idle['still']['share_of_core']:.1%} of one core, "
+        f"{idle['moving']['share_of_core']:.1%} while something moves"
+    )
     memory = "" if data["rss_mb"] is None else f", {data['rss_mb']:.0f} MB of memory at most"
     console.print(
         f"From a cold start to the first embedding: {data['cold_start_ms']:.0f} ms{memory}"

@@ -55,6 +55,12 @@ class TestThePipeline:
         for quantiles in (*data["stages"].values(), data["tracked_frame"], data["acquired_frame"]):
             assert set(quantiles) == {"p50_ms", "p95_ms"}
             assert 0 < quantiles["p50_ms"] <= quantiles["p95_ms"]
+        idle = data["idle"]
+        assert (idle["looks_per_s"], idle["size"]) == (5, "1280x720")
+        for shown in (idle["still"], idle["moving"]):
+            assert shown["share_of_core"] > 0
+            assert 0 < shown["look"]["p50_ms"] <= shown["look"]["p95_ms"]
+            assert shown["decode"]["p50_ms"] > 0
         assert data["cold_start_ms"] > data["tracked_frame"]["p50_ms"]
         assert data["rss_mb"] > 10
         assert set(data["host"]) == HOST
@@ -73,6 +79,7 @@ class TestThePipeline:
         assert told.data["stages"]["liveness"] is None
         shown = appliance("bench", "--rounds", "1", "--from", path)
         assert "a frame, its face tracked" in shown.out
+        assert "With nobody there, at 5 looks a second at 1280x720: " in shown.out
         assert "From a cold start to the first embedding: 1234 ms, 100 MB of memory" in shown.out
 
     def test_pictures_without_a_face_cannot_be_timed(
