@@ -26,7 +26,7 @@ from enum import Enum
 from threading import Lock as Mutex
 from typing import Final, TypeAlias
 
-from appliance.door_values import AlarmKind, DoorChange, Happening
+from appliance.door_values import AlarmKind, DoorChange, DoorStatus, Happening
 from appliance.ports import Indicators, Speaker
 from appliance.signals import ON, Output, Pattern, Patterns
 from appliance.types import Decision, Verdict
@@ -62,7 +62,7 @@ class Judged:
     verdict: Verdict
 
 
-Event: TypeAlias = DoorChange | Judged | Readiness | Cue
+Event: TypeAlias = DoorStatus | DoorChange | Judged | Readiness | Cue
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,9 @@ def step(situation: Situation, event: Event) -> tuple[Situation, Shown]:
     """The situation after an event, and what to play. Any event fits any situation."""
     if isinstance(event, DoorChange):
         return _door_changed(situation, event)
+    if isinstance(event, DoorStatus):  # what was the case before anybody listened
+        situation = replace(situation, released=event.released, alarms=frozenset(event.alarms))
+        return situation, Shown(base(situation))
     if isinstance(event, Judged):
         greeted = event.name if event.verdict.decision is Decision.ACCEPT else ""
         return situation, Shown(base(situation), VERDICTS[event.verdict.decision], greeted)

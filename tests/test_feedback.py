@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance import feedback
-from appliance.door_values import AlarmKind, DoorChange, DoorWord, Happening
+from appliance.door_values import AlarmKind, DoorChange, DoorStatus, DoorWord, Happening
 from appliance.feedback import Cue, Event, Feedback, Judged, Readiness, Shown, Situation, step
 from appliance.signals import ON, Output, Pattern, Patterns
 from appliance.types import Decision, Verdict
@@ -162,6 +162,20 @@ def test_an_alarm_lasts_until_it_is_over() -> None:
     shown = after(Readiness.READY, FORCED, judged(Decision.REJECT), RELEASED, SECURED)[1]
     assert shown.base == {READY: ON, **feedback.ALARMS[AlarmKind.FORCED]}
     assert after(Readiness.READY, FORCED, over)[1].base == {READY: ON}
+
+
+@given(st.booleans(), st.frozensets(st.sampled_from(AlarmKind)), st.lists(st.sampled_from(EVENTS)))
+def test_what_was_so_before_anybody_listened_is_shown_as_if_it_had_been_heard(
+    released: bool,  # noqa: FBT001 - drawn
+    alarms: frozenset[AlarmKind],
+    events: list[Event],
+) -> None:
+    status = DoorStatus(*(0.0, DoorWord.LOCKED, 0.0, released, None, None, None, tuple(alarms), ""))
+    heard = [RELEASED if released else SECURED, *(change(Happening.ALARM, it) for it in alarms)]
+    situation, shown = after(Readiness.READY, status)
+    assert situation == after(Readiness.READY, *heard)[0]
+    assert (shown.once, shown.greeted) == ({}, "")
+    assert after(*events, status)[0].alarms == alarms
 
 
 def test_the_gravest_alarm_is_shown_in_whatever_order_they_come() -> None:

@@ -137,6 +137,7 @@ class House:
         self._feedback = assemble.feedback(config, lamps, voice)
         self._feedback.tell(Readiness.STARTING)
         self.controller.listen(self._hear_the_door)
+        self._feedback.tell(self.controller.status())  # as it was before anybody listened
         self._start(DOOR, self._tend_the_door, DOOR_WITHIN_S)
         self._start(RECORDS, self._write_records, RECORDS_WITHIN_S)
 
