@@ -12,9 +12,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from threading import Event as Flag
 
 from appliance import assemble
+from appliance.claims import keeper
+from appliance.claims.desk import Answer
+from appliance.claims.reading import Reading
 from appliance.config import Config
 from appliance.daemon import vigil
 from appliance.daemon.beats import Beats
@@ -23,11 +27,11 @@ from appliance.daemon.vigil import Tools, Vigil
 from appliance.door_controller import POLL_S, DoorController
 from appliance.door_values import DoorChange, Happening
 from appliance.errors import HardwareError, LockError, StoreError
-from appliance.feedback import Feedback, Judged, Readiness
+from appliance.feedback import Cue, Feedback, Judged, Readiness
 from appliance.journal import fields
 from appliance.ports import Clock
 from appliance.store.store import Store
-from appliance.types import Claim, Verdict
+from appliance.types import Claim, TroubleKind, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +54,8 @@ Failed = Callable[[str, BaseException], None]
 class House:
     """One life of the parts that the config describes. A context manager.
 
-    told: hears every verdict at the door. changed: hears what happens at the door itself. failed:
-    hears of a task that died.
+    told: hears every verdict at the door. changed: hears what happens at the door itself. call:
+    hears of a duress PIN, by its owner's name and the way. failed: hears of a task that died.
     Entering raises what building raises: ConfigError, ModelError, LockError, StoreError.
     """
 
@@ -64,6 +68,7 @@ class House:
         *,
         told: Callable[[Claim, Verdict], None],
         changed: Callable[[DoorChange], None],
+        call: Callable[[str, str], None],
         failed: Failed,
     ) -> None:
         self.config = config
@@ -72,6 +77,7 @@ class House:
         self._beats = beats
         self._told = told
         self._changed = changed
+        self._call = call
         self._failed = failed
         self._stack = ExitStack()
         self._stopping = Flag()
@@ -147,6 +153,9 @@ class House:
         room = None
         if self.controller is not None:
             room = assemble.attempt_room(config, self.controller, store, simulated=self.simulated)
+        desk = assemble.claim_desk(
+            config, store, hand=self._hear, show=self._answer, call=self._call
+        )
         tools = Tools(
             config=config,
             camera=camera,
@@ -160,10 +169,18 @@ class House:
             clock=self._clock,
             beat=self._vision_beats,
             told=self._judged,
+            broke=lambda _claim: self._show(Cue.REFUSED),
             sole=self._sole if "sole_user" in config.claims.sources else None,
+            read=assemble.badge_reader(config, desk),
         )
         self.vigil = Vigil(tools)
         self._start(vigil.TASK, self.vigil.run, VISION_WITHIN_S)
+        if self.controller is not None:
+            for reading in assemble.claim_readings(config, desk):
+                self._start(reading.name, partial(self._read, reading), READER_WITHIN_S)
+
+    def _read(self, reading: Reading) -> None:
+        reading.run(self._stopping, lambda trouble: self._beats.beat(reading.name, trouble))
 
     def _start(self, name: str, work: Callable[[], None], within_s: float) -> None:
         task = Task(name, work, self._failed)
@@ -218,6 +235,41 @@ class House:
         if self._feedback is not None:
             self._feedback.tell(Judged(claim.name, verdict))
         self._told(claim, verdict)
+
+    # --- claims ---------------------------------------------------------------------------
+
+    def _hear(self, claim: Claim) -> bool:
+        """Somebody has said who they are; False when too much is going on to hear it."""
+        if self._keeper_may_enter(claim):
+            self._let_the_keeper_in(claim)
+            return True
+        return self.vigil is not None and self.vigil.claim(claim)
+
+    def _keeper_may_enter(self, claim: Claim) -> bool:
+        """Whether this is a keeper with a PIN, while the camera cannot help."""
+        trouble = self.vigil.trouble if self.vigil else None
+        degraded = trouble is not None and trouble.kind is not TroubleKind.STARTING
+        if not degraded or self.controller is None:
+            return False
+        rules = assemble.access(self.config, self._store)
+        is_keeper = rules.is_keeper(claim.name)
+        if keeper.obstacle(claim, keeper=is_keeper, camera_degraded=degraded) is not None:
+            return False
+        return rules.obstacle(claim.name) is None
+
+    def _let_the_keeper_in(self, claim: Claim) -> None:
+        if self.controller is None:
+            return
+        detail = {"via": claim.via, "camera": "degraded"}
+        record = self._store.audit.append(keeper.AUDIT_EVENT, claim.name, detail)
+        self.controller.grant(record, self.config.door.pulse_s)
+
+    def _answer(self, answer: Answer, _sentence: str) -> None:
+        self._show(Cue(answer.value))
+
+    def _show(self, cue: Cue) -> None:
+        if self._feedback is not None:
+            self._feedback.tell(cue)
 
     def _sole(self) -> str | None:
         """Who a face claims to be by itself: the only one who is enrolled."""

@@ -249,6 +249,7 @@ class Supervisor:
             self._beats,
             told=self._told,
             changed=self._changed,
+            call=self._called_for_help,
             failed=self._died,
         )
 
@@ -291,6 +292,11 @@ class Supervisor:
         else:
             log.info("door %s %s", change.state.value, change.detail)
             self._hub.publish(DoorChanged(at=at, state=change.state.value, cause=change.detail))
+
+    def _called_for_help(self, name: str, via: str) -> None:
+        """A duress PIN: heard by whoever listens on the socket, and by nobody at the door."""
+        log.critical("help is asked for", extra=fields(name=name, via=via))
+        self._hub.publish(Alarm(at=self._clock.now(), alarm="duress", active=True))
 
     def _sentence(self) -> str:
         troubles = [beat.sentence for beat in self._beats.all().values() if beat.sentence]

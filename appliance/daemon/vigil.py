@@ -54,9 +54,9 @@ class Tools:
 
     live: frames come from a sensor. rules: of an attempt, by whether it may unlock. room: what an
     attempt at the door needs; None where no door is configured. beat: says that the loop lives,
-    and why it serves only in part. told: hears every verdict at the door. sole: whom a face at
-    the door claims to be by itself, where that is configured. read: looks for a badge in a frame
-    while nothing else is going on.
+    and why it serves only in part. told: hears every verdict at the door. broke: hears that a
+    claim came to nothing. sole: whom a face at the door claims to be by itself, where that is
+    configured. read: looks for a badge in a frame while nothing else is going on.
     """
 
     config: Config
@@ -70,6 +70,7 @@ class Tools:
     clock: Clock
     beat: Callable[[str], None]
     told: Callable[[Claim, Verdict], None]
+    broke: Callable[[Claim], None]
     sole: Callable[[], str | None] | None = None
     read: Callable[[Frame], None] | None = None
 
@@ -181,6 +182,8 @@ class Vigil:
         if going is not None:
             if going.attempt.verdict is None:  # what is decided stays decided
                 going.attempt.fail(error)
+                if going.errand is None:
+                    self._tools.broke(going.claim)
             self._visit = idle.attempted(accepted=False, now=self._seen_at)
             if going.errand is not None:
                 going.errand.fail(error)

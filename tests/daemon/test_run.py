@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,12 @@ class Running:
         return [(it["state"], it["cause"]) for it in map(json.loads, lines)]
 
 
-def configure(folder: Path, **sections: dict[str, object]) -> Path:
+def configure(folder: Path, **sections: Mapping[str, object]) -> Path:
     film(folder / "hall.avi", read(PICTURES / "obama.jpg"))
-    camera = {"driver": "files", "source": "hall.avi", "pacing": "real_time", "loop": True}
+    camera: Mapping[str, object] = {"driver": "files", "source": "hall.avi", "pacing": "real_time", "loop": True}
     path = folder / "config.yaml"
-    write_config(
-        path,
-        folder / "state",
-        **{"camera": camera, "control": {"socket": "control.sock"}, **sections},
-    )
+    merged = {"camera": camera, "control": {"socket": "control.sock"}, **sections}
+    write_config(path, folder / "state", **merged)
     return path
 
 

@@ -117,6 +117,7 @@ class Hall:
             simulated=True,
         )
         self.verdicts: list[tuple[str, str, Decision]] = []
+        self.broken: list[str] = []
         self.beats: list[str] = []
         self.perception = toy_perception(self.clock)
         self.live = True
@@ -158,6 +159,7 @@ class Hall:
             clock=self.clock,
             beat=self.beats.append,
             told=self._told,
+            broke=lambda claim: self.broken.append(claim.via),
             sole=self.sole,
         )
 
@@ -277,6 +279,7 @@ class TestTrouble:
         assert hall.verdicts == [("alice", "card", Decision.ACCEPT)]
         assert hall.records == [("attempt_failed", "alice"), ("access_granted", "alice")]
         assert hall.beats[2] == UNPLUGGED.sentence
+        assert hall.broken == ["card"]
         assert hall.vigil.trouble is None
 
     def test_a_camera_that_is_starting_is_waited_for(self, hall: Hall) -> None:
