@@ -267,7 +267,7 @@ def camera(config: Config) -> Camera:
     if wanted.driver == "gstreamer":
         source = wanted.source if wanted.sensor is None else wanted.sensor
         pipeline = gstreamer_camera.pipeline_of(source, asked)
-        return GstreamerCamera(_camera_name(config), pipeline, clock(), handling=handling)
+        return GstreamerCamera(camera_name(config), pipeline, clock(), handling=handling)
     if wanted.driver == "picamera2":
         return PicameraCamera(wanted.sensor or 0, clock(), wanted=asked, handling=handling)
     return V4l2Camera(Path(wanted.source), clock(), wanted=asked, handling=handling)
@@ -284,7 +284,7 @@ def untested_camera(config: Config) -> str | None:
     }[config.camera.driver]
 
 
-def _camera_name(config: Config) -> str:
+def camera_name(config: Config) -> str:
     """What people call the camera; it holds no password."""
     wanted = config.camera
     if wanted.driver in {"gstreamer", "picamera2"} and wanted.sensor is not None:
@@ -294,7 +294,7 @@ def _camera_name(config: Config) -> str:
 
 def watch(config: Config) -> Watch:
     """The configured camera, looked at for years."""
-    return SteadyCamera(_camera_name(config), partial(camera, config), clock(), SceneWatch)
+    return SteadyCamera(camera_name(config), partial(camera, config), clock(), SceneWatch)
 
 
 def devices(config: Config) -> AbstractContextManager[DevicesLock]:

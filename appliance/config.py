@@ -173,7 +173,8 @@ class CameraConfig(_Section):
         # What is written is never repeated: an address may hold a password.
         if self.driver == "rtsp" and not _is_rtsp(self.source):
             raise ValueError(
-                "camera.source must be an address such as rtsp://user:password@192.0.2.7/stream"
+                "camera.source must be an address such as rtsp://user:password@192.0.2.7/stream, "
+                "where @ / ? # in user and password are written %40 %2F %3F %23"
             )
         if self.driver == "picamera2" and self.sensor is None:
             raise ValueError("camera.source must be the number of the sensor, such as 0")
@@ -206,7 +207,9 @@ def _is_rtsp(source: str) -> bool:
         port = address.port
     except ValueError:
         return False
-    return address.scheme in {"rtsp", "rtsps"} and bool(address.hostname) and port != 0
+    # A password with a slash in it would end up as half a host and half a path.
+    whole = "@" not in address.path + address.query + address.fragment
+    return address.scheme in {"rtsp", "rtsps"} and bool(address.hostname) and port != 0 and whole
 
 
 class DetectorConfig(_Section):

@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -20,7 +20,9 @@ from appliance import access, assemble, auto
 from appliance.config import AUTO, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
 from appliance.model_choice import Choice, figures, why_not
+from appliance.types import Frame, TroubleKind
 from appliance.vision.interpreter import runtime
+from appliance.vision.scene import SceneLimits, fault_of, measure
 
 # A board without a battery-backed clock starts in 1970 or at its image's date.
 EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -195,8 +197,40 @@ def _camera(config: Config) -> Check:
             frame = next(camera.frames())
     except DeviceBusyError as error:
         return Check("camera", Status.OK, error.message)
-    text = f"{config.camera.source} delivers {frame.width} x {frame.height}"
-    return Check("camera", Status.OK, text)
+    size = f"{frame.width} x {frame.height}{_unlike(config, frame)}"
+    text = f"{assemble.camera_name(config)} delivers {size}"
+    if why := assemble.untested_camera(config):
+        text = f"{text}; untested driver: {why}"
+    status, told, hint = _seen(config, frame)
+    return Check("camera", status, f"{text}; {told}" if told else text, hint)
+
+
+def _unlike(config: Config, frame: Frame) -> str:
+    """Where the camera gives another size than it was asked for; a network camera is not asked."""
+    asked = (config.camera.width, config.camera.height)
+    if config.camera.driver == "rtsp" or sorted(asked) == sorted((frame.width, frame.height)):
+        return ""
+    return f", not the {asked[0]} x {asked[1]} that was asked for"
+
+
+def _seen(config: Config, frame: Frame) -> tuple[Status, str, str]:
+    """What the first picture says of the camera's place: (status, clause, hint)."""
+    limits = SceneLimits()
+    fault = fault_of(measure(frame.bgr, limits.burnt), limits)
+    if fault is not None:
+        told = f"its picture is {_SCENES[fault]}"
+        return Status.WARN, told, "Look at the lens and at the light in front of the door."
+    if config.camera.driver == "rtsp":
+        told = "nothing proves that the pictures are the camera's"
+        return Status.WARN, told, "Give it a network of its own (docs/cameras.md)."
+    return Status.OK, "", ""
+
+
+_SCENES = {
+    TroubleKind.DARK: "all dark",
+    TroubleKind.OVEREXPOSED: "burnt out",
+    TroubleKind.COVERED: "plain, as if something covered the lens",
+}
 
 
 def _door(config: Config) -> Check:
@@ -229,6 +263,27 @@ def _door(config: Config) -> Check:
             "Add dtparam=strict_gpiod to config.txt, and use a timer relay (docs/hardware.md).",
         )
     return Check("door", Status.OK, text)
+
+
+def _contacts(config: Config) -> Check:
+    try:
+        with assemble.devices(config), ExitStack() as stack:
+            inputs = assemble.door_inputs(config)
+            if inputs is None:
+                return Check("contacts", Status.OK, "none connected")
+            readings = stack.enter_context(closing(inputs)).read()
+    except DeviceBusyError as error:
+        return Check("contacts", Status.OK, error.message)
+    told = (
+        ("door open", "door closed", readings.open),
+        ("button pressed", "button not pressed", readings.exit_pressed),
+        ("tamper contact open", "tamper contact quiet", readings.tampered),
+    )
+    text = ", ".join(yes if it else no for yes, no, it in told if it is not None)
+    if readings.exit_pressed or readings.tampered:
+        hint = "If that is not so, turn its level round in the config, or mend its wire."
+        return Check("contacts", Status.WARN, text, f"{hint} docs/hardware.md has the wires.")
+    return Check("contacts", Status.OK, text)
 
 
 def _keeps_levels() -> bool:
@@ -372,6 +427,7 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "liveness": _liveness,
     "camera": _camera,
     "door": _door,
+    "contacts": _contacts,
     "store": _store,
     "clock": _clock,
     "schedules": _schedules,
