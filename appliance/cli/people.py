@@ -10,7 +10,7 @@ import numpy as np
 
 from appliance import assemble
 from appliance.access import ALWAYS, Permission
-from appliance.cli import access, consent
+from appliance.cli import access, consent, credentials
 from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
 from appliance.types import Person, PersonSummary
@@ -30,6 +30,8 @@ def command() -> None:
 
 
 command.add_command(access.command)
+for subcommand in credentials.COMMANDS:
+    command.add_command(subcommand)
 command.add_command(consent.consent)
 command.add_command(consent.expire)
 
@@ -69,6 +71,7 @@ def show(session: Session, name: str) -> None:
         if person is None:
             raise _unknown(name)
         data = _details(person) | access.access_json(session.config, store, person.name)
+        data |= credentials.held_json(store, person.name)
         data |= consent.consent_json(store.consent.read(person.name))
     session.result(data, lambda console: _lines(console, data))
 
