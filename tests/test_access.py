@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance import access
@@ -236,6 +236,37 @@ def test_a_last_moment_in_the_lost_hour_counts_early_and_a_first_one_late() -> N
     since = Permission(not_before=parse_from("2026-03-29 02:30"))
     assert (allowed(until, before), allowed(until, after)) == (False, False)
     assert (allowed(since, before), allowed(since, after)) == (False, False)
+
+
+# Half an hour of summer time, two hours of it, winter time as the exception, and the south.
+SPECIAL = ("Australia/Lord_Howe", "Antarctica/Troll", "Europe/Dublin", "America/Santiago")
+
+
+@given(
+    st.sampled_from(["UTC", "Europe/Zurich", *SPECIAL]),
+    st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 - on the wall
+    st.integers(-300, 300),
+)
+@example("Europe/Zurich", datetime(2026, 10, 25, 2, 30), 0)  # noqa: DTZ001 - on the wall
+@example("Europe/Zurich", datetime(2026, 3, 29, 2, 30), 0)  # noqa: DTZ001 - on the wall
+def test_first_and_last_moments_part_time_in_two_wherever_the_door_stands(
+    name: str, local: datetime, shift: int
+) -> None:
+    zone = ZoneInfo(name)
+    local = local.replace(second=0, microsecond=0)
+    middle = local.replace(tzinfo=zone).astimezone(timezone.utc) + timedelta(minutes=shift)
+    until, since = Permission(expires=local), Permission(not_before=local)
+    policy, before, after = Policy(zone, "deny"), [], []
+    for step in range(-30, 31):
+        now = middle + timedelta(minutes=7 * step)
+        wall_shows = now.astimezone(zone).replace(tzinfo=None)
+        before.append(allowed(until, now, policy))
+        after.append(allowed(since, now, policy))
+        # Never wider than what the clock on the wall shows.
+        assert not (before[-1] and wall_shows >= local)
+        assert not (after[-1] and wall_shows < local)
+    assert before == sorted(before, reverse=True)
+    assert after == sorted(after)
 
 
 def test_a_last_day_is_included_and_a_first_day_too() -> None:
