@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from appliance import access
@@ -105,6 +105,7 @@ windows = (
 )
 
 
+@settings(deadline=None)
 @given(windows)
 def test_a_window_written_is_read_as_itself(window: Window) -> None:
     assert parse_window(str(window)) == window
@@ -113,6 +114,7 @@ def test_a_window_written_is_read_as_itself(window: Window) -> None:
 looks_like_one = st.from_regex(r"[a-z,\- ]{0,20} ?[0-9:]{1,5}-[0-9:]{1,5}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=150) | looks_like_one)
 def test_whatever_is_typed_is_a_window_or_a_sentence(text: str) -> None:
     try:
@@ -124,6 +126,7 @@ def test_whatever_is_typed_is_a_window_or_a_sentence(text: str) -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_from, parse_until])
+@settings(deadline=None)
 @given(
     text=st.text(max_size=60) | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 )
@@ -138,6 +141,7 @@ def test_whatever_is_typed_is_a_date_or_a_sentence(
         assert 2020 <= moment.year <= 2200
 
 
+@settings(deadline=None)
 @given(windows, st.integers(0, 7 * 1440 - 1))
 def test_a_window_holds_what_a_slow_count_of_its_minutes_says(window: Window, minute: int) -> None:
     """The whole week minute by minute: each day's window laid out, over midnight too."""
@@ -242,6 +246,7 @@ def test_a_last_moment_in_the_lost_hour_counts_early_and_a_first_one_late() -> N
 SPECIAL = ("Australia/Lord_Howe", "Antarctica/Troll", "Europe/Dublin", "America/Santiago")
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["UTC", "Europe/Zurich", *SPECIAL]),
     st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 - on the wall
@@ -364,6 +369,7 @@ permissions = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(permissions, moments, st.sampled_from([DENY, ALLOW]), st.booleans())
 def test_nobody_gets_in_after_the_last_moment(
     person: Permission,
@@ -379,6 +385,7 @@ def test_nobody_gets_in_after_the_last_moment(
         assert access.refusal(person, aware, policy, trusted=trusted) is not None
 
 
+@settings(deadline=None)
 @given(permissions, moments)
 def test_deny_lets_in_nobody_whom_a_trusted_clock_would_not(
     person: Permission, now: datetime

@@ -5,7 +5,7 @@ from itertools import pairwise, permutations, product
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance import feedback
@@ -56,6 +56,7 @@ def test_the_granted_lamp_follows_the_line_and_nothing_else() -> None:
     assert GRANTED not in after(RELEASED, SECURED)[1].base
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))
 def test_granted_is_shown_only_while_the_line_lets_people_through(events: list[Event]) -> None:
     released = False
@@ -164,6 +165,7 @@ def test_an_alarm_lasts_until_it_is_over() -> None:
     assert after(Readiness.READY, FORCED, over)[1].base == {READY: ON}
 
 
+@settings(deadline=None)
 @given(st.booleans(), st.frozensets(st.sampled_from(AlarmKind)), st.lists(st.sampled_from(EVENTS)))
 def test_what_was_so_before_anybody_listened_is_shown_as_if_it_had_been_heard(
     released: bool,  # noqa: FBT001 - drawn
@@ -188,6 +190,7 @@ def test_the_gravest_alarm_is_shown_in_whatever_order_they_come() -> None:
     assert rest == feedback.ALARMS[AlarmKind.HELD_OPEN]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(EVENTS), st.sampled_from(EVENTS))
 def test_no_pattern_makes_noise_without_end(first: Event, second: Event) -> None:
     shown = after(first, second)[1]
@@ -196,6 +199,7 @@ def test_no_pattern_makes_noise_without_end(first: Event, second: Event) -> None
             assert patterns[BUZZER].length <= feedback.LONGEST_S
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(EVENTS), max_size=15))
 def test_what_is_shown_at_rest_follows_from_the_situation_alone(events: list[Event]) -> None:
     situation, shown = after(*events)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.signals import ON, Output, Pattern, Score
@@ -47,6 +47,7 @@ def test_what_no_lamp_can_show_is_no_pattern(wrong: tuple[float, ...]) -> None:
         Pattern(*wrong)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(patterns, st.integers(0, 400).map(lambda step: step / 16))
 def test_nothing_changes_before_the_pattern_says_so(pattern: Pattern, at: float) -> None:
     wait = pattern.wait(at)
@@ -56,6 +57,7 @@ def test_nothing_changes_before_the_pattern_says_so(pattern: Pattern, at: float)
     assert all(pattern.level(step) is level for step in steps)
 
 
+@settings(deadline=None)
 @given(patterns)
 def test_whoever_follows_the_waits_sees_every_change(pattern: Pattern) -> None:
     at, followed = 0.0, []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance import assemble
@@ -109,6 +109,7 @@ def test_the_name_goes_to_the_program_s_input_and_never_into_its_arguments(bench
     assert voice.faults == ()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_nothing_that_espeak_would_obey_is_ever_said(text: str) -> None:
     said = spoken(text)
