@@ -194,7 +194,7 @@ class House:
             before = sentence
             try:
                 controller.tick()
-                sentence = ""
+                sentence = controller.status().error
             except LockError as error:
                 sentence = error.message
             if sentence and sentence != before:

@@ -29,7 +29,7 @@ from appliance.daemon.house import House
 from appliance.daemon.hub import Hub
 from appliance.daemon.service import Keeper, changed_keys
 from appliance.daemon.tasks import Task
-from appliance.door_values import DoorChange, Happening
+from appliance.door_values import DoorChange, DoorWord, Happening
 from appliance.errors import ApplianceError, ConfigError, DeviceBusyError, ExitCode
 from appliance.journal import fields, set_level
 from appliance.sdnotify import ServiceManager
@@ -49,6 +49,8 @@ UPKEEP_TURN_S = 5.0
 UPKEEP_WITHIN_S = 600.0
 API = "api"
 API_WITHIN_S = 20.0
+# States that are told together with the command to the lock that brought them about.
+_OF_THE_LOCK = frozenset({DoorWord.LOCKED, DoorWord.UNLOCKED})
 # Keys that only a restart changes: what is open cannot be moved.
 FIXED = ("store", "control.socket")
 
@@ -289,8 +291,13 @@ class Supervisor:
                 extra=fields(alarm=alarm.value, active=active),
             )
             self._hub.publish(Alarm(at=at, alarm=alarm.value, active=active))
-        else:
-            log.info("door %s %s", change.state.value, change.detail)
+        elif change.what is not Happening.STATE or change.state not in _OF_THE_LOCK:
+            log.info(
+                "door %s: %s",
+                change.state.value,
+                change.detail or change.what.value,
+                extra=fields(door=change.state.value),
+            )
             self._hub.publish(DoorChanged(at=at, state=change.state.value, cause=change.detail))
 
     def _called_for_help(self, name: str, via: str) -> None:
