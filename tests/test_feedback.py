@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance import feedback
+from appliance.claims.desk import Answer
 from appliance.door_values import AlarmKind, DoorChange, DoorStatus, DoorWord, Happening
 from appliance.feedback import Cue, Event, Feedback, Judged, Readiness, Shown, Situation, step
 from appliance.signals import ON, Output, Pattern, Patterns
@@ -112,6 +113,10 @@ def test_every_decision_and_every_word_has_its_patterns() -> None:
     assert set(feedback.ALARMS) == set(AlarmKind)
     assert set(feedback.READINESS) == set(Readiness)
     assert set(feedback.CUES) == set(Cue)
+
+
+def test_what_a_reader_answers_is_a_cue() -> None:
+    assert {answer.value for answer in Answer} <= {cue.value for cue in Cue}
 
 
 def test_what_looks_alike_to_a_person_at_the_door_means_the_same() -> None:
