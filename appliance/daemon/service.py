@@ -241,6 +241,7 @@ def _camera_told(house: House | None) -> CameraTold:
         driver=house.config.camera.driver,
         live=house.live,
         trouble=trouble.sentence if trouble else None,
+        fps=house.vigil.fps if house.vigil and trouble is None else None,
     )
 
 

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 TASK = "vision"
 # Unexpected errors in a row after which the service ends; one good attempt forgives them.
 MOST_BUGS = 5
+# Seconds over which the frames are counted.
+FPS_OVER_S = 5.0
 # Claims that wait while another is heard; more are dropped, for nobody stands there so long.
 _MOST_CLAIMS = 2
 
@@ -105,6 +107,8 @@ class Vigil:
         self._seen_at = 0.0
         self._bugs = 0
         self._paced: float | None = None
+        self._counted, self._counted_since = 0, tools.clock.monotonic()
+        self.fps: float | None = None
         self.trouble: Trouble | None = None
 
     @property
@@ -152,12 +156,21 @@ class Vigil:
         trouble = sight if isinstance(sight, Trouble) else None
         if isinstance(sight, Frame):
             self._seen_at = sight.at
+            self._count()
         if (trouble and trouble.kind) != (self.trouble and self.trouble.kind):
             log.info("camera: %s", trouble.sentence if trouble else "delivers")
         if trouble is not None and trouble.kind is TroubleKind.WRONG_SIZE:
             self._lookout.forget()
         self.trouble = trouble
         self._tools.beat(trouble.sentence if trouble else "")
+
+    def _count(self) -> None:
+        """Keep `fps`: how many frames a second were looked at lately."""
+        self._counted += 1
+        now = self._tools.clock.monotonic()
+        if (passed := now - self._counted_since) >= FPS_OVER_S:
+            self.fps = round(self._counted / passed, 1)
+            self._counted, self._counted_since = 0, now
 
     def _survive(self, sight: Frame | Trouble) -> None:
         """See, and end in good order what an error interrupts."""
