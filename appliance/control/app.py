@@ -206,21 +206,25 @@ def _watch(app: FastAPI, desk: Desk) -> None:
     async def verify(asked: VerificationAsked, request: Request) -> Response:
         """Tell whether the person at the camera is the one of this name."""
         name, by = check_name(asked.name), request.state.caller
-        return await desk.stream(lambda: service.verify(name, unlock=False, by=by), limits.job_s)
+        return await desk.stream(
+            lambda: service.verify(name, unlock=False, by=by), by, limits.job_s
+        )
 
     @app.post("/v1/attempts", response_model=None, **streamed(Act.ATTEMPT))
     async def attempt(asked: VerificationAsked, request: Request) -> Response:
         """Let the person at the camera in, if it is the one of this name."""
         name, by = check_name(asked.name), request.state.caller
-        return await desk.stream(lambda: service.verify(name, unlock=True, by=by), limits.job_s)
+        return await desk.stream(lambda: service.verify(name, unlock=True, by=by), by, limits.job_s)
 
     @app.post("/v1/enrolments", response_model=None, **streamed(Act.ENROL))
     async def enrol(asked: EnrolmentAsked, request: Request) -> Response:
         """Guide the person at the camera and keep a template."""
         name, replace, by = check_name(asked.name), asked.replace, request.state.caller
-        return await desk.stream(lambda: service.enrol(name, replace=replace, by=by), limits.job_s)
+        return await desk.stream(
+            lambda: service.enrol(name, replace=replace, by=by), by, limits.job_s
+        )
 
     @app.get("/v1/events", response_model=None, **streamed(Act.WATCH))
-    async def events() -> Response:
+    async def events(request: Request) -> Response:
         """What happens at the door from now on, for at most an hour."""
-        return await desk.stream(service.events, limits.listen_s)
+        return await desk.stream(service.events, request.state.caller, limits.listen_s)

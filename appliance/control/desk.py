@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
@@ -10,13 +11,13 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from appliance.control.authority import Act, Caller, Peer, Rulers, may
-from appliance.control.limits import Limits, Pace, Rarely
+from appliance.control.limits import Gate, Limits, Pace, Rarely
 from appliance.control.peers import caller_of
 from appliance.control.refusals import told
 from appliance.control.service import Service
 from appliance.control.threads import Places, Stream, call, foreseen
 from appliance.control.words import Event, Failure
-from appliance.errors import NotPermittedError
+from appliance.errors import DaemonUnreachableError, NotPermittedError
 
 T = TypeVar("T")
 NDJSON = "application/x-ndjson"
@@ -47,16 +48,19 @@ class Desk:
         self.service, self.limits = service, limits
         self._known = known
         self._pace, self._told = Pace(limits, now), Rarely(now)
-        # A status is told also while all other places are taken.
-        self._looks, self._calls = Places(limits.calls), Places(limits.calls)
-        self._streams = Places(limits.streams)
+        # A status is told also while all other places are taken. Who somebody is may have to be
+        # asked of another process, but the event loop waits for nobody.
+        self._calls = Places(limits.calls, limits.patience_s)
+        self._looks = Places(limits.calls, limits.patience_s)
+        self._names = Places(limits.connections, limits.patience_s)
+        self._streams = Gate(Limits(connections=limits.streams, per_user=limits.streams_per_user))
         self._open: set[Stream] = set()
 
     async def admit(self, request: Request, act: Act) -> Caller:
         """Who asks. NotPermittedError when the table does not allow it."""
         peer: Peer = request.scope["state"]["peer"]
         await asyncio.sleep(self._pace.wait_for(peer.uid))
-        caller = caller_of(peer, self._known)
+        caller = await call(lambda: caller_of(peer, self._known), self._names, self.limits.call_s)
         if not may(caller.role, act):
             if self._told.lets((caller.uid, act)):
                 await call(lambda: self.service.refused(act, caller), self._calls, 5)
@@ -75,9 +79,17 @@ class Desk:
         """A call."""
         return await call(function, self._calls, self.limits.call_s)
 
-    async def stream(self, begin: Callable[[], Iterator[Event]], seconds: float) -> Response:
+    async def stream(
+        self, begin: Callable[[], Iterator[Event]], by: Caller, seconds: float
+    ) -> Response:
         """A stream of at most so many seconds; an error before its first event is raised."""
-        stream = Stream(begin, self._streams)
+        if not self._streams.enter(by.uid):
+            raise DaemonUnreachableError(
+                "The service has too many streams open.",
+                hint="End one of them and try again.",
+                code="too_busy",
+            )
+        stream = Stream(begin, _on_this_loop(lambda: self._streams.leave(by.uid)))
         self._open.add(stream)
         try:
             first = await stream.first()
@@ -90,6 +102,17 @@ class Desk:
         """End all streams."""
         for stream in list(self._open):
             stream.close()
+
+
+def _on_this_loop(function: Callable[[], None]) -> Callable[[], None]:
+    """The same, to be called from a thread."""
+    loop = asyncio.get_running_loop()
+
+    def later() -> None:
+        with contextlib.suppress(RuntimeError):  # the API has ended meanwhile
+            loop.call_soon_threadsafe(function)
+
+    return later
 
 
 class Lines(Response):

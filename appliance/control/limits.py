@@ -12,8 +12,9 @@ class Limits:
 
     connections: at once, of all; per_user: of one user. head_bytes, body_bytes: of a request.
     request_s: for a whole request to arrive; drain_s: for a client to read what waits for it;
-    idle_s: between two requests. calls, streams: that run at once. call_s: for an answer;
-    job_s, listen_s: for a stream that does something, and for one that listens.
+    idle_s: between two requests. calls, streams: that run at once, streams_per_user: of one
+    user; patience_s: for a place to get free. call_s: for an answer; job_s, listen_s: for a stream
+    that does something, and for one that listens.
     per_second, burst: requests of one user, beyond which they wait their turn.
     """
 
@@ -26,6 +27,8 @@ class Limits:
     idle_s: float = 5.0
     calls: int = 8
     streams: int = 12
+    streams_per_user: int = 4
+    patience_s: float = 1.0
     call_s: float = 30.0
     job_s: float = 900.0
     listen_s: float = 3600.0

@@ -21,32 +21,37 @@ _log = logging.getLogger(__name__)
 
 # Events that wait for a slow client; then its thread waits too.
 _MOST_WAITING = 16
-_LOOK_AGAIN_S = 0.25
+_LOOK_AGAIN_S = 0.02
 
 
 class Places:
-    """So many things at once. Used from the event loop and from threads."""
+    """So many things at once; who finds none waits for one, but not for ever."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, patience_s: float) -> None:
         self._free = threading.Semaphore(most)
+        self._patience_s = patience_s
 
-    def take(self) -> None:
-        """DaemonUnreachableError when all are taken."""
-        if not self._free.acquire(blocking=False):
-            raise DaemonUnreachableError(
-                "The service is busy with too many requests.",
-                hint="Wait a moment and try again.",
-                code="too_busy",
-            )
+    async def take(self) -> None:
+        """DaemonUnreachableError when none gets free in time."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + self._patience_s
+        while not self._free.acquire(blocking=False):
+            if loop.time() >= latest:
+                raise DaemonUnreachableError(
+                    "The service is busy with too many requests.",
+                    hint="Wait a moment and try again.",
+                    code="too_busy",
+                )
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     def give_back(self) -> None:
-        """Free one."""
+        """Free one; from any thread."""
         self._free.release()
 
 
 async def call(function: Callable[[], T], places: Places, timeout_s: float) -> T:
     """Run in a thread. DaemonUnreachableError when there is no place, or no answer in time."""
-    places.take()
+    await places.take()
     future: Future[T] = Future()
     threading.Thread(
         target=_answer, args=(function, future, places), name="api-call", daemon=True
@@ -76,17 +81,17 @@ def _answer(function: Callable[[], T], future: Future[T], places: Places) -> Non
 class Stream:
     """An iterator of the service, run in one thread and read on the event loop.
 
-    Closing it ends the iterator as soon as that hands over its next event.
+    Closing it ends the iterator as soon as that hands over its next event. ended: called in that
+    thread when the iterator is done with.
     """
 
-    def __init__(self, begin: Callable[[], Iterator[Event]], places: Places) -> None:
+    def __init__(self, begin: Callable[[], Iterator[Event]], ended: Callable[[], None]) -> None:
         self._begin = begin
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
         self._room = threading.Semaphore(_MOST_WAITING)
         self._closed = threading.Event()
-        self._places = places
-        places.take()
+        self._ended = ended
         threading.Thread(target=self._run, name="api-stream", daemon=True).start()
 
     async def first(self) -> Event | None:
@@ -124,7 +129,7 @@ class Stream:
         except Exception as error:  # noqa: BLE001 - the other side tells the client
             self._post(error)
         finally:
-            self._places.give_back()
+            self._ended()
             self._post(None)
 
     def _hand_over(self) -> None:

@@ -275,7 +275,7 @@ def test_calls_that_hang_leave_the_status_alone(
             assert free.wait(20)
 
     service.hook = hang
-    serve(Limits(calls=2, call_s=0.3))
+    serve(Limits(calls=2, call_s=0.3, patience_s=0.1))
     client = Client(socket_path)
     try:
         for _ in range(2):
@@ -306,11 +306,11 @@ def test_streams_are_bounded(serve: Serve, service: FakeService, socket_path: Pa
             yield Alarm(at=NOON, alarm="forced")
 
     service.listened = quiet
-    serve(Limits(streams=2))
+    serve(Limits(streams_per_user=2))
     client = Client(socket_path)
     with closing(client.events()) as one, closing(client.events()) as two:
         next(one), next(two)
-        with pytest.raises(DaemonUnreachableError, match="too many requests"):
+        with pytest.raises(DaemonUnreachableError, match="too many streams"):
             next(client.events())
     wait_until(lambda: _hears(client))
 
