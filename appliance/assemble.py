@@ -46,6 +46,7 @@ from appliance.hardware.rtsp_camera import RtspCamera
 from appliance.hardware.simulated_keys import SimulatedKeys
 from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
+from appliance.hardware.steady_keys import SteadyKeys
 from appliance.hardware.v4l2 import V4l2Camera
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
 from appliance.perception import Perception, Stages
@@ -522,13 +523,15 @@ def claim_desk(
 def claim_readings(config: Config, desk: Desk) -> list[Reading]:
     """The configured keypad and card reader, each to be run by a thread of its own.
 
-    Raises HardwareError, LockError for lines; a USB device that is not there is no error.
+    One that cannot be had tells so by its `trouble` and is tried again. Raises ConfigError.
     """
     found = []
     if "keypad" in config.claims.sources:
-        found.append(Reading("keypad", keypad(config), desk.keypad, desk.tick))
+        keys = SteadyKeys(partial(keypad, config), clock())
+        found.append(Reading("keypad", keys, desk.keypad, desk.tick))
     if "card" in config.claims.sources:
-        found.append(Reading("card", card_reader(config), desk.card, desk.tick))
+        keys = SteadyKeys(partial(card_reader, config), clock())
+        found.append(Reading("card", keys, desk.card, desk.tick))
     return found
 
 

@@ -6,7 +6,7 @@ simulated twin that passes the same contract suite.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -349,8 +349,10 @@ class FailureLedger(Protocol):
         """The count of failures in a row, or None."""
         ...
 
-    def write(self, name: str, via: str, count: FailureCount) -> None:
-        """Durable before it returns."""
+    def update(
+        self, name: str, via: str, change: Callable[[FailureCount | None], FailureCount]
+    ) -> None:
+        """Put what `change` makes of the count in its place: as one, durable before it returns."""
         ...
 
     def clear(self, name: str, via: str | None = None) -> None:

@@ -41,12 +41,10 @@ class Backoff:
         Nobody's failures are written down as well, and never asked for: else the answer would
         come sooner, and tell that there is nobody.
         """
-        now = lockout.moment(self.clock)
-        bucket = self.ledger.read(_EVERYBODY, via)
-        self.ledger.write(_EVERYBODY, via, lockout.filled(bucket, now, self.policy))
+        now, policy = lockout.moment(self.clock), self.policy
+        self.ledger.update(_EVERYBODY, via, lambda kept: lockout.filled(kept, now, policy))
         name = _NOBODY if name is None else name
-        count = self.ledger.read(name, via)
-        self.ledger.write(name, via, lockout.after_failure(count, now, self.policy))
+        self.ledger.update(name, via, lambda kept: lockout.after_failure(kept, now, policy))
 
     def succeeded(self, name: str, via: str) -> None:
         """Forget the failures of this name by this way."""
@@ -55,7 +53,7 @@ class Backoff:
     def begin_cool_down(self) -> None:
         """An attempt has ended."""
         now = lockout.moment(self.clock)
-        self.ledger.write(_LAST_ATTEMPT, _ANY_WAY, FailureCount(1, now))
+        self.ledger.update(_LAST_ATTEMPT, _ANY_WAY, lambda _: FailureCount(1, now))
 
     def cooling_for(self, cool_down_s: float) -> float:
         """What is left of the cool-down after the last attempt, also one of another process."""

@@ -147,10 +147,12 @@ class Desk:
             try:
                 for action in actions:
                     pending.extend(self._do(action))
-            except Exception:
+            except BaseException:
                 self._held_until = self._tools.clock.monotonic() + HOLD_S
                 if isinstance(self._state, (claiming.Looking, claiming.Judging)):
                     self._feed(claiming.Failed())
+                else:
+                    self._tools.show(Answer.REFUSED, "That cannot be done at the moment.")
                 raise
 
     def _do(self, action: claiming.Action) -> list[claiming.Event]:

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -43,21 +43,14 @@ class SystemClock:
         synchronized: Path = SYNCHRONIZED,
         in_step: Callable[[], bool] | None = None,
     ) -> None:
-        self._boot_id = boot_id
+        self._boot, self._origin = _boot(boot_id)
         self._synchronized = synchronized
         self._in_step = in_step or kernel_is_in_step
 
-    @cached_property
+    @property
     def boot(self) -> str:
-        """The kernel's id of this boot; where it has none, another text for each object.
-
-        Who cannot tell boots apart must never take two for one.
-        """
-        try:
-            known = self._boot_id.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            known = ""
-        return known or f"unknown-{uuid.uuid4()}"
+        """The kernel's id of this boot; where that is hidden, another text for each process."""
+        return self._boot
 
     def trusted(self) -> bool:
         """True when a time server has set the wall clock since the machine started."""
@@ -66,8 +59,8 @@ class SystemClock:
         return os.path.exists(self._synchronized) or self._in_step()  # noqa: PTH110 - Path.exists() raises where it may not look
 
     def monotonic(self) -> float:
-        """Seconds since boot; never goes back."""
-        return time.monotonic()
+        """Seconds since `boot` began; never goes back."""
+        return time.monotonic() - self._origin
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC; may jump when it is set."""
@@ -77,6 +70,25 @@ class SystemClock:
         """Wait; a time that has passed already is no wait."""
         if seconds > 0:
             time.sleep(seconds)
+
+
+def _boot(path: Path) -> tuple[str, float]:
+    """(which boot this is, the kernel's monotonic seconds when it began)."""
+    try:
+        known = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        known = ""
+    return (known, 0.0) if known else _this_process()
+
+
+@cache
+def _this_process() -> tuple[str, float]:
+    """Stands for the boot where boots cannot be told apart, as in a strange container.
+
+    Two must never be taken for one; and what happened before this process may have happened
+    since the kernel started, so that its seconds say nothing of how long ago it was.
+    """
+    return f"process {uuid.uuid4()}", time.monotonic()
 
 
 def kernel_is_in_step() -> bool:

@@ -317,7 +317,7 @@ def test_a_failing_ledger_stops_the_guessing(lobby: Lobby, monkeypatch: pytest.M
         raise StoreError("The disk is full.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(lobby.store.failures, "write", full)
+        broken.setattr(lobby.store.failures, "update", full)
         with pytest.raises(StoreError):
             lobby.type_in("111", WRONG)
         lobby.desk.keypad("*")

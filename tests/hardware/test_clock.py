@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.hardware.clock import SystemClock, kernel_is_in_step
+from appliance import lockout
+from appliance.hardware.clock import SystemClock, _this_process, kernel_is_in_step
 from appliance.ports import Clock
+from appliance.types import FailureCount
 
 
 def test_it_moves_forward_and_knows_its_time_zone() -> None:
@@ -34,9 +36,16 @@ def test_boots_that_cannot_be_told_apart_are_never_taken_for_one(
     kernel = tmp_path / "boot_id"
     if content is not None:
         kernel.write_bytes(content)
-    clock = SystemClock(boot_id=kernel)
-    assert clock.boot == clock.boot
-    assert clock.boot != SystemClock(boot_id=kernel).boot
+    before = SystemClock(boot_id=kernel)
+    assert before.boot == SystemClock(boot_id=kernel).boot  # one process, one time
+    _this_process.cache_clear()  # as another process finds it
+    after = SystemClock(boot_id=kernel)
+    assert after.boot != before.boot
+    # Nobody who was locked out before is free because the machine has run for long.
+    assert after.monotonic() <= before.monotonic()
+    count = FailureCount(5, lockout.moment(before))
+    left = lockout.remaining(count, lockout.moment(after), lockout.Policy(5, 86_400))
+    assert left > 86_000
 
 
 class _In(SystemClock):
