@@ -18,6 +18,8 @@ from appliance.ports import Clock
 from appliance.types import Frame, Pixels
 
 Rotation = Literal[0, 90, 180, 270]
+# Of a picture of 8K; each takes 100 MB.
+MOST_PIXELS = 7680 * 4320
 # The code of the error that says so; the others of a camera have CameraError's own.
 FROZEN = "camera_frozen"
 
@@ -29,7 +31,7 @@ _ROTATIONS = {
 # How long to wait after a failed read, so that a camera that fails at once does not spin.
 _RETRY_S = 0.02
 # How long closing waits for a read that hangs in the driver.
-_JOIN_S = 1.0
+_JOIN_S = 2.5
 
 
 class Capture(Protocol):
@@ -215,9 +217,18 @@ class _Reader:
         bgr = _three_channels(picture) if read else None
         if bgr is None:
             return False
+        if bgr.shape[0] * bgr.shape[1] > MOST_PIXELS:
+            raise self._too_large(bgr)
         if not self._warm_up.drops(bgr, at):
             self._publish(bgr, at)
         return True
+
+    def _too_large(self, bgr: Pixels) -> CameraError:
+        return CameraError(
+            f"The camera {self._name} delivers pictures of {bgr.shape[1]} x {bgr.shape[0]}, which "
+            "is more than can be handled.",
+            hint="Set it to 1280 x 720.",
+        )
 
     def _publish(self, bgr: Pixels, at: float) -> None:
         if self._handling.rotate:

@@ -28,9 +28,11 @@ Transport = Literal["tcp", "udp"]
 OpenStream = Callable[[str, Transport], Capture]
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
-# How long opening and reading may take. A camera sends its next whole picture within seconds.
+# A stream begins with a whole picture, which many cameras send only every few seconds; from then
+# on something comes all the time. A read that hangs no longer is waited for when closing.
 _CONNECT_S = 3.0
-_TIMEOUT_MS = 5000
+_OPEN_MS = 6000
+_READ_MS = 2000
 # FFmpeg reads its options from here when a stream is opened; the process has only one of it.
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _one_at_a_time = Lock()
@@ -70,8 +72,8 @@ def open_rtsp(url: str, transport: Transport) -> Capture:
     """cv2's capture of a stream. Raises CameraError."""
     _check_answer(url)
     quiet_opencv()
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
-    limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_MS]
+    limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_MS]
     with _ffmpeg_options(transport):
         capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():

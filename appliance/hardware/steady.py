@@ -24,7 +24,7 @@ SOUND_AFTER_S = 5.0
 # Seconds after which a camera that is still being opened is missing.
 OPENED_WITHIN_S = 15.0
 # How long closing waits for the camera's own closing.
-_JOIN_S = 2.0
+_JOIN_S = 3.0
 
 _LOG = logging.getLogger(__name__)
 

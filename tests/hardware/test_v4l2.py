@@ -201,6 +201,12 @@ def test_another_size_than_asked_is_taken_as_it_comes(build: Build) -> None:
     assert next(frames).bgr.shape == (120, 160, 3)
 
 
+def test_a_picture_that_would_fill_the_memory_is_refused(build: Build) -> None:
+    huge = np.lib.stride_tricks.as_strided(noisy(1), (5000, 9000, 3), (0, 0, 1))
+    with pytest.raises(CameraError, match="pictures of 9000 x 5000, which is more than"):
+        next(build(ScriptedCapture([huge]), timeout_s=5).frames())
+
+
 def test_a_grey_sensor_gives_three_channels(build: Build) -> None:
     capture = _one_by_one(noisy(1)[:, :, 0].copy())
     capture.allow()
