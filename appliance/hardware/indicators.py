@@ -55,6 +55,7 @@ class _Indicators(ABC):
         self._disobeys = False
         self._notes: deque[Note] = deque(maxlen=HISTORY)
         self._changed = Condition()
+        self._used = False
         self._stopped = False
         self._thread: Thread | None = None
 
@@ -107,6 +108,7 @@ class _Indicators(ABC):
         """Let the thread know; with the condition held. After `close` nothing is shown."""
         if self._stopped:
             return
+        self._used = True
         self._notes.append(Note(self._clock.now(), what, patterns))
         if self._thread is None:
             self._start()
@@ -158,7 +160,8 @@ class _Indicators(ABC):
             self._levels[output] = on
 
     def _fails(self, what: str, sentence: str) -> None:
-        if what not in self._faults:
+        # What is missing from the beginning is asked for, see `faults`; what fails later is not.
+        if self._used and what not in self._faults:
             log.warning("%s", sentence)
         self._faults = {**self._faults, what: sentence}
 

@@ -52,6 +52,7 @@ class _Speaker(ABC):
         self._guard = Mutex()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: Thread | None = None
+        self._used = False
         self._closed = False
 
     @abstractmethod
@@ -81,6 +82,7 @@ class _Speaker(ABC):
         """Welcome somebody; while it still speaks, nothing is said."""
         if self._closed or not self._busy.acquire(blocking=False):
             return
+        self._used = True
         try:
             self._thread = Thread(target=self._speak, args=(text,), name="greeting", daemon=True)
             self._thread.start()
@@ -162,7 +164,8 @@ class _Speaker(ABC):
         return path
 
     def _fails(self, what: str, sentence: str) -> None:
-        if self._faults.get(what) != sentence:
+        # What is missing from the beginning is asked for, see `faults`; what fails later is not.
+        if self._used and self._faults.get(what) != sentence:
             log.warning("%s", sentence)
         self._faults = {**self._faults, what: sentence}
 
