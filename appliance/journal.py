@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import signal
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -154,7 +155,12 @@ class Outbox(logging.Handler):
         self._ending = threading.Event()
         # A daemon thread: a journal that takes nothing must not keep the process from ending.
         self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
-        self._writer.start()
+        # Signals are for who waits for them, and a thread that began earlier would take them away.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._writer.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand one record over; never waits and never raises."""

@@ -245,6 +245,16 @@ def fill() -> None:
     quiet.handlers = []
 
 
+def test_the_writer_takes_no_signal_from_who_waits_for_it(reader: Reader) -> None:
+    with logging_to(reader.environment, level="info", descriptor=reader.writing):
+        (writer,) = writers()
+        status = Path(f"/proc/self/task/{writer.native_id}/status").read_text()
+        (blocked,) = [line.split()[1] for line in status.splitlines() if "SigBlk" in line]
+        assert int(blocked, 16) & 1 << signal.SIGHUP - 1
+        assert int(blocked, 16) & 1 << signal.SIGTERM - 1
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 class TestAJournalThatStandsStill:
     @pytest.fixture(autouse=True)
     def short_end(self, monkeypatch: pytest.MonkeyPatch) -> None:

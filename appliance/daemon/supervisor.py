@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTimeError
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 
 from appliance import assemble, auto
 from appliance import config as configuration
@@ -75,6 +76,8 @@ class Supervisor:
         with ExitStack() as stack:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, SIGNALS)
+            for number in SIGNALS:
+                stack.callback(signal.signal, number, signal.signal(number, self._hand_over))
             stack.enter_context(assemble.devices(self._config))
             store = stack.enter_context(assemble.store(self._config))
             self._store = store
@@ -99,6 +102,10 @@ class Supervisor:
             self._watch()
             self._manager.stopping("ending")
             log.info("stopping")
+
+    def _hand_over(self, number: int, _frame: FrameType | None) -> None:
+        """A thread of some library took the signal, for it began before they were blocked."""
+        signal.pthread_kill(self._main, number)
 
     def _serve(self, keeper: Keeper, stack: ExitStack) -> ControlServer:
         server = ControlServer(
