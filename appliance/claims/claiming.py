@@ -15,7 +15,7 @@ The rules, before the code:
    recorded: nobody fills the log or keeps a lock-out alive by asking.
 6. The duress PIN makes the same claim as the PIN, and calls for help where nobody at the door
    sees it.
-7. Something new presented, Clear, or `pin_timeout_s` without a key ends the wait for a PIN.
+7. A card or code presented anew, Clear, or `pin_timeout_s` without a key ends the wait for a PIN.
    That counts nowhere: it has told nobody anything.
 
 `now` is monotonic seconds. Secrets stay out of every `repr`. docs/claims.md shows the table.

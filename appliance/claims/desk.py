@@ -117,11 +117,19 @@ class Desk:
                     self._present(claiming.CARD, number)
 
     def badge(self, text: str) -> None:
-        """A QR code was read in a frame; what is no badge of ours is passed over."""
+        """A QR code was read in a frame; what is no badge of ours is passed over.
+
+        So is a badge while somebody types: one that hangs about in the picture must not take
+        the keypad away from who stands at it.
+        """
         if not badge.is_badge(text):
             return
         with self._guard:
             now = self._tools.clock.monotonic()
+            self._feed(claiming.Tick())
+            typing = typed.current(self._keypad, now, self._digits)
+            if typing or not isinstance(self._state, claiming.Ready):
+                return
             self._badge, new = self._badge.read(text, now)
             if new:
                 self._present(claiming.QR, text)

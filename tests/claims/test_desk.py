@@ -212,6 +212,19 @@ def test_a_badge_held_up_is_heard_once(lobby: Lobby) -> None:
     assert lobby.told == ["pin_wanted"]
 
 
+def test_a_badge_in_the_picture_does_not_take_the_keypad_away(lobby: Lobby) -> None:
+    lobby.type_in("111")
+    lobby.desk.badge(BADGE)
+    lobby.type_in(PIN)
+    assert lobby.claims == [Claim("alice", "keypad", pin=True)]
+    lobby.desk.keypad("2")
+    lobby.desk.badge(BADGE)
+    lobby.type_in("22")
+    assert lobby.claims[-1] == Claim("bob", "keypad")
+    lobby.desk.badge(BADGE)  # is heard as soon as nobody types
+    assert lobby.told[-1] == "pin_wanted"
+
+
 def test_a_pin_is_not_awaited_for_ever(lobby: Lobby) -> None:
     lobby.type_in("111")
     lobby.clock.advance(9.9)
