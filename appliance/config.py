@@ -153,7 +153,7 @@ class CameraConfig(_Section):
     pixel_format: Literal["mjpg", "yuyv", "any"] = "mjpg"
     rotate: Literal[0, 90, 180, 270] = 0
     warm_up_frames: int = Field(5, ge=0, le=300)
-    idle_fps: float = Field(5.0, gt=0, le=240)
+    idle_fps: float = Field(5.0, ge=2, le=240)
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     pacing: Literal["fast", "real_time"] = "fast"
     loop: bool = False

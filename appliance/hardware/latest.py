@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ Rotation = Literal[0, 90, 180, 270]
 MOST_PIXELS = 7680 * 4320
 # The code of the error that says so; the others of a camera have CameraError's own.
 FROZEN = "camera_frozen"
+
+_LOG = logging.getLogger(__name__)
 
 _ROTATIONS = {
     90: cv2.ROTATE_90_CLOCKWISE,
@@ -196,7 +199,14 @@ class _Reader:
             told = str(error) or type(error).__name__
             self._fail(CameraError(f"The camera {self._name} failed: {told}."))
         finally:
+            self._release()
+
+    def _release(self) -> None:
+        try:
             self._capture.release()
+        except Exception:  # noqa: BLE001 - foreign drivers raise what they like
+            # Nothing is left to be done with it: the next one who opens it hears what is amiss.
+            _LOG.exception("The camera %s could not be given back", self._name)
 
     def _fail(self, error: CameraError) -> None:
         with self._changed:

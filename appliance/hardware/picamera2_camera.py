@@ -114,28 +114,33 @@ def open_picamera2(sensor: int) -> Sensor:
 
 def _started(name: str, open_sensor: OpenSensor, number: int, wanted: Format) -> Capture:
     """A sensor that delivers. It speaks of its troubles in RuntimeError and its like."""
-    sensor: Sensor | None = None
     try:
         sensor = open_sensor(number)
-        configuration = sensor.create_video_configuration(
-            # In memory this is blue, green, red: OpenCV's order.
-            main={"size": (wanted.width, wanted.height), "format": "RGB888"},
-            controls={"FrameRate": wanted.fps},
-            buffer_count=_BUFFERS,
-        )
-        sensor.configure(configuration)
-        sensor.start()
+        try:
+            _start(sensor, wanted)
+        except Exception:
+            sensor.close()
+            raise
     except CameraError:
         raise
     except Exception as error:
-        if sensor is not None:
-            sensor.close()
         told = str(error) or type(error).__name__
         raise CameraError(
             f"The camera {name} cannot be opened: {told}.",
             hint="Stop other programs that use it, and try a smaller camera.width and height.",
         ) from error
     return _SensorCapture(name, sensor)
+
+
+def _start(sensor: Sensor, wanted: Format) -> None:
+    configuration = sensor.create_video_configuration(
+        # In memory this is blue, green, red: OpenCV's order.
+        main={"size": (wanted.width, wanted.height), "format": "RGB888"},
+        controls={"FrameRate": wanted.fps},
+        buffer_count=_BUFFERS,
+    )
+    sensor.configure(configuration)
+    sensor.start()
 
 
 class _SensorCapture:

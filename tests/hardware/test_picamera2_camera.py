@@ -83,6 +83,22 @@ def test_a_sensor_that_does_not_start_is_told_and_given_back(step: str) -> None:
     assert sensor.did[-1] == "close"
 
 
+def test_a_sensor_that_cannot_be_given_back_is_told_to_whoever_reads_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    camera = _camera(FakeSensor(fails_at="stop"))
+    next(camera.frames())
+    camera.close()
+    assert "sensor 1 could not be given back" in caplog.text
+
+
+def test_a_sensor_that_fails_twice_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    sensor = FakeSensor(fails_at="start")
+    monkeypatch.setattr(sensor, "close", lambda: sensor._do("start"))
+    with pytest.raises(CameraError, match="sensor 1 cannot be opened"):
+        _camera(sensor)
+
+
 def test_a_sensor_that_another_program_holds_is_told() -> None:
     def busy(_: int) -> FakeSensor:
         raise RuntimeError("Device or resource busy")
