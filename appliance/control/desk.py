@@ -15,7 +15,7 @@ from appliance.control.limits import Gate, Limits, Pace, Rarely
 from appliance.control.peers import caller_of
 from appliance.control.refusals import told
 from appliance.control.service import Service
-from appliance.control.threads import Places, Stream, call, foreseen
+from appliance.control.threads import Places, Stream, call, foreseen, no_answer
 from appliance.control.words import Event, Failure
 from appliance.errors import DaemonUnreachableError, NotPermittedError
 
@@ -92,7 +92,10 @@ class Desk:
         stream = Stream(begin, _on_this_loop(lambda: self._streams.leave(by.uid)))
         self._open.add(stream)
         try:
-            first = await stream.first()
+            first = await asyncio.wait_for(stream.first(), self.limits.call_s)
+        except asyncio.TimeoutError:
+            self._open.discard(stream)
+            raise no_answer(self.limits.call_s) from None
         except BaseException:
             self._open.discard(stream)
             raise

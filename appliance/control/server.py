@@ -71,6 +71,13 @@ class ControlServer:
         service answers there.
         """
         self._listener = Listener(self._config.socket, self._config.group)
+        if not self._listener.shared:
+            _log.warning(
+                "only the service's own user and root may use %s: there is no group %s, or this "
+                "user is not in it",
+                self._config.socket,
+                self._config.group,
+            )
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
         self._thread.start()
 

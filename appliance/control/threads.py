@@ -60,11 +60,16 @@ async def call(function: Callable[[], T], places: Places, timeout_s: float) -> T
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), timeout_s)
     except asyncio.TimeoutError:
         # Nobody looks at the outcome any more.
-        raise DaemonUnreachableError(
-            f"The service did not answer within {timeout_s:g} s.",
-            hint="`journalctl -u appliance` may tell what holds it up.",
-            code="no_answer",
-        ) from None
+        raise no_answer(timeout_s) from None
+
+
+def no_answer(timeout_s: float) -> DaemonUnreachableError:
+    """The service took longer than that."""
+    return DaemonUnreachableError(
+        f"The service did not answer within {timeout_s:g} s.",
+        hint="`journalctl -u appliance` may tell what holds it up.",
+        code="no_answer",
+    )
 
 
 def _answer(function: Callable[[], T], future: Future[T], places: Places) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,22 @@ RULERS = Rulers(os.geteuid(), frozenset({KEEPER}), frozenset({INSTALLER}), GROUP
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Switch, Path]]:
     """One server for all tests that ask for nothing special: starting one takes a while."""
-    path, switch = tmp_path_factory.mktemp("control") / "control.sock", Switch()
+    with serving(tmp_path_factory, Limits(per_second=1e6)) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Switch, Path]]:
+    """One that waits for nobody."""
+    limits = Limits(request_s=0.3, drain_s=0.3, idle_s=60)
+    with serving(tmp_path_factory, limits) as served:
+        yield served
+
+
+@contextmanager
+def serving(places: pytest.TempPathFactory, limits: Limits) -> Iterator[tuple[Switch, Path]]:
+    path, switch = places.mktemp("control") / "control.sock", Switch()
     config = ControlConfig(socket=path, group="no such group")
-    limits = Limits(per_second=1e6, body_bytes=1_048_576)
     server = ControlServer(config, switch, known=lambda: RULERS, limits=limits)
     server.start()
     server.wait_ready()
@@ -46,6 +59,14 @@ def client(shared: tuple[Switch, Path], service: FakeService) -> Client:
     switch, path = shared
     switch.current = service
     return Client(path)
+
+
+@pytest.fixture
+def hasty(impatient: tuple[Switch, Path], service: FakeService) -> Path:
+    """The socket of the server that waits for nobody."""
+    switch, path = impatient
+    switch.current = service
+    return path
 
 
 @pytest.fixture

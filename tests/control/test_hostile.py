@@ -86,19 +86,17 @@ def test_rubbish_is_refused_and_nothing_is_done_or_logged(
     ids=["nothing", "a word", "half a head", "half a body"],
 )
 def test_half_a_request_is_waited_for_so_long_and_no_longer(
-    serve: Serve, service: FakeService, socket_path: Path, half: bytes
+    service: FakeService, hasty: Path, half: bytes
 ) -> None:
-    serve(Limits(request_s=0.2))
-    with connected(socket_path) as hostile:
+    with connected(hasty) as hostile:
         hostile.sendall(half)
         assert answer(hostile) == b""
     assert service.asked == []
 
 
-def test_a_request_that_trickles_in_is_cut_off(serve: Serve, socket_path: Path) -> None:
+def test_a_request_that_trickles_in_is_cut_off(hasty: Path) -> None:
     """A byte now and then does not buy time."""
-    serve(Limits(request_s=0.3))
-    with connected(socket_path) as hostile:
+    with connected(hasty) as hostile:
         wait_until(lambda: _gone_after(hostile, b"x"))
 
 
@@ -110,9 +108,8 @@ def _gone_after(client: socket.socket, data: bytes) -> bool:
     return False
 
 
-def test_a_kept_connection_has_its_time_too(serve: Serve, socket_path: Path) -> None:
-    serve(Limits(request_s=0.3, idle_s=60))
-    with connected(socket_path) as hostile:
+def test_a_kept_connection_has_its_time_too(hasty: Path) -> None:
+    with connected(hasty) as hostile:
         hostile.sendall(GET + b"GET /v1/sta")
         told = answer(hostile)
     assert told.count(b"HTTP/1.1 200") == 1
@@ -124,7 +121,7 @@ def flood() -> Iterator[Event]:
 
 
 def test_who_never_reads_is_cut_off_and_gives_up_the_stream(
-    serve: Serve, service: FakeService, socket_path: Path
+    service: FakeService, hasty: Path
 ) -> None:
     ended = threading.Event()
     handed_over = 0
@@ -139,24 +136,20 @@ def test_who_never_reads_is_cut_off_and_gives_up_the_stream(
             ended.set()
 
     service.listened = endless
-    serve(Limits(drain_s=0.3))
-    with connected(socket_path) as hostile:
+    with connected(hasty) as hostile:
         hostile.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
         assert ended.wait(5)
         # What the kernel and our own buffers take, and no more.
         assert handed_over < 500
-    assert Client(socket_path).status() == STATUS
+    assert Client(hasty).status() == STATUS
 
 
-def test_who_reads_a_byte_now_and_then_is_cut_off_too(
-    serve: Serve, service: FakeService, socket_path: Path
-) -> None:
+def test_who_reads_a_byte_now_and_then_is_cut_off_too(service: FakeService, hasty: Path) -> None:
     service.listened = flood
-    serve(Limits(drain_s=0.3))
-    with connected(socket_path) as hostile:
+    with connected(hasty) as hostile:
         hostile.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
         wait_until(lambda: _cut_off(hostile))
-    assert Client(socket_path).status() == STATUS
+    assert Client(hasty).status() == STATUS
 
 
 def _cut_off(client: socket.socket) -> bool:
@@ -244,7 +237,8 @@ def test_one_user_cannot_take_all_connections(
 def test_many_who_come_and_go_leave_nothing_behind(serve: Serve, socket_path: Path) -> None:
     serve(Limits(per_user=4))
     for number in range(300):
-        with connected(socket_path) as client:
+        # Some come while their predecessors are still there, and are turned away.
+        with suppress(BrokenPipeError, ConnectionResetError), connected(socket_path) as client:
             client.sendall(GET if number % 2 else GET[:20])
     wait_until(lambda: _answers(socket_path))
     assert threading.active_count() < 20
@@ -299,6 +293,25 @@ def _unlocks(client: Client, service: FakeService) -> bool:
         return False
 
 
+def test_a_stream_that_never_begins_is_told(
+    serve: Serve, service: FakeService, socket_path: Path
+) -> None:
+    free = threading.Event()
+
+    def silent() -> Iterator[Event]:
+        assert free.wait(20)
+        yield Alarm(at=NOON, alarm="forced")
+
+    service.listened = silent
+    serve(Limits(call_s=0.2))
+    try:
+        with pytest.raises(DaemonUnreachableError) as raised:
+            next(Client(socket_path).events())
+        assert raised.value.code == "no_answer"
+    finally:
+        free.set()
+
+
 def test_streams_are_bounded(serve: Serve, service: FakeService, socket_path: Path) -> None:
     def quiet() -> Iterator[Event]:
         while True:
@@ -338,6 +351,8 @@ def test_stopping_ends_streams_and_frees_the_path(
 
     service.listened = quiet
     server = serve()
+    assert ["no group" in text for text in caplog.messages] == [True]
+    caplog.clear()
     with closing(Client(socket_path).events()) as events:
         next(events)
         server.stop()
