@@ -361,8 +361,9 @@ def _grant(state: Serving, event: Grant, now: float, policy: Policy) -> Step:
 
 def _exit_pulse(running: Pulse | None, now: float, policy: Policy) -> Pulse:
     until = now + policy.exit_s
-    if running is None or now >= running.until:
+    if running is None:
         return Pulse(now, until, exit_until=until)
+    # Also one that should have ended: it did not, and nothing is locked first.
     return Pulse(running.since, max(running.until, until), exit_until=until)
 
 
