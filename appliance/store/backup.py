@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Final
 
 from appliance.errors import InputError, StoreError
 from appliance.store.crypto import KEY_BYTES, load_key
-from appliance.store.exports import new_file, unreadable
+from appliance.store.exports import new_file, open_whole
 from appliance.store.faults import translated
 from appliance.store.keyring import Keyring
 from appliance.store.location import StoreLocation
@@ -111,11 +111,7 @@ def read_backup(path: Path, passphrase: str, folder: Path) -> tuple[Manifest, Pa
     the folder's disk does not take it. What comes out was checked to the last byte.
     """
     database = folder / "restored.db"
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from error
-    with file:
+    with open_whole(path) as file:
         plain = open_sealed(file, passphrase)
         manifest, rest = _manifest(plain)
         with translated(database), database.open("xb") as unpacked:

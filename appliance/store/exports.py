@@ -47,17 +47,26 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
-def read_whole(path: Path, most: int) -> bytes:
-    """A file of at most `most` bytes. InputError where there is none, or a larger one."""
+def open_whole(path: Path) -> BinaryIO:
+    """A file that was handed in. InputError where there is none, or no regular one."""
     try:
         # Non-blocking: a pipe might never begin.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise unreadable(path, error.strerror or str(error)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise unreadable(path, "it is no regular file")
-        content = file.read(most + 1)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise unreadable(path, "it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """A file of at most `most` bytes. InputError where there is none, or a larger one."""
+    with open_whole(path) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:
+            raise unreadable(path, error.strerror or str(error)) from error
     if len(content) > most:
         raise unreadable(path, f"it is larger than {most} bytes")
     return content
