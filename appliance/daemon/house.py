@@ -48,6 +48,9 @@ RECORDS_WITHIN_S = 60.0
 VISION_WITHIN_S = 30.0
 READER_WITHIN_S = 30.0
 
+# A camera that is out of order. A hand over the lens is none: it must not make a PIN enough.
+_BLIND = frozenset({TroubleKind.LOST, TroubleKind.FROZEN})
+
 Failed = Callable[[str, BaseException], None]
 
 
@@ -248,7 +251,7 @@ class House:
     def _keeper_may_enter(self, claim: Claim) -> bool:
         """Whether this is a keeper with a PIN, while the camera cannot help."""
         trouble = self.vigil.trouble if self.vigil else None
-        degraded = trouble is not None and trouble.kind is not TroubleKind.STARTING
+        degraded = trouble is not None and trouble.kind in _BLIND
         if not degraded or self.controller is None:
             return False
         rules = assemble.access(self.config, self._store)

@@ -28,6 +28,7 @@ from appliance.control.words import Alarm, Attempted, DoorChanged, Reloaded
 from appliance.daemon.beats import Beats
 from appliance.daemon.house import House
 from appliance.daemon.hub import Hub
+from appliance.daemon.memory import keep_small
 from appliance.daemon.service import Keeper, changed_keys
 from appliance.daemon.tasks import Task
 from appliance.door_values import DoorChange, DoorWord, Happening
@@ -73,6 +74,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until a signal ends it. Raises what keeps it from starting."""
+        keep_small()
         with ExitStack() as stack:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, SIGNALS)
