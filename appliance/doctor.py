@@ -401,6 +401,55 @@ def _greeting(config: Config) -> Check:
     return Check("greeting", Status.OK, what if config.feedback.greeting == "speech" else "a sound")
 
 
+def _readers(config: Config) -> Check:
+    """Keypad and card reader: whether they can be had."""
+    asked = {"keypad": assemble.keypad, "card": assemble.card_reader}
+    wanted = [source for source in asked if source in config.claims.sources]
+    if not wanted:
+        return Check("readers", Status.OK, "none configured")
+    troubles = []
+    try:
+        with assemble.devices(config):
+            for source in wanted:
+                with closing(asked[source](config)) as keys:
+                    troubles.append(keys.trouble)
+    except DeviceBusyError as error:
+        return Check("readers", Status.OK, error.message)
+    if found := " ".join(filter(None, troubles)):
+        hint = "`ls /dev/input/by-id` lists what is plugged in (docs/claims.md)."
+        return Check("readers", Status.WARN, found, hint)
+    return Check("readers", Status.OK, " and ".join(wanted))
+
+
+def _claims(config: Config) -> Check:
+    """Whether everybody enrolled can say who they are at this door."""
+    sources = config.claims.sources
+    if not sources:
+        return Check("claims", Status.OK, "none configured: only commands open an attempt")
+    with assemble.store(config, create=False) as store:
+        people = store.credentials.everybody()
+    if "sole_user" in sources and len(people) > 1:
+        told = f"sole_user is for one person, and {len(people)} are enrolled"
+        return Check("claims", Status.WARN, told, "Take sole_user out of claims.sources.")
+    mute = [
+        name
+        for name, held in people.items()
+        if not ("keypad" in sources and held.code)
+        and not ("card" in sources and held.cards)
+        and not ("qr" in sources and held.badge)
+    ]
+    if mute and "sole_user" not in sources:
+        told = f"nothing to claim with at this door: {', '.join(mute)}"
+        hint = "`appliance people code|card|badge NAME` gives it."
+        return Check("claims", Status.WARN, told, hint)
+    asked = [name for name, held in people.items() if held.pin]
+    if asked and "keypad" not in sources and sources != ("sole_user",):
+        told = f"a PIN is asked for, and there is no keypad: {', '.join(asked)}"
+        hint = "Connect a keypad, or take the PIN back: `appliance people pin NAME --remove`."
+        return Check("claims", Status.WARN, told, hint)
+    return Check("claims", Status.OK, ", ".join(sources))
+
+
 def _disk(config: Config) -> Check:
     folder = assemble.location(config).folder
     while not os.path.isdir(folder):  # noqa: PTH112 - is_dir() raises where it may not look
@@ -433,5 +482,7 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "schedules": _schedules,
     "lamps": _lamps,
     "greeting": _greeting,
+    "readers": _readers,
+    "claims": _claims,
     "disk": _disk,
 }

@@ -113,6 +113,20 @@ class SqliteCredentials:
             pin = connection.execute("SELECT 1 FROM pin WHERE person = ?", (person,)).fetchone()
         return Held("code" in counts, counts.get("card", 0), "qr" in counts, pin is not None)
 
+    def everybody(self) -> dict[str, Held]:
+        """What each person has, by name. Needs no key."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT name, sum(kind IS 'code'), sum(kind IS 'card'), sum(kind IS 'qr'), "
+                "EXISTS (SELECT 1 FROM pin WHERE pin.person = person.id) "
+                "FROM person LEFT JOIN credential ON credential.person = person.id "
+                "GROUP BY person.id ORDER BY name_key"
+            ).fetchall()
+        return {
+            str(name): Held(bool(codes), int(cards), bool(badges), bool(pin))
+            for name, codes, cards, badges, pin in rows
+        }
+
     def pin_salt(self, name: str) -> PinSalt | None:
         """What a PIN of this person is hashed with; None for a person without a PIN.
 

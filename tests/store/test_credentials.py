@@ -55,6 +55,18 @@ def test_one_code_and_one_badge_but_several_cards(store: Store) -> None:
     assert store.credentials.held("alice") == Held(code=True, cards=2, badge=True, pin=False)
 
 
+def test_everybody_is_listed_with_what_they_have(store: Store) -> None:
+    store.credentials.add("bob", "card", "1")
+    store.credentials.add("bob", "card", "2")
+    store.credentials.add("bob", "qr", "3")
+    store.credentials.keep_pin("bob", SALT, RIGHT)
+    assert store.credentials.everybody() == {
+        "alice": Held(code=False, cards=0, badge=False, pin=False),
+        "bob": Held(code=False, cards=2, badge=True, pin=True),
+    }
+    assert store.credentials.held("bob") == store.credentials.everybody()["bob"]
+
+
 def test_nobody_takes_what_belongs_to_another(store: Store) -> None:
     store.credentials.add("alice", "card", "4711")
     assert store.credentials.add("alice", "card", "4711") is False
