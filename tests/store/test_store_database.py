@@ -334,6 +334,31 @@ def test_random_bytes_anywhere_are_refused_or_noticed_at_use(
     assert refused >= len(content) // 4096 // 3
 
 
+def test_of_a_large_file_all_but_the_log_is_checked_at_opening(
+    filled: StoreLocation, open_store: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damage in the log is found by whoever reads it; anywhere else it is refused at once."""
+    with closing(sqlite3.connect(filled.database)) as raw:
+        roots = dict(raw.execute("SELECT name, rootpage FROM sqlite_master WHERE rootpage"))
+    content = filled.database.read_bytes()
+    monkeypatch.setattr(database_module, "_CHECKED_WHOLE", 0)
+    open_store().close()
+    for table in ("person", "removed", "credential", "audit_head", "audit"):
+        start = (roots[table] - 1) * 4096
+        spoilt = bytearray(content)
+        spoilt[start : start + 4096] = b"\xff" * 4096
+        filled.database.write_bytes(spoilt)
+        if table != "audit":
+            assert _refusal(filled.database).code == "corrupt"
+            continue
+        with open_store() as store:
+            assert _names(store) == ["alice", "bob", "carol"]
+            for attempt in (store.audit.first_bad, lambda: store.audit.append("x", "y", {})):
+                with pytest.raises(StoreError) as caught:
+                    attempt()
+                assert caught.value.code == "corrupt"
+
+
 def test_damage_that_appears_while_open_is_told(filled: StoreLocation, open_store: Opener) -> None:
     store = open_store()
     with store.database.reading() as connection:
@@ -502,6 +527,31 @@ def _take_all_space(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         for _ in itertools.count():
             file.write(bytes(4096))
+
+
+def test_a_disk_that_becomes_read_only_refuses_and_goes_on_when_it_is_mended(
+    small_disk: Path, make_template: Maker, open_store: Opener, clock: Clock
+) -> None:
+    """As the kernel does to a memory card that fails; files that are open stay so."""
+    at = StoreLocation(small_disk / "appliance.db", small_disk / "template.key")
+    with open_store(at) as store:
+        _fill(store, make_template)
+    remount = ["mount", "-o", "remount,ro", str(small_disk)]
+    if subprocess.run(remount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        assert _refusal(at.database).code == "read_only"
+        with open_store(at, create=False) as store:
+            assert _names(store) == ["alice", "bob", "carol"]
+            assert store.audit.first_bad() is None
+            with pytest.raises(StoreError) as caught:
+                store.audit.append("attempt", "alice", {})
+            assert caught.value.code == "read_only"
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    with open_store(at) as store:
+        store.audit.append("attempt", "alice", {})
+        assert store.audit.first_bad() is None
 
 
 def test_founding_on_a_full_disk_leaves_nothing(small_disk: Path) -> None:
