@@ -23,6 +23,9 @@ from appliance.store.keyring import Keyring
 from appliance.store.moments import to_text
 from appliance.types import AuditRecord
 
+# Some seconds of work on a small board; an hourly call keeps up with any door.
+_MOST_DROPPED = 10_000
+
 
 class SqliteAudit:
     """Append-only; every record is on the disk before `append` returns. Threads may share it."""
@@ -118,14 +121,17 @@ class SqliteAudit:
                 self.append("audit_begin_adopted", "audit", {"earlier_signer": earlier})
         return earlier
 
-    def drop_older(self, cutoff: datetime) -> int:
+    def drop_older(self, cutoff: datetime, *, most: int = _MOST_DROPPED) -> int:
         """Drop the records at the beginning that are dated before `cutoff`; how many.
 
-        Where the log then begins is signed, so that the chain stays verifiable. StoreError
-        `audit_broken` when the records to drop do not hold together; they then stay.
+        most: stop once so many went, for it takes its time; the next call goes on. Where the log
+        then begins is signed, so that the chain stays verifiable. StoreError `audit_broken` when
+        the records to drop do not hold together; they then stay.
         """
         dropped = 0
-        while count := drop_some(self._rows, self._keyring, self._clock.now(), cutoff):
+        while dropped < most and (
+            count := drop_some(self._rows, self._keyring, self._clock.now(), cutoff)
+        ):
             dropped += count
         if dropped:
             self._database.scrub_log()

@@ -148,6 +148,15 @@ def test_a_log_of_nothing_but_old_records_becomes_empty_and_goes_on(
     assert store.audit.append("attempt", "alice", {}).number == 2 * BATCH + 9
 
 
+def test_a_large_backlog_goes_bit_by_bit(store: Store, clock: _Clock) -> None:
+    _log(store, 2 * BATCH + 7)
+    clock.advance(40 * _DAY)
+    cutoff = clock.now() - timedelta(days=30)
+    dropped = [store.audit.drop_older(cutoff, most=1) for _ in range(4)]
+    assert dropped == [BATCH, BATCH, 7, 0]
+    assert store.audit.first_bad() is None
+
+
 def test_dropped_records_are_nowhere_in_the_files(
     store: Store, clock: _Clock, location: StoreLocation
 ) -> None:
