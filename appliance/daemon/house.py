@@ -29,7 +29,7 @@ from appliance.door_values import DoorChange, Happening
 from appliance.errors import HardwareError, LockError, StoreError
 from appliance.feedback import Cue, Feedback, Judged, Readiness
 from appliance.journal import fields
-from appliance.ports import Clock
+from appliance.ports import Clock, Watch
 from appliance.store.store import Store
 from appliance.types import Claim, TroubleKind, Verdict
 
@@ -87,6 +87,7 @@ class House:
         self._stirred = Flag()
         self._tasks: list[Task] = []
         self._feedback: Feedback | None = None
+        self._camera: Watch | None = None
         self._connected = False
         self.controller: DoorController | None = None
         self.simulated = False
@@ -114,12 +115,15 @@ class House:
                 log.critical("%s", error.message)
         if self.vigil is not None:
             self.vigil.stop()
-        self._stack.close()
+        if self._camera is not None:
+            self._camera.close()  # wakes who waits for a picture
+        # Before anything is taken away that they use: a lock that is closed does not obey.
         for task in reversed(self._tasks):
             self._beats.dismiss(task.name)
             if not task.join():
                 log.error("the task %s does not end", task.name)
         self._tasks.clear()
+        self._stack.close()
 
     def _open_the_door_room(self) -> None:
         config = self.config
@@ -152,7 +156,7 @@ class House:
 
     def _open_the_eyes(self) -> None:
         config, store = self.config, self._store
-        camera = self._stack.enter_context(closing(assemble.watch(config)))
+        camera = self._camera = self._stack.enter_context(closing(assemble.watch(config)))
         room = None
         if self.controller is not None:
             room = assemble.attempt_room(config, self.controller, store, simulated=self.simulated)
