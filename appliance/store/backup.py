@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -28,13 +25,13 @@ from appliance.store.location import StoreLocation
 from appliance.store.moments import from_text, to_text
 from appliance.store.sealed_file import DEFAULT_COST, Cost, SealedWriter, open_sealed
 from appliance.store.store import Store
+from appliance.store.workshop import workshop
 
 _FORMAT: Final = "appliance backup v1"
 _LENGTH = struct.Struct("<I")
 _LONGEST_MANIFEST = 64 * 1024
 _LARGEST_DATABASE = 8 * 1024**3
 _PIECE = 256 * 1024
-_WORKSHOP = ".backup-"
 
 
 @dataclass(frozen=True)
@@ -123,20 +120,6 @@ def read_backup(path: Path, passphrase: str, folder: Path) -> tuple[Manifest, Pa
     if size != manifest.size or total.hexdigest() != manifest.sha256:
         raise _nonsense()
     return manifest, database
-
-
-@contextmanager
-def workshop(folder: Path) -> Iterator[Path]:
-    """Lend an empty private folder inside `folder`; what an earlier one left behind goes too."""
-    with translated(folder):
-        for left in folder.glob(_WORKSHOP + "*"):
-            shutil.rmtree(left, ignore_errors=True)
-        lent = Path(tempfile.mkdtemp(prefix=_WORKSHOP, dir=folder))
-    try:
-        yield lent
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(lent)
 
 
 def _key(store: Store, location: StoreLocation, *, needed: bool) -> bytes | None:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from appliance.errors import InputError, StoreError
 from appliance.ports import Clock
-from appliance.store.backup import Embedding, Manifest, read_backup, workshop
+from appliance.store.backup import Embedding, Manifest, read_backup
 from appliance.store.crypto import load_key
 from appliance.store.database import Database
 from appliance.store.faults import translated
@@ -37,6 +37,7 @@ from appliance.store.moments import from_text, to_text
 from appliance.store.names import name_key
 from appliance.store.removals import Removal
 from appliance.store.store import Store
+from appliance.store.workshop import workshop
 
 # Of a database that cannot be read at all: what a backup is for.
 _UNUSABLE = frozenset({"corrupt", "not_a_database", "database_lost"})

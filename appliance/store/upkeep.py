@@ -17,6 +17,7 @@ from appliance.store.database import Database
 from appliance.store.failures import SqliteFailures
 from appliance.store.people import SqlitePeople
 from appliance.store.wall_clock import look
+from appliance.store.workshop import clear_abandoned
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def keep_house(rooms: Rooms, policy: HousePolicy) -> HouseKept:
         waiting = _why_wait(rooms)
     with _reported(troubles):
         checkpoint = _due_checkpoint(rooms, policy)
+    with _reported(troubles):
+        clear_abandoned(rooms.database.path.parent)
     if not waiting:
         with _reported(troubles):
             dropped = _drop(rooms, policy)

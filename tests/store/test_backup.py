@@ -25,6 +25,8 @@ from appliance.store.removals import Removal
 from appliance.store.restore import Request, Restored, restore
 from appliance.store.sealed_file import Cost, SealedWriter, check_passphrase, open_sealed
 from appliance.store.store import Store
+from appliance.store.upkeep import HousePolicy
+from appliance.store.workshop import workshop
 from appliance.types import Template
 
 Opener = Callable[..., Store]
@@ -236,6 +238,24 @@ def test_a_full_disk_leaves_no_half_backup(
     assert not (tmp_path / "door.backup").exists()
     assert not list(location.folder.glob(".backup-*"))
     assert filled.audit.first_bad() is None
+
+
+def test_what_a_kill_left_behind_is_cleared_away_but_nothing_that_is_in_use(
+    filled: Store, location: StoreLocation
+) -> None:
+    """Such a folder may hold the key."""
+    abandoned = location.folder / ".backup-abandoned"
+    abandoned.mkdir()
+    (abandoned / "template.key").write_text("secret")
+    with workshop(location.folder) as one:
+        assert not abandoned.exists()
+        abandoned.mkdir()
+        (location.folder / ".backup-note").touch()
+        done = filled.keep_house(HousePolicy(keep_days=1, checkpoint_hours=1))
+        assert done.troubles == ()
+        assert one.is_dir()
+        assert not abandoned.exists()
+    assert not one.exists()
 
 
 # On another board
