@@ -77,6 +77,7 @@ def folder(tmp_path: Path) -> Path:
     for name, stands_for in PICTURES.items():
         shutil.copy(picture(stands_for), tmp_path / name)
     at_the_door(tmp_path / "alice-at-the-door.avi")
+    (tmp_path / "passphrase.txt").write_text("correct horse battery staple\n", encoding="utf-8")
     (config,) = [block for block in blocks("yaml") if block.startswith("# config.yaml")]
     (tmp_path / "config.yaml").write_text(config, encoding="utf-8")
     return tmp_path
