@@ -539,7 +539,7 @@ def badge_reader(config: Config, desk: Desk) -> Callable[[Frame], None] | None:
     """What looks for badges in the frames of an idle door; None where they are no claim."""
     if "qr" not in config.claims.sources:
         return None
-    watch = BadgeWatch(MotionGate().moved, QrReader().read)
+    watch = BadgeWatch(MotionGate().moved, QrReader().read, clock())
 
     def read(frame: Frame) -> None:
         text = watch.look(frame)

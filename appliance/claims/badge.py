@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.ports import Clock
 from appliance.types import Frame, Pixels
 
 _PREFIX: Final = "FAA1:"
@@ -23,6 +24,10 @@ _TEXT: Final = re.compile(r"FAA1:[A-Z2-7]{26}")
 AWAY_S: Final = 3.0
 # After something has moved, codes are looked for so long: a badge is sharp once it is held still.
 LINGER_S: Final = 3.0
+# Reading that takes longer than this, as of a sheet full of patterns, is paused for ten times as
+# long as it took: nobody keeps the door busy with a picture.
+SLOW_S: Final = 0.3
+_PAUSE: Final = 10
 
 
 def new() -> str:
@@ -55,17 +60,26 @@ class BadgeWatch:
     """
 
     def __init__(
-        self, moved: Callable[[Pixels], bool], read: Callable[[Pixels], str | None]
+        self,
+        moved: Callable[[Pixels], bool],
+        read: Callable[[Pixels], str | None],
+        clock: Clock,
     ) -> None:
         self._moved = moved
         self._read = read
+        self._clock = clock
         self._until = float("-inf")
+        self._resume = float("-inf")
 
     def look(self, frame: Frame) -> str | None:
         """The text of a code of ours; None for none, and for other people's."""
         if self._moved(frame.bgr):
             self._until = frame.at + LINGER_S
-        if frame.at > self._until:
+        began = self._clock.monotonic()
+        if frame.at > self._until or began < self._resume:
             return None
         text = self._read(frame.bgr)
+        spent = self._clock.monotonic() - began
+        if spent > SLOW_S:
+            self._resume = began + (1 + _PAUSE) * spent
         return text if text is not None and is_badge(text) else None
