@@ -31,8 +31,7 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examine:
         monkeypatch.setattr(
             assemble, "camera", lambda _: ToyCamera([Frame(picture, 0.0, "camera")])
         )
-        found = next(check for check in doctor.examine(config) if check.name == "camera")
-        return found
+        return next(check for check in doctor.examine(config) if check.name == "camera")
 
     return examined
 
