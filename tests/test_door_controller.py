@@ -378,6 +378,18 @@ def test_the_button_releases_in_a_fault_with_a_full_disk_and_after_the_end(
     assert house.lock.state is (UNLOCKED if fail_safe else LOCKED)
 
 
+def test_a_press_at_the_very_end_of_a_pulse_is_not_locked_in_between() -> None:
+    house = connected()
+    house.door.grant(house.record(), 2)
+    house.pass_time(1.94)
+    house.inputs.pressed = True
+    house.clock.advance(0.02)
+    house.door.tick()
+    house.clock.advance(0.05)  # the pulse is over, and the press counts, at the same reading
+    house.door.tick()
+    assert [cause for _, _, cause in house.history()[2:]] == ["access_granted #1", door.EXIT]
+
+
 def test_a_press_that_fails_is_told_and_recorded_as_such() -> None:
     house = connected()
     house.lock.stuck[UNLOCKED] = 1
@@ -603,6 +615,21 @@ def test_a_fail_safe_door_that_does_not_lock_stands_released_and_is_tried_again(
         ("alarm", "lock_failed"),
         ("access_granted", None),
         ("alarm_over", "lock_failed"),
+    ]
+
+
+def test_a_fail_safe_line_that_cannot_lock_before_the_next_grant_lets_go_all_the_same() -> None:
+    house = House(fail_safe=True)
+    house.door.grant(house.record(), 3)
+    house.clock.advance(5)  # nobody ticked
+    house.lock.stuck[LOCKED] = 1
+    with pytest.raises(LockError):
+        house.door.grant(house.record(), 3)
+    assert [cause for _, state, cause in house.history()[2:] if state is UNLOCKED] == [
+        "access_granted #1",
+        "lock failed",
+        "access_granted #2",
+        "rest after a fault",
     ]
 
 
