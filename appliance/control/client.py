@@ -6,10 +6,12 @@ Built on the standard library's HTTP client: a command that only asks should sta
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
 import os
 import socket
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from functools import cache
@@ -44,6 +46,8 @@ Answer = TypeVar("Answer", bound=BaseModel)
 # A service that is well says something every ALIVE_S in a stream; one that is not is told of.
 _SILENCE_S = 15 * ALIVE_S
 _ANSWER_S = 40.0
+# A socket before which too many wait is tried again so often, and for so long.
+_AGAIN_S, _PATIENCE_S = 0.02, 2.0
 STATUS_S = 5.0
 _LONGEST_LINE = 4 * 1024 * 1024
 _LONGEST_BODY = 64 * 1024 * 1024
@@ -144,7 +148,14 @@ class _Connection(http.client.HTTPConnection):
         """Where HTTPConnection would open a TCP connection."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fspath(self._path))
+        latest = time.monotonic() + _PATIENCE_S
+        # Too many wait there already (connect(2), EAGAIN).
+        while (number := self.sock.connect_ex(os.fspath(self._path))) == errno.EAGAIN:
+            if time.monotonic() >= latest:
+                break
+            time.sleep(_AGAIN_S)
+        if number:
+            raise OSError(number, os.strerror(number))
 
     def asked(self, method: str, where: str, sent: BaseModel | None) -> http.client.HTTPResponse:
         """The head of a good answer. ApplianceError as the service tells it."""
@@ -235,6 +246,12 @@ _UNREACHABLE: tuple[tuple[Any, str, str, str], ...] = (
         "This user may not connect to the service on {}.",
         "Members of control.group may: `sudo adduser NAME appliance`, then log in anew.",
         CLOSED,
+    ),
+    (
+        BlockingIOError,
+        "Too many wait for the service on {}.",
+        "Wait a moment and try again.",
+        "too_busy",
     ),
     (
         TimeoutError,

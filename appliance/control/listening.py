@@ -13,7 +13,7 @@ from appliance.errors import ConfigError, DeviceBusyError
 
 # What the kernel takes, less the zero at its end (unix(7)).
 _LONGEST_PATH = 107
-_BACKLOG = 64
+BACKLOG = 16
 _OURS_AND_THE_GROUPS, _OURS = 0o660, 0o600
 
 
@@ -53,7 +53,7 @@ class Listener:
         shared = _given(made, group)
         # Nobody can connect before it listens.
         made.chmod(_OURS_AND_THE_GROUPS if shared else _OURS)
-        self.socket.listen(_BACKLOG)
+        self.socket.listen(BACKLOG)
         self.socket.setblocking(False)
         return shared
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.config import ControlConfig
 from appliance.control.authority import Rulers
 from appliance.control.limits import Gate, Limits
-from appliance.control.listening import Listener
+from appliance.control.listening import BACKLOG, Listener
 from appliance.control.peers import rulers
 from appliance.control.service import Service
 from appliance.errors import ApplianceError
@@ -143,6 +143,9 @@ class ControlServer:
             loop="asyncio",
             ws="none",
             lifespan="off",
+            # As many are accepted in one go, before any of them can be turned away: each takes a
+            # file descriptor from the camera and the database.
+            backlog=BACKLOG,
             log_config=None,
             log_level=logging.ERROR,
             access_log=False,

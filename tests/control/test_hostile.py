@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import socket
@@ -14,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance.control import connection
+from appliance.control.authority import Peer
 from appliance.control.client import Client
 from appliance.control.limits import Limits
+from appliance.control.listening import BACKLOG
+from appliance.control.peers import peer_of
 from appliance.control.words import Alarm, Event
 from appliance.errors import DaemonUnreachableError
 from tests.control.conftest import Serve
@@ -26,9 +31,10 @@ GET = b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 def connected(path: Path) -> socket.socket:
+    """Connected, also where one must wait for a place in the kernel's queue."""
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(10)
-    client.connect(str(path))
+    wait_until(lambda: client.connect_ex(str(path)) != errno.EAGAIN)
     return client
 
 
@@ -232,6 +238,42 @@ def test_one_user_cannot_take_all_connections(
             other.sendall(b"GET /v1/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             assert b'"not_permitted"' in answer(other)
     assert service.asked == []
+
+
+def test_a_crowd_does_not_take_the_files_of_the_process(
+    serve: Serve, socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is turned away was accepted first: never many at once, or the camera finds none free."""
+    clients: list[socket.socket] = []
+    accepted: list[int] = []
+
+    def looked_at(of: socket.socket) -> Peer:
+        if not accepted:
+            time.sleep(0.3)  # meanwhile all others come
+        accepted.append(len(list(Path("/proc/self/fd").iterdir())) - len(clients))
+        return peer_of(of)
+
+    serve()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(connection, "peer_of", looked_at)
+    with ExitStack() as stack:
+        clients.extend(stack.enter_context(connected(socket_path)) for _ in range(300))
+    assert max(accepted) - before <= 16 + 3 * BACKLOG
+    assert Client(socket_path).status() == STATUS
+
+
+def test_who_finds_a_crowd_waits_and_is_told(tmp_path: Path) -> None:
+    """Nobody accepts: the kernel's queue is full."""
+    path = tmp_path / "full.sock"
+    with closing(socket.socket(socket.AF_UNIX)) as deaf, ExitStack() as stack:
+        deaf.bind(str(path))
+        deaf.listen(0)
+        stack.enter_context(connected(path))
+        started = time.monotonic()
+        with pytest.raises(DaemonUnreachableError, match="Too many wait") as raised:
+            Client(path).status()
+    assert raised.value.code == "too_busy"
+    assert time.monotonic() - started >= 1
 
 
 def test_many_who_come_and_go_leave_nothing_behind(serve: Serve, socket_path: Path) -> None:
