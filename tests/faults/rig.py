@@ -7,6 +7,7 @@ journal, and a recording plays before the camera.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -33,6 +34,9 @@ from tests.conftest import ROOT
 START_S = 60.0
 END_S = 30.0
 POLL_S = 0.01
+
+# Of prctl, which Python does not offer.
+_PR_SET_PDEATHSIG = 1
 
 SETTINGS: Mapping[str, Mapping[str, object]] = {
     "camera": {"driver": "files", "source": "door.avi", "pacing": "real_time", "loop": True},
@@ -221,9 +225,9 @@ class Rig:
         """What the program wrote to standard error."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
-    def store(self) -> Store:
+    def store(self, *, write: bool = False) -> Store:
         """Its store, opened beside it or after it."""
-        return assemble.store(configuration.load(self.config), create=False)
+        return assemble.store(configuration.load(self.config), create=write)
 
     def rss_mb(self) -> float:
         """Resident memory in MB (10^6 bytes)."""
@@ -278,6 +282,8 @@ class Forked:
 
         code = 1
         try:
+            # Dies with this process, however that ends: nobody else knows of it.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             nothing = os.open(os.devnull, os.O_RDONLY)
             log = os.open(rig.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             for target, source in ((0, nothing), (1, log), (2, log)):
