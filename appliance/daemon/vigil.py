@@ -249,8 +249,9 @@ class Vigil:
         self._begin(claim, unlock=True, errand=None)
 
     def _pace(self) -> None:
-        fps = None if self._busy else self._tools.config.camera.idle_fps
-        if fps != self._paced or self._paced is None:
+        camera = self._tools.config.camera
+        fps = camera.fps if self._busy else camera.idle_fps
+        if fps != self._paced:
             self._tools.camera.pace(fps)
         self._paced = fps
 

@@ -265,7 +265,7 @@ class TestAtTheDoor:
             hall.claims("card"),
             *film(BOB, 1.0, 0.6),
         )
-        assert camera.paces == [5.0, None, 5.0]
+        assert camera.paces == [5.0, 15.0, 5.0]
 
 
 class TestTrouble:
