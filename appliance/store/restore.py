@@ -288,10 +288,11 @@ def _take_the_place(place: StoreLocation, location: StoreLocation, aside: dict[P
     _fold_what_stands_there(location)
     if place.key.exists() and not _same(place.key, location.key):
         # The key first: while nobody is enrolled any key will do, later no other does.
-        private_folder(location.key.parent)
-        if location.key in aside:
-            os.link(location.key, aside[location.key])
-        replace(location.key, place.key.read_bytes())
+        with translated(location.key):
+            private_folder(location.key.parent)
+            if location.key in aside:
+                os.link(location.key, aside[location.key])
+            replace(location.key, place.key.read_bytes())
     for end in _BESIDE:
         # A damaged database's log must never meet the new one.
         beside = location.database.with_name(location.database.name + end)
@@ -315,7 +316,10 @@ def _fold_what_stands_there(location: StoreLocation) -> None:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and load_key(one) == load_key(other)
+    try:
+        return load_key(one) == load_key(other)
+    except (StoreError, OSError):
+        return False
 
 
 # People come back into the database that was backed up

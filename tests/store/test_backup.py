@@ -369,6 +369,26 @@ def test_a_name_can_be_left_out(
     assert b"bob" not in elsewhere.database.read_bytes().replace(b"enrolledbob", b"")
 
 
+def test_a_key_that_has_no_place_is_told_before_anything_is_changed(
+    make_backup: Backup, elsewhere: StoreLocation, bring: Callable[..., Restored], tmp_path: Path
+) -> None:
+    (tmp_path / "no-folder").touch()
+    at = StoreLocation(elsewhere.database, tmp_path / "no-folder" / "template.key")
+    with pytest.raises(StoreError) as caught:
+        bring(make_backup(), at)
+    assert str(at.key) in caught.value.message
+    assert _files(elsewhere.folder) == {}
+
+
+def test_a_key_file_that_is_none_is_put_aside(
+    make_backup: Backup, elsewhere: StoreLocation, bring: Callable[..., Restored]
+) -> None:
+    elsewhere.folder.mkdir()
+    elsewhere.key.write_text("no key")
+    outcome = bring(make_backup(), elsewhere)
+    assert [path.read_text() for path in outcome.aside] == ["no key"]
+
+
 # What cannot be used
 
 
