@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance import lockout
@@ -151,6 +151,7 @@ def test_a_moment_is_taken_from_the_clock() -> None:
     assert lockout.moment(clock) == Moment(clock.now(), False, "third boot", 5.0)
 
 
+@settings(deadline=None)
 @given(counts, moments, policies)
 def test_remaining_is_never_negative_and_never_beyond_the_cap(
     count: FailureCount, now: Moment, policy: lockout.Policy
@@ -158,6 +159,7 @@ def test_remaining_is_never_negative_and_never_beyond_the_cap(
     assert 0 <= lockout.remaining(count, now, policy) <= policy.longest_s
 
 
+@settings(deadline=None)
 @given(counts, moments, st.floats(0, 1e6), policies)
 def test_waiting_never_makes_it_longer(
     count: FailureCount, now: Moment, wait: float, policy: lockout.Policy
@@ -169,6 +171,7 @@ def test_waiting_never_makes_it_longer(
     assert after <= (policy.longest_s if met else lockout.remaining(count, now, policy))
 
 
+@settings(deadline=None)
 @given(counts, moments, policies)
 def test_a_further_failure_never_makes_it_shorter(
     count: FailureCount, now: Moment, policy: lockout.Policy
@@ -177,6 +180,7 @@ def test_a_further_failure_never_makes_it_shorter(
     assert lockout.remaining(after, now, policy) >= lockout.remaining(count, now, policy)
 
 
+@settings(deadline=None)
 @given(counts, moments, policies)
 def test_however_the_clock_jumps_the_longest_lock_out_of_one_boot_frees(
     count: FailureCount, now: Moment, policy: lockout.Policy
@@ -185,6 +189,7 @@ def test_however_the_clock_jumps_the_longest_lock_out_of_one_boot_frees(
     assert lockout.remaining(count, waited, policy) == 0
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), policies, st.lists(st.floats(0, 50), max_size=5), walls)
 def test_pulling_the_plug_frees_nobody_early(
     failures: int, policy: lockout.Policy, uptimes: list[float], wall: datetime
@@ -228,6 +233,7 @@ def test_after_a_power_cut_a_slowed_way_stays_slowed_for_one_turn() -> None:
     assert [lockout.slowed(full, booted(it), POLICY) for it in (0, 20, 60)] == [60, 40, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 500), min_size=1, max_size=200), policies)
 def test_nobody_fails_oftener_than_allowed(pauses: list[float], policy: lockout.Policy) -> None:
     """He tries as soon as he is heard, and sometimes later: per_hour at once, and per_hour/h."""
@@ -240,6 +246,7 @@ def test_nobody_fails_oftener_than_allowed(pauses: list[float], policy: lockout.
     assert heard <= policy.per_hour + at / policy.apart_s + 1
 
 
+@settings(deadline=None)
 @given(counts, moments, policies)
 def test_slowed_is_bounded_whatever_the_ledger_holds(
     count: FailureCount, now: Moment, policy: lockout.Policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.claims import claiming, keeper
@@ -216,6 +216,7 @@ events = st.one_of(
 steps = st.lists(st.tuples(events, st.floats(0, 5)), max_size=60)
 
 
+@settings(deadline=None)
 @given(steps, st.sets(st.sampled_from(WAYS)), st.booleans())
 def test_nobody_with_a_pin_gets_past_without_it(
     script: list[tuple[Event, float]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.claims import badge, card, code, pin
@@ -106,6 +106,7 @@ def test_a_cards_number_has_one_form(typed: str, number: str | None) -> None:
     assert card.number(typed) == number
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_the_form_of_a_card_is_stable(typed: str) -> None:
     number = card.number(typed)

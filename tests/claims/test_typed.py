@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.claims import typed
@@ -62,6 +62,7 @@ def test_a_reader_types_letters() -> None:
     assert type_in("04:a2 3F#", kind=cards) == ["04:a2 3F"]
 
 
+@settings(deadline=None)
 @given(st.text(), st.floats(0, 30))
 def test_whatever_is_typed_lines_are_short_and_of_the_alphabet(keys: str, apart: float) -> None:
     for line in type_in(keys, apart=apart):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.errors import ConfigError, LockError
@@ -181,6 +181,7 @@ def test_a_spark_is_no_key() -> None:
     assert through([(off, 0.01), (on, 0.01), (off, 0.01)] * 50) == []
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
