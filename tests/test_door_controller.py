@@ -390,6 +390,29 @@ def test_a_press_at_the_very_end_of_a_pulse_is_not_locked_in_between() -> None:
     assert [cause for _, _, cause in house.history()[2:]] == ["access_granted #1", door.EXIT]
 
 
+def test_a_door_that_closes_when_its_lock_is_to_be_tried_again_recovers_once() -> None:
+    house = connected()
+    house.lock.stuck[LOCKED] = 2
+    with pytest.raises(LockError):
+        house.door.secure("try")
+    house.door.request_to_exit()
+    house.inputs.open = True
+    house.pass_time(0.5)
+    house.inputs.open = False
+    house.clock.advance(0.46)
+    house.door.tick()
+    house.clock.advance(0.1)  # the closing counts and the second is over, at the same reading
+    house.door.tick()
+    house.door.write_records()
+    assert isinstance(house.stands(), Locked)
+    assert [cause for _, _, cause in house.history()[2:]] == [door.EXIT, "door closed"]
+    assert house.told() == [
+        ("alarm", "lock_failed"),
+        ("request_to_exit", None),
+        ("alarm_over", "lock_failed"),
+    ]
+
+
 def test_a_press_that_fails_is_told_and_recorded_as_such() -> None:
     house = connected()
     house.lock.stuck[UNLOCKED] = 1
