@@ -7,12 +7,13 @@ import os
 import click
 
 from appliance import assemble
-from appliance.cli.session import Session
+from appliance.cli.session import Session, json_option
 from appliance.journal import logging_to
 from appliance.sdnotify import ServiceManager
 
 
 @click.command("run")
+@json_option
 @click.pass_obj
 def command(session: Session) -> None:
     """Serve the door until SIGTERM: what the system service runs.
