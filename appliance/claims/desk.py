@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 REFUSED: Final = "claim_refused"
 DURESS: Final = "duress"
 
-# Seconds for which nothing is heard after the store has raised: what cannot be counted must not
-# be tried often.
+# Seconds for which nothing is heard after a failure could not be counted: what costs nothing must
+# not be tried often.
 HOLD_S: Final = 30.0
 
 # By which kind of credential a way is looked up.
@@ -68,7 +68,7 @@ class Tools:
 class Desk:
     """May be called from several threads; each call returns when all has been done.
 
-    `keypad`, `card` and `badge` raise StoreError; after HOLD_S the desk serves again.
+    `keypad`, `card` and `badge` raise StoreError; the desk serves again then, or after HOLD_S.
     """
 
     def __init__(self, tools: Tools, policy: claiming.Policy) -> None:
@@ -156,7 +156,8 @@ class Desk:
                 for action in actions:
                     pending.extend(self._do(action))
             except BaseException:
-                self._held_until = self._tools.clock.monotonic() + HOLD_S
+                if any(isinstance(action, claiming.CountFailure) for action in actions):
+                    self._held_until = self._tools.clock.monotonic() + HOLD_S
                 if isinstance(self._state, (claiming.Looking, claiming.Judging)):
                     self._feed(claiming.Failed())
                 else:

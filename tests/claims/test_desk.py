@@ -361,6 +361,9 @@ def test_a_failing_store_is_told_and_the_desk_serves_again(tmp_path: Path) -> No
         lobby.type_in("111")
     assert lobby.answers[-1] == (Answer.REFUSED, "That cannot be checked at the moment.")
     assert lobby.desk.state == claiming.Ready()
+    lobby.type_in("")
+    with pytest.raises(StoreError):  # heard at once: nothing was learnt, nothing is held
+        lobby.type_in("111")
     lobby.store.close()
 
 
