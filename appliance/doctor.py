@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from appliance import access, assemble, auto
+from appliance import access, assemble, auto, installed
 from appliance.config import AUTO, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
 from appliance.model_choice import Choice, figures, why_not
@@ -469,6 +469,30 @@ def _disk(config: Config) -> Check:
     return Check("disk", Status.OK, f"{free} MB free at {folder}")
 
 
+def _service(config: Config) -> Check:
+    """What keeps the appliance running, and what it allows."""
+    found = installed.look()
+    if found is None:
+        return Check(
+            "service",
+            Status.WARN,
+            "the system service is not installed: nothing starts it after a power cut",
+            "docs/service.md says how to install it.",
+        )
+    text = f"installed as {found.unit}"
+    for clause, hint in installed.shortcomings(found, config):
+        return Check("service", Status.WARN, f"{text}; {clause}", hint)
+    how = installed.key_for_one_command(found)
+    if how is None or config.store.key is not None or assemble.location(config).key.is_file():
+        return Check("service", Status.OK, text)
+    return Check(
+        "service",
+        Status.OK,
+        f"{text}; the key of the enrolled faces is handed to the service alone",
+        f"Commands ask the service while it runs. Without it: `{how}`.",
+    )
+
+
 _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "runtime": _runtime,
     "models": _models,
@@ -485,4 +509,5 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "readers": _readers,
     "claims": _claims,
     "disk": _disk,
+    "service": _service,
 }

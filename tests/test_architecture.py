@@ -25,7 +25,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"ports", "config", "table"}),
     frozenset({"access", "door_records", "feedback"}),
     frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
-    frozenset({"claims", "control", "lockdown", "matching", "model_choice", "liveness", "door"}),
+    frozenset(
+        {"claims", "control", "installed", "lockdown", "matching", "model_choice", "liveness"}
+        | {"door"}
+    ),
     frozenset({"door_watch"}),
     frozenset({"decision", "door_controller", "perception"}),
     frozenset({"attempt", "enrolment", "evaluation"}),
