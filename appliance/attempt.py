@@ -196,6 +196,8 @@ class Attempt:
             text = f"{text}; and then: {second}"
         if self._door is not None and self._claim is not None:
             detail = {"error": text, "via": self._claim.via}
+            if self._claim.by:
+                detail["by"] = self._claim.by
             with contextlib.suppress(StoreError):  # where the log failed, only the caller hears
                 self._door.audit.append("attempt_failed", self._claim.name, detail)
                 self._begin_cool_down(self._door)

@@ -223,6 +223,8 @@ class Audit:
             "liveness_score": verdict.liveness.score,
             "faults": {fault.value: count for fault, count in verdict.faults.items()},
         }
+        if self.claim.by:
+            detail["by"] = self.claim.by
         if verdict.match is not None:
             detail |= {
                 "similarity": verdict.match.similarity,

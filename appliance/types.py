@@ -329,12 +329,14 @@ class Claim:
     via: the way, such as "command", "sole_user", "keypad", "card" or "qr".
     pin: whether a PIN proved it before any face was seen.
     duress: whether it was the PIN that calls for help; nothing at the door may show it.
+    by: the local user who made it for somebody, where that was over the service's socket.
     """
 
     name: str
     via: str
     pin: bool = False
     duress: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True)

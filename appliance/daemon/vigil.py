@@ -225,28 +225,24 @@ class Vigil:
             self.claim(Claim(name, "sole_user"))
 
     def _take_up(self) -> None:
-        """Begin what is asked for next, if anything is."""
-        try:
-            errand = self._errands.get_nowait()
-        except queue.Empty:
-            self._hear_a_claim()
-            return
-        self._busy = True
-        self._pace()
-        if isinstance(errand, Enrolment):
-            self._enrol(errand)
-        elif isinstance(errand, Verification):
-            claim = Claim(errand.name, "command")
-            self._begin(claim, errand.unlock, errand)
-
-    def _hear_a_claim(self) -> None:
-        try:
+        """Begin what is asked for next, if anything is; whoever stands at the door comes first."""
+        with suppress(queue.Empty):
             claim = self._claims.get_nowait()
-        except queue.Empty:
+            self._occupy()
+            self._begin(claim, unlock=True, errand=None)
             return
+        with suppress(queue.Empty):
+            errand = self._errands.get_nowait()
+            self._occupy()
+            if isinstance(errand, Enrolment):
+                self._enrol(errand)
+            elif isinstance(errand, Verification):
+                claim = Claim(errand.name, "command", by=errand.by.name)
+                self._begin(claim, errand.unlock, errand)
+
+    def _occupy(self) -> None:
         self._busy = True
         self._pace()
-        self._begin(claim, unlock=True, errand=None)
 
     def _pace(self) -> None:
         camera = self._tools.config.camera
@@ -270,8 +266,8 @@ class Vigil:
         self._tell(self._going)
 
     def _advance(self, going: _Going, sight: Frame | Trouble) -> None:
-        if going.errand is not None and going.errand.cancelled and not going.told:
-            raise StoppedError("Nobody waits for this verification any more.")
+        if going.errand is not None and not going.told:
+            self._keep_asking(going.errand)
         attempt = going.attempt
         if attempt.verdict is not None:
             attempt.tick()
@@ -285,6 +281,16 @@ class Vigil:
         if attempt.over:
             self._going, self._busy, self._bugs = None, False, 0
             self._pace()
+
+    def _keep_asking(self, errand: Verification) -> None:
+        """Raise StoppedError where a verification is not to go on."""
+        if errand.cancelled:
+            raise StoppedError("Nobody waits for this verification any more.")
+        if not errand.unlock and not self._claims.empty():
+            # Who only wants to know must not keep anybody out.
+            raise StoppedError(
+                "Somebody at the door needs the camera.", hint="Ask again in a moment."
+            )
 
     def _tell(self, going: _Going) -> None:
         """The verdict, once, as soon as there is one."""

@@ -66,7 +66,12 @@ class Running:
 
 def configure(folder: Path, **sections: Mapping[str, object]) -> Path:
     film(folder / "hall.avi", read(PICTURES / "obama.jpg"))
-    camera: Mapping[str, object] = {"driver": "files", "source": "hall.avi", "pacing": "real_time", "loop": True}
+    camera: Mapping[str, object] = {
+        "driver": "files",
+        "source": "hall.avi",
+        "pacing": "real_time",
+        "loop": True,
+    }
     path = folder / "config.yaml"
     merged = {"camera": camera, "control": {"socket": "control.sock"}, **sections}
     write_config(path, folder / "state", **merged)

@@ -354,7 +354,9 @@ class TestErrands:
         errand = Verification("alice", ROOT, unlock=True)
         hall.watch(lambda: hall.vigil.ask(errand), *film(ALICE, 0.0, 0.6))
         assert isinstance(last(errand), Result)
-        assert hall.records == [("access_granted", "alice")]
+        (record,) = hall.store.audit.tail(10)
+        assert (record.event, record.subject) == ("access_granted", "alice")
+        assert record.detail["by"] == "root"
         assert hall.openings == 1
 
     def test_somebody_is_enrolled_with_a_record_of_who_asked(self, hall: Hall) -> None:
@@ -396,6 +398,16 @@ class TestErrands:
             *film(ALICE, 0.1, 0.5),
         )  # fmt: skip
         assert isinstance(last(first), Result)
+
+    def test_whoever_only_asks_gives_way_to_somebody_at_the_door(self, hall: Hall) -> None:
+        hall.enrol("alice", ALICE)
+        errand = Verification("alice", ROOT)
+        frames = film(ALICE, 0.0, 1.0)
+        hall.watch(lambda: hall.vigil.ask(errand), *frames[:1], hall.claims("card"), *frames[1:])
+        told = last(errand)
+        assert isinstance(told, Failure)
+        assert told.error.message == "Somebody at the door needs the camera."
+        assert hall.verdicts == [("alice", "card", Decision.ACCEPT)]
 
     def test_whoever_waits_when_the_service_stops_hears_of_it(self, hall: Hall) -> None:
         hall.enrol("alice", ALICE)
