@@ -40,6 +40,8 @@ TASK = "vision"
 MOST_BUGS = 5
 # Seconds over which the frames are counted.
 FPS_OVER_S = 5.0
+# Seconds after which whoever made a claim has gone, or somebody else stands there.
+CLAIM_HOLDS_S = 15.0
 # Claims that wait while another is heard; more are dropped, for nobody stands there so long.
 _MOST_CLAIMS = 2
 
@@ -93,7 +95,7 @@ class Vigil:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._claims: queue.Queue[Claim] = queue.Queue(_MOST_CLAIMS)
+        self._claims: queue.Queue[tuple[float, Claim]] = queue.Queue(_MOST_CLAIMS)
         self._errands: queue.Queue[Errand] = queue.Queue(1)
         self._stopping = Flag()
         self._sights: Iterator[Frame | Trouble] = iter(())
@@ -119,7 +121,7 @@ class Vigil:
     def claim(self, claim: Claim) -> bool:
         """Somebody says who they are; False when too much is going on to hear it."""
         with suppress(queue.Full):
-            self._claims.put_nowait(claim)
+            self._claims.put_nowait((self._tools.clock.monotonic(), claim))
             return True
         return False
 
@@ -227,10 +229,12 @@ class Vigil:
     def _take_up(self) -> None:
         """Begin what is asked for next, if anything is; whoever stands at the door comes first."""
         with suppress(queue.Empty):
-            claim = self._claims.get_nowait()
-            self._occupy()
-            self._begin(claim, unlock=True, errand=None)
-            return
+            while True:
+                made, claim = self._claims.get_nowait()
+                if self._tools.clock.monotonic() - made <= CLAIM_HOLDS_S:
+                    self._occupy()
+                    self._begin(claim, unlock=True, errand=None)
+                    return
         with suppress(queue.Empty):
             errand = self._errands.get_nowait()
             self._occupy()

@@ -73,7 +73,11 @@ def configure(folder: Path, **sections: Mapping[str, object]) -> Path:
         "loop": True,
     }
     path = folder / "config.yaml"
-    merged = {"camera": camera, "control": {"socket": "control.sock"}, **sections}
+    merged: dict[str, Mapping[str, object]] = {
+        "camera": camera,
+        "control": {"socket": "control.sock"},
+        **sections,
+    }
     write_config(path, folder / "state", **merged)
     return path
 

@@ -241,6 +241,14 @@ class TestAtTheDoor:
         ]
         assert hall.openings == 0
 
+    def test_a_claim_that_waited_for_too_long_is_not_heard(self, hall: Hall) -> None:
+        hall.enrol("alice", ALICE)
+        nothing = Trouble(TroubleKind.STARTING, "The camera is being opened.", 0.0)
+        hall.watch(
+            hall.claims("card"), lambda: hall.clock.advance(16), nothing, *film(ALICE, 17.0, 0.6)
+        )
+        assert hall.verdicts == []
+
     def test_the_sole_user_needs_no_claim_and_is_let_in_once_a_visit(self, hall: Hall) -> None:
         hall.enrol("alice", ALICE)
         hall.sole = lambda: "alice"
