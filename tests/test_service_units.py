@@ -28,7 +28,6 @@ SINCE = {
     "LoadCredential": 247,
     "LoadCredentialEncrypted": 250,
     "PrivateIPC": 248,
-    "ProtectClock": 245,
     "ProtectProc": 247,
 }
 OLDER = frozenset(
