@@ -87,6 +87,7 @@ class Rig:
         self._forked = forked
         self._process: subprocess.Popen[bytes] | Forked | None = None
         self._manager: socket.socket | None = None
+        self._told: list[str] = []
         self.configure(settings or {})
 
     def configure(self, settings: Mapping[str, Mapping[str, object]]) -> None:
@@ -128,7 +129,7 @@ class Rig:
 
     def wait_until_ready(self) -> None:
         """Until it has told that it serves. AssertionError when it ends instead."""
-        self.wait_for(lambda: b"READY=1" in self._heard(), "ready")
+        self.wait_for(lambda: "READY=1" in self.heard(), "ready")
 
     def up(self, **environment: str) -> int:
         """Start and wait."""
@@ -190,18 +191,13 @@ class Rig:
         self._manager.bind(str(self.folder / "notify"))
         self._manager.setblocking(False)
 
-    def _heard(self) -> bytes:
-        assert self._manager is not None
-        try:
-            return self._manager.recv(4096)
-        except BlockingIOError:
-            return b""
-
     def heard(self) -> list[str]:
         """Everything that was told to systemd since the last call."""
-        told = []
-        while message := self._heard():
-            told += message.decode().split("\n")
+        assert self._manager is not None
+        with suppress(BlockingIOError):
+            while True:
+                self._told += self._manager.recv(4096).decode().split("\n")
+        told, self._told = self._told, []
         return told
 
     # --- what it did ----------------------------------------------------------------------
@@ -210,6 +206,7 @@ class Rig:
         """Until `done()` is true. AssertionError when that takes too long or the program ends."""
         end = time.monotonic() + within_s
         while not done():
+            self._told = self.heard()  # or its queue would fill, and the program would wait
             assert self.runs, f"ended before: {what}\n{self.log()[-3000:]}"
             assert time.monotonic() < end, f"never: {what}\n{self.log()[-3000:]}"
             time.sleep(POLL_S)
