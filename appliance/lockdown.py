@@ -187,13 +187,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def _line(config_path: Path | None, environment: Mapping[str, str]) -> DrivenLine:
     """What was written down, else what the config means. BadDataError where neither tells."""
     doubts = []
-    folders = [environment[name] for name in _FOLDERS if environment.get(name)]
-    for folder in folders:
+    if environment.get("RUNTIME_DIRECTORY"):
+        # Nowhere else: what lies with the state may be of another time, and of another line.
         try:
-            line = remembered(Path(folder.split(":")[0]) / _RECORD)
+            line = remembered(record_file(environment, Path()))
         except BadDataError as error:
+            line = None
             doubts.append(error.message)
-            continue
         if line is not None:
             return line
     try:
@@ -207,17 +207,16 @@ def _line(config_path: Path | None, environment: Mapping[str, str]) -> DrivenLin
     )
 
 
-_FOLDERS = ("RUNTIME_DIRECTORY", "STATE_DIRECTORY")
-
-
 def _by_config(path: Path | None, environment: Mapping[str, str]) -> DrivenLine:
     from appliance.config import Config, load  # slow: pydantic and YAML
-
-    config = Config() if path is None else load(path)
     from appliance.store.location import locate
 
-    place = locate(config.store, environment, uid=os.getuid())
-    return remembered(place.folder / _RECORD) or configured(config, environment)
+    config = Config() if path is None else load(path)
+    meant = configured(config, environment)
+    if environment.get("RUNTIME_DIRECTORY"):
+        return meant
+    folder = locate(config.store, environment, uid=os.getuid()).folder
+    return remembered(record_file(environment, folder)) or meant
 
 
 def _say(environment: Mapping[str, str], priority: int, text: str) -> None:

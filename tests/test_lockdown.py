@@ -222,6 +222,16 @@ class TestAfterTheService:
         assert main(["--config", str(written(tmp_path, text))], {}) == 0
         assert [call[2] for call in lgpio.commands()] == [5]
 
+    def test_under_systemd_a_record_with_the_state_is_of_another_time(
+        self, tmp_path: Path, lgpio: FakeLgpio, line: DrivenLine, environment: dict[str, str]
+    ) -> None:
+        (tmp_path / "state").mkdir()
+        remember(line, record_file({}, tmp_path / "state"))
+        environment["STATE_DIRECTORY"] = str(tmp_path / "state")
+        text = "door: {driver: gpiozero, pin: 6}"
+        assert main(["--config", str(written(tmp_path, text))], environment) == 0
+        assert [call[2] for call in lgpio.commands()] == [6]
+
     def test_nothing_tells_which_line(
         self,
         tmp_path: Path,

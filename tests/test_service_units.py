@@ -41,6 +41,7 @@ OLDER = frozenset(
     | {"ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem"}
     | {"RemoveIPC", "Restart", "RestartSec", "RestrictAddressFamilies", "RestrictNamespaces"}
     | {"RestrictRealtime", "RestrictSUIDSGID", "RuntimeDirectory", "RuntimeDirectoryMode"}
+    | {"RuntimeDirectoryPreserve"}
     | {"StateDirectory", "StateDirectoryMode", "SupplementaryGroups", "SyslogIdentifier"}
     | {"SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "TasksMax"}
     | {"TimeoutAbortSec", "TimeoutStartSec", "TimeoutStopSec", "Type", "UMask", "User"}
