@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_after_a_kill_all_is_whole(furnished: Path, tmp_path: Path) -> None:
     assert tally.complaints == []
     assert sum(tally.kills.values()) == 3
     assert tally.releases > 0
+
+
+def test_systemd_hears_how_it_fares(furnished: Path, tmp_path: Path) -> None:
+    rig = Rig(copied(furnished, tmp_path / "rig"), faults.QUIET)
+    told: list[str] = []
+
+    def heard(line: str) -> bool:
+        told.extend(rig.heard())
+        return line in told
+
+    with closing(rig):
+        rig.up(WATCHDOG_USEC="1000000")
+        rig.wait_for(lambda: heard("WATCHDOG=1"), "food for the watchdog")
+        rig.signal(signal.SIGHUP)
+        rig.wait_for(lambda: heard("READY=1"), "the end of the reload")
+        assert rig.stop() == 0
+        told += rig.heard()
+    kinds = [line for line in told if not line.startswith(("STATUS=", "WATCHDOG=", "MONOTONIC"))]
+    assert kinds == ["RELOADING=1", "READY=1", "STOPPING=1"]
+    assert told[told.index("RELOADING=1") + 1].startswith("MONOTONIC_USEC=")
+    assert rig.commands()[-1].state == "locked"
 
 
 @pytest.mark.slow
