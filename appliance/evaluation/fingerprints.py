@@ -30,7 +30,10 @@ AROUND = (
     "assemble.py",
     "evaluation/embed.py",
     "evaluation/workers.py",
-    *(f"hardware/{name}.py" for name in ("files", "headers", "pictures", "quiet", "videos")),
+    *(
+        f"hardware/{name}.py"
+        for name in ("files", "headers", "pace", "pictures", "quiet", "videos")
+    ),
 )
 # Modules of `vision` that have no say in either layer (the manifest's content is in the key), and
 # those that come into play only when the face is found.

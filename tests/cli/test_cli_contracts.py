@@ -243,7 +243,7 @@ def test_door(appliance: Appliance) -> None:
     assert status.code == 0
     assert status.data["state"] == "locked"
     assert {"simulated", "driver", "chip", "pin", "contact", "request_to_exit"} <= set(status.data)
-    assert appliance("door", "status").out.startswith("locked (simulated lock)")
+    assert appliance("door", "status").out.startswith("locked, without current (simulated lock")
 
 
 def test_evaluate(appliance: Appliance, tmp_path: Path) -> None:
