@@ -127,7 +127,7 @@ def secure(line: DrivenLine) -> str:
         doubt = _hold_devices(line, stack)
         if line.journal is not None:
             _secure_simulated(line)
-            done = f"The simulated lock {line.journal} was told to rest."
+            done = f"The simulated lock {line.journal} has no current."
         else:
             _secure_real(line)
             done = f"The relay on line {line.pin} of /dev/gpiochip{line.chip} has no current."
@@ -156,11 +156,9 @@ def _secure_real(line: DrivenLine) -> None:
 
 
 def _secure_simulated(line: DrivenLine) -> None:
-    from appliance.hardware.clock import SystemClock
-    from appliance.hardware.lock import SimulatedLock
+    from appliance.hardware.last_resort import rest
 
-    journal = Path(line.journal or "")
-    SimulatedLock(SystemClock(), journal=journal, fail_safe=line.fail_safe).close()
+    rest(Path(line.journal or ""), fail_safe=line.fail_safe)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -81,7 +81,6 @@ HOMES: Mapping[str, frozenset[str]] = {
 LOCK_NAMES = frozenset({"GpioLock", "SimulatedLock", "open_gpio_lock"})
 LOCK_HOLDERS = frozenset(
     {"appliance.assemble", "appliance.door_controller", "appliance.hardware.lock"}
-    | {"appliance.lockdown"}
 )
 
 # What importing a module must not load: slow, large, or with effects of its own.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -254,10 +255,13 @@ class TestAfterTheService:
         assert main(["--config", str(written(tmp_path, ""))], environment) == 0
         assert lgpio.calls == []
 
-    def test_a_simulated_lock_is_told(self, tmp_path: Path, environment: dict[str, str]) -> None:
-        text = "door: {driver: simulated}\nstore: {path: state}"
+    @pytest.mark.parametrize(("fail", "state"), [("secure", "locked"), ("safe", "unlocked")])
+    def test_a_simulated_lock_is_told(
+        self, tmp_path: Path, environment: dict[str, str], fail: str, state: str
+    ) -> None:
+        text = f"door: {{driver: simulated, fail: {fail}}}\nstore: {{path: state}}"
         assert main(["--config", str(written(tmp_path, text))], environment) == 0
-        assert set(states(tmp_path / "state" / "simulated-lock.jsonl")) == {"locked"}
+        assert states(tmp_path / "state" / "simulated-lock.jsonl") == [state]
 
     def test_a_line_that_fails_is_told_with_its_code(
         self,
@@ -333,11 +337,20 @@ except SystemExit as ended:
 """
 
 
-def test_the_program_loads_nothing_slow(
-    tmp_path: Path, line: DrivenLine, environment: dict[str, str]
-) -> None:
+@pytest.mark.parametrize(
+    ("driven", "outcome"),
     # A chip that this machine does not have: everything but the line itself is real.
-    remember(replace(line, chip=63), record_file(environment, tmp_path))
+    [({"chip": 63}, 4), ({"pin": None, "journal": "journal"}, 0)],
+    ids=["real", "simulated"],
+)
+def test_the_program_loads_nothing_slow(
+    tmp_path: Path,
+    line: DrivenLine,
+    environment: dict[str, str],
+    driven: dict[str, Any],
+    outcome: int,
+) -> None:
+    remember(replace(line, **driven), record_file(environment, tmp_path))
     result = subprocess.run(
         [sys.executable, "-c", LIGHT],
         env={**environment, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
@@ -347,7 +360,7 @@ def test_the_program_loads_nothing_slow(
         check=True,
     )
     code, *loaded = result.stdout.split()
-    assert code == "4", result.stderr
+    assert code == str(outcome), result.stderr
     assert "Traceback" not in result.stderr
     slow = {"numpy", "pydantic", "yaml", "gpiozero", "cv2", "click", "sqlite3", "logging"}
     assert slow.isdisjoint(loaded)

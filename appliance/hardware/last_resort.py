@@ -6,11 +6,15 @@ that was killed inside a pulse leaves its relay energised. No gpiozero here, for
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
 
 from appliance.errors import LockError
 from appliance.hardware.lgpio_library import Lgpio
+from appliance.hardware.lock_journal import LockJournal
 
 
 def de_energise(chip: int, pin: int, lgpio: Lgpio, *, active_high: bool) -> None:
@@ -34,6 +38,20 @@ def de_energise(chip: int, pin: int, lgpio: Lgpio, *, active_high: bool) -> None
             f"{name} was set to {idle} and still reads {level}: the relay may hold.",
             hint="Look for a short on the line, or another program that drives it.",
         )
+
+
+def rest(journal: Path, *, fail_safe: bool) -> None:
+    """The same for a simulated lock: write down that it has no current. Raises LockError."""
+    written = LockJournal(journal)
+    try:
+        written.append(
+            at=time.monotonic(),
+            wall=datetime.now(timezone.utc).isoformat(),
+            state="unlocked" if fail_safe else "locked",
+            cause="last resort",
+        )
+    finally:
+        written.close()
 
 
 def _told(failing: str, lgpio: Lgpio, call: Callable[..., int], *arguments: int) -> int:

@@ -9,9 +9,6 @@ not be energised. At rest a fail-secure lock is locked and a fail-safe one is no
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
-import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +17,7 @@ from threading import RLock
 from typing import Any
 
 from appliance.errors import LockError
+from appliance.hardware.lock_journal import LockJournal
 from appliance.ports import Clock
 from appliance.types import DoorEvent, LockState
 
@@ -232,7 +230,7 @@ class SimulatedLock(_RelayLock):
     ) -> None:
         super().__init__(clock, fail_safe=fail_safe)
         self._current = False
-        self._journal = None if journal is None else _Journal(journal)
+        self._journal = None if journal is None else LockJournal(journal)
         self._start()
 
     def _drive(self, event: DoorEvent) -> None:
@@ -240,7 +238,12 @@ class SimulatedLock(_RelayLock):
         if not energised:
             self._current = False
         if self._journal is not None:
-            self._journal.append(event, self._clock.now().isoformat())
+            self._journal.append(
+                at=event.at,
+                wall=self._clock.now().isoformat(),
+                state=event.state.value,
+                cause=event.cause,
+            )
         self._current = energised
 
     def _energised(self) -> bool:
@@ -249,67 +252,6 @@ class SimulatedLock(_RelayLock):
     def _release(self) -> None:
         if self._journal is not None:
             self._journal.close()
-
-
-class _Journal:
-    """JSON lines, each on disk before `append` returns."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: int | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-            self._end_a_torn_line(self._file)
-        except OSError as error:
-            self.close()
-            raise self._unwritable(error) from error
-
-    def append(self, event: DoorEvent, wall: str) -> None:
-        """Write one line durably. Raises LockError."""
-        entry = {
-            "at": event.at,
-            "wall": wall,
-            "pid": os.getpid(),
-            "state": event.state.value,
-            "cause": event.cause,
-        }
-        try:
-            self._write(json.dumps(entry) + "\n")
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def close(self) -> None:
-        """Give the file back; may be called twice."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            os.close(file)
-
-    def _write(self, text: str) -> None:
-        if self._file is None:
-            raise OSError("the journal is closed")
-        rest = text.encode()
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            # A pipe or /dev/null cannot be synced, and has nothing to lose.
-            if error.errno != errno.EINVAL:
-                raise
-
-    def _end_a_torn_line(self, file: int) -> None:
-        """A power cut may leave half a line; the next entry must not be glued to it."""
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            os.write(file, b"\n")
-
-    def _unwritable(self, error: OSError) -> LockError:
-        reason = (error.strerror or str(error)).lower()
-        return LockError(
-            f"The journal {self._path} cannot be written: {reason}.",
-            hint="Give a path in a folder that this user may write to, on a disk with room.",
-        )
 
 
 def open_gpio_lock(
