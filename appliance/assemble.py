@@ -385,9 +385,7 @@ def door_room(config: Config, of: Lock, kept: Store) -> DoorRoom:
     return attempt_room(config, controller(config, of, kept), kept, simulated=of.simulated)
 
 
-def attempt_room(
-    config: Config, of: DoorController, kept: Store, *, simulated: bool
-) -> DoorRoom:
+def attempt_room(config: Config, of: DoorController, kept: Store, *, simulated: bool) -> DoorRoom:
     """The same, for a door that is driven already."""
     return DoorRoom(
         controller=of,

@@ -152,7 +152,7 @@ def test_an_interruption_ends_without_a_traceback(
     enrolled.configure(camera={**source, "pacing": "real_time"}, enrolment={"timeout_s": 600})
     before = enrolled.snapshot()
     process = enrolled.start("--json", "enroll", "--name", "bob")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     # The devices' lock names its holder once the work begins.
     holder = enrolled.state / "devices.lock"
     while not (holder.exists() and holder.read_text(encoding="utf-8")):
@@ -161,7 +161,7 @@ def test_an_interruption_ends_without_a_traceback(
         time.sleep(0.01)
     time.sleep(0.5)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in err
     if number == signal.SIGINT:

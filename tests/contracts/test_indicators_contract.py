@@ -31,7 +31,7 @@ from tests.hardware.fake_lgpio import FakeLgpio
 
 READY, GRANTED, DENIED, BUZZER = Output
 PINS = {READY: 2, GRANTED: 3, DENIED: 4, BUZZER: 5}
-SHORT = Pattern(0.01, 0.01, 3)
+SHORT = Pattern(0.05, 0.05, 3)  # longer than a busy machine oversleeps
 
 
 class Rig:
