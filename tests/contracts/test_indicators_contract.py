@@ -352,7 +352,7 @@ def test_the_twin_s_journal_says_what_was_asked_for(tmp_path: Path) -> None:
     told = [json.loads(line) for line in lines]
     assert [(it["what"], it["patterns"]) for it in told] == [
         ("show", {"ready_led": [None, 0.0, None]}),
-        ("play", {"buzzer": [0.01, 0.01, 3]}),
+        ("play", {"buzzer": [0.05, 0.05, 3]}),
         ("close", {}),
     ]
     assert all(datetime.fromisoformat(it["wall"]).tzinfo for it in told)
