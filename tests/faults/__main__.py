@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.faults import faults, kills
 from tests.faults.kills import Tally
 from tests.faults.outcome import Outcome, table
-from tests.faults.rig import Rig, copied, furnish, load_libraries
+from tests.faults.rig import Rig, copied, die_with_parent, furnish, load_libraries
 
 KILLS = "kill -9"
 LEAST_IN_A_PULSE = 100
@@ -102,6 +102,7 @@ def _workers(
 
 
 def _worker(folder: Path, count: int, seed: int) -> int:
+    die_with_parent()
     load_libraries()
     rig = Rig(folder, forked=True)
     try:

@@ -279,8 +279,7 @@ class Forked:
 
         code = 1
         try:
-            # Dies with this process, however that ends: nobody else knows of it.
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            die_with_parent()
             nothing = os.open(os.devnull, os.O_RDONLY)
             log = os.open(rig.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             for target, source in ((0, nothing), (1, log), (2, log)):
@@ -295,6 +294,11 @@ class Forked:
             code = ended.code if isinstance(ended.code, int) else 1
         finally:
             os._exit(code)
+
+
+def die_with_parent() -> None:
+    """Be killed when the process that started this one ends, however that comes about."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def load_libraries() -> None:
