@@ -99,7 +99,7 @@ class Attempt:
         self._audited = self._failed = False
         self._pictures: set[bytes] = set()
         self._state: decision.State = decision.Idle()
-        self._recorded = 0.0
+        self._recorded = self._decided = 0.0
         self._now: Callable[[], float] = lambda: self._recorded
         self.verdict: Verdict | None = None
 
@@ -312,12 +312,13 @@ class Attempt:
 
     def _do_at_the_door(self, action: decision.Action, door: DoorRoom) -> None:
         if isinstance(action, decision.Audit):
+            self._decided = self._clock.monotonic()
             self._record = door.audit.append(action.event.value, action.subject, action.detail)
             self._audited = True
         elif isinstance(action, decision.Unlock):
             if self._record is None:
                 raise RuntimeError("the decision table opens a door before its audit record")
-            door.controller.grant(self._record, action.pulse_s)
+            door.controller.grant(self._record, action.pulse_s, asked=self._decided)
         elif isinstance(action, decision.Lock):
             door.controller.secure("failed attempt")
         elif isinstance(action, decision.CountFailure):

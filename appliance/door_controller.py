@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from threading import Lock as Guard
 from threading import RLock
 
@@ -12,11 +13,13 @@ from appliance import door
 from appliance.door_records import DoorRecords
 from appliance.door_values import AlarmKind, DoorChange, DoorStatus, Happening
 from appliance.door_watch import DoorWatch
-from appliance.errors import LockError
+from appliance.errors import LockError, StoreError
 from appliance.ports import AuditLog, Clock, DoorInputs, Lock
 from appliance.types import AuditRecord, LockState
 
 START = "door start"
+# Seconds after a decision in which the door may still be released for it.
+GRANT_WITHIN_S = 5.0
 # How often the inputs are read: who calls `tick` in a loop does so this often, in seconds.
 POLL_S = 0.02
 
@@ -128,12 +131,41 @@ class DoorController:
             raise
         return record
 
-    def grant(self, record: AuditRecord, pulse_s: float) -> None:
+    def release(
+        self, event: str, subject: str, detail: Mapping[str, object], pulse_s: float
+    ) -> AuditRecord:
+        """Audit, release the door for `pulse_s` seconds and return at once, with the record.
+
+        event: of the audit record, such as "unlock"; one that ends in "_failed" follows where the
+        door was not released after all.
+        Raises LockError, or what the audit log raises; then the door was not released.
+        """
+        self._check_ready()
+        asked = self._clock.monotonic()
+        record = self._audit.append(event, subject, detail)
+        try:
+            self.grant(record, pulse_s, asked=asked)
+        except LockError as error:
+            with suppress(StoreError):
+                self._audit.append(f"{event}_failed", subject, {"error": error.message})
+            raise
+        return record
+
+    def grant(self, record: AuditRecord, pulse_s: float, *, asked: float | None = None) -> None:
         """Release the door for `pulse_s` seconds and return at once; `tick` ends the pulse.
 
         record: what the audit log gave back. Without one there is no way to open the door.
+        asked: when it was decided, monotonic seconds; a disk may have kept the record waiting, and
+        a door that opens long after is open for somebody else.
         Raises LockError; the door is then locked again.
         """
+        waited = 0.0 if asked is None else self._clock.monotonic() - asked
+        if waited > GRANT_WITHIN_S:
+            raise LockError(
+                f"The door was not released: its record took {waited:.0f} s to be written.",
+                hint="The disk is very slow or failing; `appliance doctor` looks at it.",
+                code="too_late",
+            )
 
         def granted() -> tuple[door.Event, ...]:
             self._check_ready()

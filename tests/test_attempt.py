@@ -609,3 +609,22 @@ def test_a_lock_that_does_not_release_is_an_error_and_stays_locked(
         entrance.somebody(Toy(ALICE))
     assert entrance.lock.state is LockState.LOCKED
     assert entrance.pulses == 0
+
+
+def test_a_door_does_not_open_long_after_the_decision(entrance: Entrance) -> None:
+    class Slow:
+        """A disk that stands still while the record is written."""
+
+        def append(self, event: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
+            if event == "access_granted":
+                entrance.clock.advance(6)
+            return entrance.store.audit.append(event, subject, detail)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(entrance.store.audit, name)
+
+    entrance.audit = Slow()  # type: ignore[assignment]  # only what an attempt uses of it
+    with pytest.raises(LockError, match="its record took 6 s"):
+        entrance.somebody(Toy(ALICE))
+    assert entrance.pulses == 0
+    assert [event for event, _, _ in entrance.records] == ["access_granted", "attempt_failed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.types import Frame
+from appliance.types import Decision, Frame
 from appliance.vision.motion import MotionGate
 
 # While something moves the whole picture is searched this often besides the glances, and otherwise
@@ -16,6 +16,8 @@ STILL_S = 15.0
 GONE_S = 2.0
 # After a refusal the same visit is given another try so much later; the lock-out counts them all.
 AGAIN_S = 5.0
+# While the claim is locked out, trying is worth nothing and would only fill the log.
+LOCKED_OUT_S = 60.0
 
 
 class Lookout:
@@ -77,6 +79,11 @@ def look(visit: Visit, faces: int, now: float) -> tuple[Visit, bool]:
     return Visit(now, visit.ready_at), claims
 
 
-def attempted(*, accepted: bool, now: float) -> Visit:
-    """The visit after its attempt: who was let in must leave first, who was not may try again."""
-    return Visit(now, None if accepted else now + AGAIN_S)
+def attempted(decision: Decision | None, now: float) -> Visit:
+    """The visit after its attempt: who was let in must leave first, who was not may try again.
+
+    decision: None where it came to none.
+    """
+    if decision is Decision.ACCEPT:
+        return Visit(now, None)
+    return Visit(now, now + (LOCKED_OUT_S if decision is Decision.LOCKED_OUT else AGAIN_S))

@@ -25,13 +25,13 @@ from appliance.enrolment.collect import Look, Policy
 from appliance.enrolment.enrol import enrol
 from appliance.enrolment.expected import expected_frr
 from appliance.enrolment.register import Register
-from appliance.errors import ApplianceError, CameraError, DeviceBusyError
+from appliance.errors import ApplianceError, CameraError, DeviceBusyError, StoreError
 from appliance.matching import Claimed
 from appliance.perception import Observation, Perception, Timings
 from appliance.ports import Clock, Watch
 from appliance.reports.accounts import Account, account_json, warnings
 from appliance.reports.verdicts import verdict_json
-from appliance.types import Claim, Decision, Fault, Frame, Trouble, TroubleKind, Verdict
+from appliance.types import Claim, Fault, Frame, Trouble, TroubleKind, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +81,17 @@ class Tools:
 
 @dataclass(eq=False)
 class _Going:
-    """An attempt under way. errand: who asked for it, where that was over the socket."""
+    """An attempt under way.
+
+    unlock: it is one at the door. errand: who asked for it, where that was over the socket.
+    attempt: None until everything that it needs was found.
+    """
 
     claim: Claim
-    attempt: Attempt
+    unlock: bool
     started: float
     errand: Verification | None = None
+    attempt: Attempt | None = None
     told: bool = False
 
 
@@ -98,6 +103,7 @@ class Vigil:
         self._claims: queue.Queue[tuple[float, Claim]] = queue.Queue(_MOST_CLAIMS)
         self._errands: queue.Queue[Errand] = queue.Queue(1)
         self._stopping = Flag()
+        self._enrolling = False
         self._sights: Iterator[Frame | Trouble] = iter(())
         self._going: _Going | None = None
         self._busy = False
@@ -120,6 +126,8 @@ class Vigil:
 
     def claim(self, claim: Claim) -> bool:
         """Somebody says who they are; False when too much is going on to hear it."""
+        if self._enrolling or self._stopping.is_set():
+            return False
         with suppress(queue.Full):
             self._claims.put_nowait((self._tools.clock.monotonic(), claim))
             return True
@@ -127,9 +135,11 @@ class Vigil:
 
     def ask(self, errand: Errand) -> None:
         """Have the camera used. DeviceBusyError while another errand has it."""
-        if not self._busy:
+        if not self._busy and not self._stopping.is_set():
             with suppress(queue.Full):
                 self._errands.put_nowait(errand)
+                if self._stopping.is_set():  # nobody may be there any more to take it up
+                    self._send_everybody_home()
                 return
         raise DeviceBusyError(
             "The camera is being used for another attempt or enrolment.",
@@ -152,7 +162,15 @@ class Vigil:
                     return
                 self._survive(sight)
         finally:
+            self._stopping.set()
             self._give_up(StoppedError("The service stops."))
+            self._send_everybody_home()
+
+    def _send_everybody_home(self) -> None:
+        """Tell those whose errands will not be taken up."""
+        with suppress(queue.Empty):
+            while True:
+                self._errands.get_nowait().fail(StoppedError("The service stops."))
 
     def _beat(self, sight: Frame | Trouble) -> None:
         trouble = sight if isinstance(sight, Trouble) else None
@@ -195,15 +213,24 @@ class Vigil:
         """Whoever waits hears why nothing comes of it; the door is locked by the attempt."""
         going, self._going = self._going, None
         if going is not None:
-            if going.attempt.verdict is None:  # what is decided stays decided
+            if going.attempt is None:
+                self._leave_a_trace(going, error)
+            elif going.attempt.verdict is None:  # what is decided stays decided
                 going.attempt.fail(error)
-                if going.errand is None:
-                    self._tools.broke(going.claim)
-            self._visit = idle.attempted(accepted=False, now=self._seen_at)
             if going.errand is not None:
                 going.errand.fail(error)
+            elif not going.told:
+                self._tools.broke(going.claim)
+            self._visit = idle.attempted(None, self._seen_at)
         self._busy = False
         self._pace()
+
+    def _leave_a_trace(self, going: _Going, error: ApplianceError) -> None:
+        """Of an attempt at the door that broke before it had begun."""
+        if going.unlock:
+            detail = {"error": error.message, "via": going.claim.via}
+            with suppress(StoreError):  # where the log fails too, the service's own log has it
+                self._tools.register.audit.append("attempt_failed", going.claim.name, detail)
 
     def _see(self, sight: Frame | Trouble) -> None:
         if self._going is None:
@@ -223,26 +250,39 @@ class Vigil:
             return
         faces = self._lookout.faces(frame)
         self._visit, claims = idle.look(self._visit, faces, frame.at)
-        if claims and (name := tools.sole()) is not None:
-            self.claim(Claim(name, "sole_user"))
+        if claims:
+            name = tools.sole()
+            if name is None or not self.claim(Claim(name, "sole_user")):
+                self._visit = idle.attempted(None, frame.at)
 
     def _take_up(self) -> None:
         """Begin what is asked for next, if anything is; whoever stands at the door comes first."""
-        with suppress(queue.Empty):
-            while True:
-                made, claim = self._claims.get_nowait()
-                if self._tools.clock.monotonic() - made <= CLAIM_HOLDS_S:
-                    self._occupy()
-                    self._begin(claim, unlock=True, errand=None)
-                    return
-        with suppress(queue.Empty):
-            errand = self._errands.get_nowait()
+        claim = self._next_claim()
+        if claim is not None:
             self._occupy()
-            if isinstance(errand, Enrolment):
-                self._enrol(errand)
-            elif isinstance(errand, Verification):
-                claim = Claim(errand.name, "command", by=errand.by.name)
-                self._begin(claim, errand.unlock, errand)
+            self._begin(claim, unlock=True, errand=None)
+            return
+        try:
+            errand = self._errands.get_nowait()
+        except queue.Empty:
+            return
+        self._occupy()
+        if isinstance(errand, Enrolment):
+            self._enrol(errand)
+        elif isinstance(errand, Verification):
+            claim = Claim(errand.name, "command", by=errand.by.name)
+            self._begin(claim, errand.unlock, errand)
+
+    def _next_claim(self) -> Claim | None:
+        """The claim that waits for longest, of those whose makers are still there."""
+        while True:
+            try:
+                made, claim = self._claims.get_nowait()
+            except queue.Empty:
+                return None
+            if self._tools.clock.monotonic() - made <= CLAIM_HOLDS_S:
+                return claim
+            self._tools.broke(claim)
 
     def _occupy(self) -> None:
         self._busy = True
@@ -261,18 +301,22 @@ class Vigil:
         tools = self._tools
         people = tools.register.people
         tools.perception.timings = Timings(tools.clock)
+        # Known before anything can fail, so that whoever waits hears of it.
+        going = self._going = _Going(claim, unlock, tools.clock.monotonic(), errand)
         person = people.get(claim.name)
         reference = Claimed(person, lambda: people.get(claim.name)) if person else None
         room = tools.room if unlock else None
         attempt = Attempt(tools.perception, tools.rules(unlock), tools.clock, room)
-        self._going = _Going(claim, attempt, tools.clock.monotonic(), errand)
+        going.attempt = attempt
         attempt.begin(claim, reference, live=tools.live, at=self._seen_at)
-        self._tell(self._going)
+        self._tell(going, attempt)
 
     def _advance(self, going: _Going, sight: Frame | Trouble) -> None:
         if going.errand is not None and not going.told:
             self._keep_asking(going.errand)
         attempt = going.attempt
+        if attempt is None:
+            raise RuntimeError("an attempt goes on that never began")
         if attempt.verdict is not None:
             attempt.tick()
         elif isinstance(sight, Frame):
@@ -281,7 +325,7 @@ class Vigil:
             attempt.tick()  # the camera is waited for, as long as an attempt may take
         else:
             raise CameraError(sight.sentence, hint=sight.hint)
-        self._tell(going)
+        self._tell(going, attempt)
         if attempt.over:
             self._going, self._busy, self._bugs = None, False, 0
             self._pace()
@@ -296,17 +340,16 @@ class Vigil:
                 "Somebody at the door needs the camera.", hint="Ask again in a moment."
             )
 
-    def _tell(self, going: _Going) -> None:
+    def _tell(self, going: _Going, attempt: Attempt) -> None:
         """The verdict, once, as soon as there is one."""
-        verdict = going.attempt.verdict
+        verdict = attempt.verdict
         if verdict is None or going.told:
             return
         going.told = True
         tools = self._tools
         now = tools.clock.monotonic()
         if going.claim.via == "sole_user":
-            accepted = verdict.decision is Decision.ACCEPT
-            self._visit = idle.attempted(accepted=accepted, now=self._seen_at)
+            self._visit = idle.attempted(verdict.decision, self._seen_at)
         if going.errand is None or going.errand.unlock:
             tools.told(going.claim, verdict)
         if going.errand is not None:
@@ -324,6 +367,7 @@ class Vigil:
     # --- enrolment ------------------------------------------------------------------------
 
     def _enrol(self, errand: Enrolment) -> None:
+        self._enrolling = True
         try:
             errand.succeed(self._enrolled(errand))
             self._bugs = 0
@@ -333,7 +377,7 @@ class Vigil:
             errand.fail(ApplianceError(f"{type(error).__name__}: {error}"))
             raise
         finally:
-            self._busy = False
+            self._enrolling = self._busy = False
             self._pace()
             self._lookout.forget()
 

@@ -13,6 +13,7 @@ from appliance.control.words import Alive, Attempted, Failure, Guide, Missed, Re
 from appliance.daemon import errands, hub, idle
 from appliance.daemon.beats import Beats
 from appliance.errors import CameraError
+from appliance.types import Decision
 from tests.fakes import FakeClock
 from tests.toys import ALICE, Toy, scene
 
@@ -160,23 +161,28 @@ class TestVisit:
 
     def test_who_was_let_in_must_leave_before_the_next_claim(self) -> None:
         stays = [(float(at), 1) for at in range(1, 30)]
-        assert self.claims(stays, idle.attempted(accepted=True, now=0.0)) == []
+        assert self.claims(stays, idle.attempted(Decision.ACCEPT, now=0.0)) == []
         leaves = [(1.0, 1), (2.0, 0), (3.5, 0), (4.0, 1)]
-        assert self.claims(leaves, idle.attempted(accepted=True, now=0.0)) == [4.0]
+        assert self.claims(leaves, idle.attempted(Decision.ACCEPT, now=0.0)) == [4.0]
 
     def test_a_face_out_of_sight_for_a_moment_has_not_left(self) -> None:
         blinks = [(1.0, 1), (1.5, 0), (2.0, 1)]
-        assert self.claims(blinks, idle.attempted(accepted=True, now=0.0)) == []
+        assert self.claims(blinks, idle.attempted(Decision.ACCEPT, now=0.0)) == []
 
     def test_who_was_refused_may_try_again_after_a_while_without_leaving(self) -> None:
         stays = [(float(at), 1) for at in range(1, 8)]
-        made = self.claims(stays, idle.attempted(accepted=False, now=0.0))
+        made = self.claims(stays, idle.attempted(Decision.REJECT, now=0.0))
         assert made == [5, 6, 7]  # whoever calls makes an attempt of the first
+
+    def test_who_is_locked_out_is_not_tried_every_few_seconds(self) -> None:
+        stays = [(float(at), 1) for at in range(1, 70)]
+        made = self.claims(stays, idle.attempted(Decision.LOCKED_OUT, now=0.0))
+        assert made[0] == idle.LOCKED_OUT_S
 
     @given(st.lists(st.tuples(st.floats(0, 3), st.integers(0, 3)), max_size=40))
     def test_nobody_who_stays_is_let_in_twice(self, steps: list[tuple[float, int]]) -> None:
         times = itertools.accumulate(wait for wait, _ in steps)
-        visit, away = idle.attempted(accepted=True, now=0.0), 0.0
+        visit, away = idle.attempted(Decision.ACCEPT, now=0.0), 0.0
         seen = 0.0
         for at, (_, faces) in zip(times, steps, strict=True):
             visit, claims = idle.look(visit, faces, at)

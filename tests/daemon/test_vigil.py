@@ -20,7 +20,7 @@ from appliance.door_controller import DoorController
 from appliance.enrolment import one_person
 from appliance.enrolment.collect import Policy
 from appliance.enrolment.register import Register
-from appliance.errors import DeviceBusyError
+from appliance.errors import DeviceBusyError, StoreError
 from appliance.hardware.lock import SimulatedLock
 from appliance.matching import agreement, make_template
 from appliance.perception import Perception
@@ -248,6 +248,7 @@ class TestAtTheDoor:
             hall.claims("card"), lambda: hall.clock.advance(16), nothing, *film(ALICE, 17.0, 0.6)
         )
         assert hall.verdicts == []
+        assert hall.broken == ["card"]
 
     def test_the_sole_user_needs_no_claim_and_is_let_in_once_a_visit(self, hall: Hall) -> None:
         hall.enrol("alice", ALICE)
@@ -331,6 +332,39 @@ class TestTrouble:
             hall.watch(*steps, *film(ALICE, 100.0, 1.0), perception=broken)
         assert hall.openings == 0
         assert [event for event, _ in hall.records] == ["attempt_failed"] * MOST_BUGS
+
+    def test_a_key_that_is_gone_ends_a_claim_at_once_and_leaves_a_trace(
+        self, hall: Hall, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hall.enrol("alice", ALICE)
+
+        def gone(_name: str) -> None:
+            raise StoreError("The key file is missing.", hint="Put it back.", code="missing_key")
+
+        monkeypatch.setattr(hall.store.people, "get", gone)
+        errand = Verification("alice", ROOT)
+        hall.watch(
+            hall.claims("card"), *film(ALICE, 0.0, 0.2),
+            lambda: hall.vigil.ask(errand), *film(ALICE, 1.0, 0.2),
+        )  # fmt: skip
+        told = last(errand)
+        assert isinstance(told, Failure)
+        assert told.error.code == "missing_key"
+        assert hall.broken == ["card"]
+        assert hall.records == [("attempt_failed", "alice")]
+        assert not hall.vigil.busy
+
+    def test_a_sole_user_who_cannot_be_told_is_not_asked_for_at_every_frame(
+        self, hall: Hall
+    ) -> None:
+        asked: list[float] = []
+
+        def nobody() -> None:
+            asked.append(hall.clock.monotonic())
+
+        hall.sole = nobody
+        hall.watch(*film(ALICE, 0.0, 12.0))
+        assert asked == [0.0, 5.0, 10.0]
 
 
 class _Sometimes(ToyEmbedder):
@@ -416,6 +450,35 @@ class TestErrands:
         assert isinstance(told, Failure)
         assert told.error.message == "Somebody at the door needs the camera."
         assert hall.verdicts == [("alice", "card", Decision.ACCEPT)]
+
+    def test_whoever_waits_for_a_turn_when_the_service_stops_hears_of_it_too(
+        self, hall: Hall
+    ) -> None:
+        hall.enrol("alice", ALICE)
+        waiting, late = Verification("alice", ROOT), Verification("alice", ROOT)
+
+        def ends() -> None:
+            hall.vigil.ask(waiting)
+            hall.vigil.stop()
+
+        hall.watch(*empty(0.0, 0.2), ends, *empty(0.2, 0.2))
+        told = last(waiting)
+        assert isinstance(told, Failure)
+        assert told.error.code == "stopped"
+        with pytest.raises(DeviceBusyError):
+            hall.vigil.ask(late)
+        assert not hall.vigil.claim(Claim("alice", "card"))
+
+    def test_nobody_is_promised_a_look_while_somebody_is_enrolled(self, hall: Hall) -> None:
+        errand = Enrolment("bob", ROOT)
+        heard: list[bool] = []
+
+        def claims() -> None:
+            heard.append(hall.vigil.claim(Claim("alice", "card")))
+
+        frames = film(BOB, 0.0, 1.0)
+        hall.watch(lambda: hall.vigil.ask(errand), *frames[:2], claims, *frames[2:])
+        assert heard == [False]
 
     def test_whoever_waits_when_the_service_stops_hears_of_it(self, hall: Hall) -> None:
         hall.enrol("alice", ALICE)
