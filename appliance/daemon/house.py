@@ -29,6 +29,7 @@ from appliance.door_values import DoorChange, Happening
 from appliance.errors import HardwareError, LockError, StoreError
 from appliance.feedback import Cue, Feedback, Judged, Readiness
 from appliance.journal import fields
+from appliance.perception import Perception
 from appliance.ports import Clock, Watch
 from appliance.store.store import Store
 from appliance.types import Claim, TroubleKind, Verdict
@@ -93,19 +94,32 @@ class House:
         self.simulated = False
         self.live = config.camera.driver != "files"
         self.vigil: Vigil | None = None
+        self.perception: Perception | None = None
+
+    def prepare(self, perception: Perception | None = None) -> House:
+        """Build what needs no device: what fails here has stopped nothing yet.
+
+        perception: of a house with the same models, which is to be used again.
+        """
+        if self.perception is None:
+            self.perception = perception or assemble.perception(self.config)
+        assemble.rules(self.config, unlock=True, live=True)
+        assemble.enrolment_policy(self.config, guided=True)
+        return self
 
     def open(self) -> House:
         """Build and start everything; what was built is closed again where something fails."""
         try:
             self._open_the_door_room()
+            self.prepare()
             self._open_the_eyes()
         except BaseException:
             self.close()
             raise
         return self
 
-    def close(self) -> None:
-        """Lock, then end everything; may be called twice."""
+    def secure(self) -> None:
+        """Lock, and let nobody in any more; what fails is told and leaves the rest to others."""
         self._stopping.set()
         self._stirred.set()
         if self.controller is not None:
@@ -113,17 +127,27 @@ class House:
                 self.controller.shutdown()
             except LockError as error:
                 log.critical("%s", error.message)
+
+    def close(self) -> bool:
+        """Lock, then end everything; may be called twice. False when a task has not ended.
+
+        Raises LockError when the lock does not obey at its end.
+        """
+        self.secure()
         if self.vigil is not None:
             self.vigil.stop()
         if self._camera is not None:
             self._camera.close()  # wakes who waits for a picture
         # Before anything is taken away that they use: a lock that is closed does not obey.
+        hanging = []
         for task in reversed(self._tasks):
             self._beats.dismiss(task.name)
             if not task.join():
                 log.error("the task %s does not end", task.name)
+                hanging.append(task.name)
         self._tasks.clear()
         self._stack.close()
+        return not hanging
 
     def _open_the_door_room(self) -> None:
         config = self.config
@@ -167,7 +191,7 @@ class House:
             config=config,
             camera=camera,
             live=self.live,
-            perception=assemble.perception(config),
+            perception=self.perception or assemble.perception(config),
             # Also a looped recording is watched as a camera is: it never ends.
             rules=lambda unlock: assemble.rules(config, unlock=unlock, live=True),
             room=room,
@@ -210,6 +234,7 @@ class House:
             busy = self._connected or controller.pulsing
             self._stirred.wait(POLL_S if busy else RESTING_S)
             self._stirred.clear()
+        self.secure()  # once more: somebody may have pressed the button just now
 
     def _hear_the_door(self, change: DoorChange) -> None:
         if self._feedback is not None:
@@ -268,8 +293,8 @@ class House:
         if self.controller is None:
             return
         detail = {"via": claim.via, "camera": "degraded"}
-        record = self._store.audit.append(keeper.AUDIT_EVENT, claim.name, detail)
-        self.controller.grant(record, self.config.door.pulse_s)
+        pulse_s = self.config.door.pulse_s
+        self.controller.release(keeper.AUDIT_EVENT, claim.name, detail, pulse_s)
 
     def _answer(self, answer: Answer, _sentence: str) -> None:
         self._show(Cue(answer.value))

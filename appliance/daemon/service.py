@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from appliance.store.names import check_name
 from appliance.store.store import Store
 from appliance.types import AuditRecord, Template
 
-Reload = Callable[[], Reloaded]
+Reload = Callable[[Mapping[str, object]], Reloaded]
 
 
 class Keeper:
@@ -72,7 +72,7 @@ class Keeper:
     def status(self) -> Status:
         """How it does."""
         house = self._house()
-        parts = self._parts(house)
+        parts = self.parts()
         config = house.config if house else None
         return Status(
             version=appliance.__version__,
@@ -95,6 +95,14 @@ class Keeper:
         with suppress(StoreError):
             self._people = len(self._store.people.summaries())
 
+    def trouble_with_the_store(self) -> str:
+        """Why nobody's template can be opened; empty while all is well."""
+        try:
+            next(self._store.people.everybody(), None)
+        except StoreError as error:
+            return error.message
+        return ""
+
     def unlock(self, reason: str, by: Caller) -> Unlocked:
         """Release the door for one pulse."""
         house = self._running()
@@ -105,9 +113,9 @@ class Keeper:
                 hint="Set door.driver and door.pin.",
                 code="door_unconfigured",
             )
-        record = self._store.audit.append("unlock", "door", {"reason": reason, **by.audited})
         pulse_s = house.config.door.pulse_s
-        controller.grant(record, pulse_s)
+        detail = {"reason": reason, **by.audited}
+        record = controller.release("unlock", "door", detail, pulse_s)
         return Unlocked(simulated=house.simulated, pulse_s=pulse_s, record=record.number)
 
     def verify(self, name: str, *, unlock: bool, by: Caller) -> Iterator[Event]:
@@ -168,9 +176,8 @@ class Keeper:
                 yield listener.next(ALIVE_S) or Alive()
 
     def reload(self, by: Caller) -> Reloaded:
-        """Read the config anew."""
-        self._store.audit.append("reload", "service", by.audited)
-        return self._reload()
+        """Read the config anew; the main thread records what it brought."""
+        return self._reload(by.audited)
 
     def refused(self, act: Act, by: Caller) -> None:
         """Somebody asked for what the table does not allow."""
@@ -195,7 +202,9 @@ class Keeper:
         watcher.ask(errand)
         return errand.events()
 
-    def _parts(self, house: House | None) -> tuple[Part, ...]:
+    def parts(self) -> tuple[Part, ...]:
+        """How each part does."""
+        house = self._house()
         late = set(self._beats.late())
         parts = [
             Part(

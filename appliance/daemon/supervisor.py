@@ -13,18 +13,20 @@ import os
 import queue
 import signal
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTimeError
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn, TypeAlias
 
 from appliance import assemble, auto
 from appliance import config as configuration
 from appliance.config import Config
 from appliance.control.peers import rulers
 from appliance.control.server import ControlServer
-from appliance.control.words import Alarm, Attempted, DoorChanged, Reloaded
+from appliance.control.words import Alarm, Attempted, DoorChanged, Health, Part, Reloaded
 from appliance.daemon.beats import Beats
 from appliance.daemon.house import House
 from appliance.daemon.hub import Hub
@@ -32,8 +34,15 @@ from appliance.daemon.memory import keep_small
 from appliance.daemon.service import Keeper, changed_keys
 from appliance.daemon.tasks import Task
 from appliance.door_values import DoorChange, DoorWord, Happening
-from appliance.errors import ApplianceError, ConfigError, DeviceBusyError, ExitCode
+from appliance.errors import (
+    ApplianceError,
+    ConfigError,
+    DeviceBusyError,
+    ExitCode,
+    StoreError,
+)
 from appliance.journal import fields, set_level
+from appliance.perception import Perception
 from appliance.sdnotify import ServiceManager
 from appliance.types import Claim, Verdict
 
@@ -54,7 +63,14 @@ API_WITHIN_S = 20.0
 # States that are told together with the command to the lock that brought them about.
 _OF_THE_LOCK = frozenset({DoorWord.LOCKED, DoorWord.UNLOCKED})
 # Keys that only a restart changes: what is open cannot be moved.
-FIXED = ("store", "control.socket")
+FIXED = ("store.", "control.socket", "control.group")
+# Keys that are read where they are used: nothing has to be built anew.
+READ_WHEN_USED = ("log.", "audit.", "control.")
+# Keys that the pipeline is built from; without them it is taken over as it is.
+OF_THE_PIPELINE = ("model.", "detector.", "quality.", "liveness.")
+
+
+_Wish: TypeAlias = tuple[Future[Reloaded], Mapping[str, object]]
 
 
 class Supervisor:
@@ -68,7 +84,9 @@ class Supervisor:
         self._beats = Beats(self._clock)
         self._hub = Hub()
         self._dead: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._reloads: queue.SimpleQueue[Future[Reloaded]] = queue.SimpleQueue()
+        self._reloads: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
+        self._unusable = ""
+        self._told_parts: tuple[Part, ...] = ()
         self._house: House | None = None
         self._main = threading.main_thread().ident or 0
 
@@ -101,7 +119,8 @@ class Supervisor:
             self._keep_house_in_order(keeper, stack)
             log.info("ready", extra=fields(pid=os.getpid(), model=self._config.model.name))
             self._manager.ready(self._sentence())
-            self._watch()
+            self._watch(keeper)
+            self._house.secure()  # before anything is waited for
             self._manager.stopping("ending")
             log.info("stopping")
 
@@ -123,7 +142,7 @@ class Supervisor:
         stack.callback(self._hub.end)
         return server
 
-    def _watch(self) -> None:
+    def _watch(self, keeper: Keeper) -> None:
         every = min(self._manager.alive_every_s or LOOK_EVERY_S, LOOK_EVERY_S)
         while True:
             told = signal.sigtimedwait(SIGNALS, every)
@@ -133,19 +152,26 @@ class Supervisor:
                 self._reload()
             self._look_at_the_tasks()
             self._manager.alive()
+            self._tell_health(keeper.parts())
+
+    def _tell_health(self, parts: tuple[Part, ...]) -> None:
+        """Let whoever listens hear of parts that do better or worse than before."""
+        for part in set(parts) - set(self._told_parts):
+            self._hub.publish(Health(at=self._clock.now(), part=part))
+        self._told_parts = parts
 
     def _keep_house_in_order(self, keeper: Keeper, stack: ExitStack) -> None:
         """A thread of its own, for a large log takes its time."""
         ending = threading.Event()
 
         def work() -> None:
-            due = self._clock.monotonic()
+            due, trouble = self._clock.monotonic(), ""
             while not ending.wait(UPKEEP_TURN_S):
                 keeper.count_people()
-                self._beats.beat(UPKEEP)
+                self._beats.beat(UPKEEP, trouble or keeper.trouble_with_the_store())
                 if self._clock.monotonic() >= due:
                     due = self._clock.monotonic() + UPKEEP_EVERY_S
-                    self._upkeep()
+                    trouble = self._upkeep()
 
         task = Task(UPKEEP, work, self._died)
         self._beats.expect(UPKEEP, UPKEEP_WITHIN_S)
@@ -154,8 +180,13 @@ class Supervisor:
         stack.callback(self._beats.dismiss, UPKEEP)
         task.start()
 
-    def _upkeep(self) -> None:
-        kept = self._store.keep_house(assemble.house_policy(self._config))
+    def _upkeep(self) -> str:
+        """Keep the store in order; what could not be done, empty when all was."""
+        try:
+            kept = self._store.keep_house(assemble.house_policy(self._config))
+        except Exception:
+            log.exception("upkeep failed")  # the door goes on; status says so
+            return "The upkeep of the store fails; the log says why."
         for trouble in kept.troubles:
             log.error("upkeep: %s %s", trouble.message, trouble.hint)
         if kept.dropped or kept.expired or kept.checkpoint:
@@ -167,6 +198,7 @@ class Supervisor:
                     checkpoint=kept.checkpoint is not None,
                 ),
             )
+        return kept.troubles[0].message if kept.troubles else ""
 
     def _died(self, name: str, _error: BaseException) -> None:
         self._dead.put(name)
@@ -178,7 +210,7 @@ class Supervisor:
         elif late:
             self._abort(f"nothing was heard of {', '.join(late)}")
 
-    def _abort(self, why: str) -> None:
+    def _abort(self, why: str) -> NoReturn:
         """Lock, say so, and go without waiting for what hangs."""
         log.critical("the service ends: %s", why)
         self._manager.status(why)
@@ -195,10 +227,10 @@ class Supervisor:
 
     # --- reload ---------------------------------------------------------------------------
 
-    def _ask_for_reload(self) -> Reloaded:
+    def _ask_for_reload(self, by: Mapping[str, object]) -> Reloaded:
         """From another thread: have the main thread do it, and wait."""
         wish: Future[Reloaded] = Future()
-        self._reloads.put(wish)
+        self._reloads.put((wish, by))
         signal.pthread_kill(self._main, signal.SIGHUP)
         try:
             return wish.result(RELOAD_WITHIN_S)
@@ -213,17 +245,25 @@ class Supervisor:
         waiting = []
         while not self._reloads.empty():
             waiting.append(self._reloads.get())
+        by = waiting[0][1] if waiting else {"by": "a signal"}
         try:
             done = self._reloaded()
         except ApplianceError as error:
             log.error("the old configuration stays: %s %s", error.message, error.hint)  # noqa: TRY400 - foreseen
-            for wish in waiting:
+            for wish, _ in waiting:
                 wish.set_exception(error)
         else:
             log.info("configuration read anew: %s", ", ".join(done.changed) or "nothing changed")
-            for wish in waiting:
+            self._record_reload(done, by)
+            for wish, _ in waiting:
                 wish.set_result(done)
         self._manager.ready(self._sentence())
+
+    def _record_reload(self, done: Reloaded, by: Mapping[str, object]) -> None:
+        if done.changed:
+            with suppress(StoreError):  # it is in the log already
+                detail = {"changed": list(done.changed), **by}
+                self._store.audit.append("config_changed", "service", detail)
 
     def _reloaded(self) -> Reloaded:
         written = Config() if self._path is None else configuration.load(self._path)
@@ -232,25 +272,43 @@ class Supervisor:
         restart = tuple(key for key in changed if key.startswith(FIXED))
         fresh = _with_fixed(wanted, self._config)
         taken = tuple(key for key in changed if key not in restart)
-        if taken:
-            self._move_into(fresh)
-            set_level(fresh.log.level)
+        if any(not key.startswith(READ_WHEN_USED) for key in taken):
+            self._move_into(fresh, taken)
+        self._config = fresh
+        set_level(fresh.log.level)
         return Reloaded(changed=taken, restart=restart)
 
-    def _move_into(self, fresh: Config) -> None:
-        """Build the parts anew; the old config's where the new one's cannot be built."""
-        assemble.calibration(fresh)  # refused before anything stops
-        assemble.aligner(fresh)
+    def _move_into(self, fresh: Config, changed: Sequence[str]) -> None:
+        """Build the parts anew; the old config's where the new one's cannot be built.
+
+        There is never no house afterwards: where not even the old parts can be had again, the
+        process ends, and systemd begins anew.
+        """
         old = self._config
-        self._close_house()
+        before = self._house.perception if self._house else None
+        same = not any(key.startswith(OF_THE_PIPELINE) for key in changed)
+        house = self._new_house(fresh).prepare(before if same else None)
         try:
-            self._house = self._new_house(fresh).open()
+            if not self._close_house():
+                self._abort("a task did not end for the new configuration")
+            self._manager.alive()
+            self._house = self._opened(house, old, before)
         except ApplianceError as error:
-            self._house = self._new_house(old).open()
+            self._abort(f"there is no door after a reload: {error.message}")
+        if self._house is not house:
             raise ConfigError(
-                f"The new configuration cannot be used: {error.message}", hint=error.hint
-            ) from error
-        self._config = fresh
+                f"The new configuration cannot be used: {self._unusable}",
+                hint="The old one is in force again.",
+            )
+
+    def _opened(self, house: House, old: Config, before: Perception | None) -> House:
+        """The house, or else one of the old config. ApplianceError when neither can be opened."""
+        try:
+            return house.open()
+        except ApplianceError as error:
+            self._unusable = error.message
+            self._manager.alive()
+            return self._new_house(old).prepare(before).open()
 
     def _new_house(self, config: Config) -> House:
         return House(
@@ -264,10 +322,10 @@ class Supervisor:
             failed=self._died,
         )
 
-    def _close_house(self) -> None:
+    def _close_house(self) -> bool:
+        """False when a task of it has not ended. Raises LockError when its lock does not obey."""
         house, self._house = self._house, None
-        if house is not None:
-            house.close()
+        return house is None or house.close()
 
     # --- what happens ---------------------------------------------------------------------
 
@@ -320,5 +378,6 @@ class Supervisor:
 
 
 def _with_fixed(wanted: Config, running: Config) -> Config:
-    control = wanted.control.model_copy(update={"socket": running.control.socket})
+    fixed = {"socket": running.control.socket, "group": running.control.group}
+    control = wanted.control.model_copy(update=fixed)
     return wanted.model_copy(update={"store": running.store, "control": control})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -83,14 +82,15 @@ def configure(folder: Path, **sections: Mapping[str, object]) -> Path:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[Running]:
+def service(folder: Path, script: Path | None = None) -> Iterator[Running]:
+    program = PROGRAM if script is None else [PROGRAM[0], str(script)]
     address = str(folder / "notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address)
         told = environment(NOTIFY_SOCKET=address, WATCHDOG_USEC="3000000")
         told.pop("WATCHDOG_PID", None)
         process = subprocess.Popen(
-            [*PROGRAM, "--config", str(folder / "config.yaml"), "run"],
+            [*program, "--config", str(folder / "config.yaml"), "run"],
             env=told,
             stderr=subprocess.PIPE,
             text=True,
@@ -166,6 +166,10 @@ def test_a_new_config_is_taken_over_and_the_lock_locked_first(running: Running) 
     configure(running.folder, door={"driver": "simulated", "pulse_s": 0.7})
     changed = running.ask("POST", "/v1/reload").json()
     assert changed["changed"] == ["door.pulse_s"]
+    records = running.ask("GET", "/v1/audit?count=5").json()["records"]
+    assert ("config_changed", ["door.pulse_s"]) in [
+        (it["event"], it["detail"].get("changed")) for it in records
+    ]
     assert running.ask("POST", "/v1/unlock", reason="after").json()["pulse_s"] == 0.7 != pulse
     causes = [cause for _, cause in running.lock_history[before:]]
     assert causes.index("close") < causes.index("start")
@@ -201,29 +205,27 @@ def test_a_camera_that_is_not_there_degrades_and_ends_nothing(tmp_path: Path) ->
         assert running.ends()[0] == 0
 
 
-def test_a_task_that_hangs_ends_the_service_with_the_door_locked(tmp_path: Path) -> None:
-    configure(tmp_path)
-    hang = tmp_path / "hang.py"
-    # The very program, with a camera that stops in the middle of a frame and limits that are short.
-    hang.write_text(
-        "import sys, time\n"
-        "from appliance.daemon import house\n"
-        "from appliance.perception import Perception\n"
-        "house.VISION_WITHIN_S = 1.5\n"
-        "Perception.look = lambda *_, **__: time.sleep(3600)\n"
-        "from appliance.cli.main import run\n"
-        "sys.exit(run(sys.argv[1:]))\n"
-    )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify.sock"))
-        process = subprocess.Popen(
-            [*PROGRAM[:1], str(hang), "--config", str(tmp_path / "config.yaml"), "run"],
-            env=environment(NOTIFY_SOCKET=str(tmp_path / "notify.sock")),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running = Running(tmp_path, process, manager)
+@contextmanager
+def altered(folder: Path, *changes: str) -> Iterator[Running]:
+    """The very program, with something in it that goes wrong."""
+    configure(folder)
+    script = folder / "altered.py"
+    begin = "import sys, time\nfrom pathlib import Path\n"
+    end = "from appliance.cli.main import run\nsys.exit(run(sys.argv[1:]))\n"
+    script.write_text(begin + "\n".join(changes) + "\n" + end)
+    with service(folder, script) as running:
         running.hears("READY=1")
+        yield running
+
+
+def test_a_task_that_hangs_ends_the_service_with_the_door_locked(tmp_path: Path) -> None:
+    hangs = (
+        "from appliance.daemon import house",
+        "from appliance.perception import Perception",
+        "house.VISION_WITHIN_S = 1.5",
+        "Perception.look = lambda *_, **__: time.sleep(3600)",
+    )
+    with altered(tmp_path, *hangs) as running:
         running.ask("POST", "/v1/unlock", reason="a pulse that must end")
         with pytest.raises(httpx.HTTPError):
             running.ask("POST", "/v1/enrolments", name="alice", replace=False)
@@ -231,4 +233,56 @@ def test_a_task_that_hangs_ends_the_service_with_the_door_locked(tmp_path: Path)
     assert code == 70
     assert "nothing was heard of vision" in log
     assert running.lock_history[-1][0] == "locked"
-    assert os.path.exists(tmp_path / "state" / "appliance.db")  # noqa: PTH110 - a plain look
+
+
+def test_a_new_lock_that_cannot_be_had_leaves_the_old_one_in_force(running: Running) -> None:
+    configure(running.folder, door={"driver": "gpiozero", "chip": 63, "pin": 1})
+    refused = running.ask("POST", "/v1/reload").json()["error"]
+    assert refused["code"] == "bad_config"
+    assert "gpiochip63" in refused["message"]
+    assert running.ask("POST", "/v1/unlock", reason="still there").json()["done"] is True
+    configure(running.folder)
+    running.ask("POST", "/v1/reload")
+
+
+def test_a_reload_that_leaves_no_door_ends_the_service(tmp_path: Path) -> None:
+    fails = (
+        "from appliance.daemon.house import House",
+        "from appliance.errors import LockError",
+        "opens, made = House.open, []",
+        "def once(house):",
+        "    if made: raise LockError('The line is gone.')",
+        "    made.append(house)",
+        "    return opens(house)",
+        "House.open = once",
+    )
+    with altered(tmp_path, *fails) as running:
+        configure(tmp_path, door={"driver": "simulated", "pulse_s": 0.7})
+        with pytest.raises(httpx.HTTPError):
+            running.ask("POST", "/v1/reload")
+        code, log = running.ends()
+    assert code == 70
+    assert "there is no door after a reload: The line is gone." in log
+
+
+def test_the_end_locks_before_it_waits_for_anything(tmp_path: Path) -> None:
+    slow = (
+        "from appliance.daemon import supervisor",
+        "from appliance.store.store import Store",
+        "supervisor.UPKEEP_TURN_S = 0.01",
+        "keeps = Store.keep_house",
+        "def keep_house(store, policy):",
+        f"    Path({str(tmp_path / 'busy')!r}).touch()",
+        "    time.sleep(2)",
+        f"    Path({str(tmp_path / 'done')!r}).touch()",
+        "    return keeps(store, policy)",
+        "Store.keep_house = keep_house",
+    )
+    with altered(tmp_path, *slow) as running:
+        while not (tmp_path / "busy").exists():
+            time.sleep(0.01)
+        running.process.send_signal(signal.SIGTERM)
+        while ("locked", "shutdown") not in running.lock_history:
+            time.sleep(0.01)
+        assert not (tmp_path / "done").exists()
+        assert running.ends()[0] == 0
