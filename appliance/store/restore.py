@@ -6,11 +6,12 @@ The rules, before the code:
 2. Where there is no database, none that can be read, or one of another appliance where nobody is
    enrolled, the backup takes its place as a whole, with its identity, its log and its key; what
    stood there is put aside, not deleted. Whoever was removed according to the database that
-   stood there is left out.
+   stood there is left out, now and in every later restore.
 3. Where the database is the one that was backed up, people who are missing come back with what
    belongs to them. Whoever was removed since does not, and whoever is there is left as is: a
    newer template or a narrower permission is never undone. The log goes on.
 4. Another appliance's people are never mixed in or replaced.
+5. Whoever was withheld once, for an exported log or on request, is withheld from then on.
 
 Before anything is changed everything was read and checked, and every template opened.
 """
@@ -226,6 +227,17 @@ def _removed_since(request: Request, backup: _Unpacked, people: dict[str, str]) 
     return {person for person, name in people.items() if name_key(name) in names}
 
 
+def _noted(ids: set[str], clock: Clock) -> list[tuple[str, str]]:
+    """Rows of `removed`."""
+    at = to_text(clock.now())
+    return [(person, at) for person in sorted(ids)]
+
+
+def _note(connection: sqlite3.Connection, withheld: list[tuple[str, str]]) -> None:
+    """Write down whom no later restore may bring back."""
+    connection.executemany("INSERT OR IGNORE INTO main.removed VALUES (?, ?)", withheld)
+
+
 def _names(people: dict[str, str], ids: set[str]) -> tuple[str, ...]:
     return tuple(name for person, name in people.items() if person in ids)
 
@@ -259,6 +271,9 @@ def _bring_all(request: Request, backup: _Unpacked, here: _Here, *, dry_run: boo
             "withheld": len(removed | unwanted),
         }
         backup.store.audit.append("restored", "appliance", detail)
+        with backup.store.database.transaction() as connection:
+            # All of them: another backup may hold whom this one never knew.
+            _note(connection, _noted(here.gone, here.clock))
         backup.store.database.fold()
         backup.store.close()
         with translated(here.location.database):
@@ -350,7 +365,8 @@ def _bring_missing(request: Request, backup: _Unpacked, here: _Here, *, dry_run:
         if not dry_run:
             _put_back_the_key(backup, target, here.location)
             backup.store.close()
-            _copy(request, backup, target, {it: people[it] for it in coming})
+            withheld = _noted((gone | unwanted) - there.keys(), here.clock)
+            _copy(request, backup, target, {it: people[it] for it in coming}, withheld)
         return outcome
 
 
@@ -379,7 +395,13 @@ def _put_back_the_key(backup: _Unpacked, target: Store, location: StoreLocation)
             replace(location.key, backup.place.key.read_bytes())
 
 
-def _copy(request: Request, backup: _Unpacked, target: Store, coming: dict[str, str]) -> None:
+def _copy(
+    request: Request,
+    backup: _Unpacked,
+    target: Store,
+    coming: dict[str, str],
+    withheld: list[tuple[str, str]],
+) -> None:
     with target.database.attached(backup.place.database), target.together():
         with target.database.transaction() as connection:
             owned = _owned_by_people(connection)
@@ -395,6 +417,7 @@ def _copy(request: Request, backup: _Unpacked, target: Store, coming: dict[str, 
                 "INSERT OR IGNORE INTO main.removed SELECT * FROM other.removed "
                 "WHERE person NOT IN (SELECT id FROM main.person)"
             )
+            _note(connection, withheld)
         detail = {"by": request.by, "backup_of": backup.manifest.created}
         for name in coming.values():
             target.audit.append("restored", name, detail)

@@ -576,6 +576,86 @@ def test_a_database_that_cannot_be_read_is_put_aside_and_replaced(  # noqa: PLR0
     assert there.audit.first_bad() is None
 
 
+def _spoil(location: StoreLocation, table: str) -> None:
+    """Damage one page: SQLite's check fails, and all other tables can still be read."""
+    with closing(sqlite3.connect(location.database)) as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = raw.execute("PRAGMA page_size").fetchone()
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        (page,) = raw.execute(query, (table,)).fetchone()
+    content = bytearray(location.database.read_bytes())
+    content[(page - 1) * size : (page - 1) * size + 100] = b"\xff" * 100
+    location.database.write_bytes(content)
+
+
+def test_a_removal_outlives_the_damaged_database_that_knew_of_it(  # noqa: PLR0917 - fixtures
+    make_backup: Backup,
+    filled: Store,
+    location: StoreLocation,
+    bring: Callable[..., Restored],
+    make_template: Maker,
+    open_store: Opener,
+    tmp_path: Path,
+) -> None:
+    """An older backup, which does not know Mallory, must not make her removal forgotten."""
+    older = make_backup().rename(tmp_path / "older.backup")
+    filled.people.add("mallory", make_template(9))
+    newer = make_backup()
+    filled.people.remove("mallory")
+    filled.close()
+    _spoil(location, "failure_count")
+    first = bring(older, location)
+    assert (first.whole, first.people) == (True, ("Alice", "bob", "carol"))
+    second = bring(newer, location)
+    assert (second.whole, second.people, second.removed) == (False, (), ("mallory",))
+    assert _names(open_store()) == ["Alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("by_log", [True, False])
+def test_whoever_was_withheld_once_is_withheld_from_then_on(  # noqa: PLR0917 - fixtures
+    make_backup: Backup,
+    filled: Store,
+    location: StoreLocation,
+    elsewhere: StoreLocation,
+    bring: Callable[..., Restored],
+    open_store: Opener,
+    *,
+    whole: bool,
+    by_log: bool,
+) -> None:
+    """What an exported log or `--without` said of somebody need not be said again."""
+    path = make_backup()
+    filled.audit.append("removed", "bob", {})
+    removals = [Removal(it.subject, it.at) for it in filled.audit.tail(1)]
+    at = elsewhere if whole else location
+    if not whole:
+        _lose(location, "bob")
+    without, changes = ((), {"removals": removals}) if by_log else (("bob",), {})
+    first = bring(path, at, *without, dry_run=True, **changes)
+    assert first.people == (("Alice", "carol") if whole else ())
+    first = bring(path, at, *without, **changes)
+    assert (first.whole, first.removed, first.left_out) == (
+        (whole, ("bob",), ()) if by_log else (whole, (), ("bob",))
+    )
+    again = bring(path, at)
+    assert (again.people, again.removed) == ((), ("bob",))
+    assert _names(open_store(at)) == ["Alice", "carol"]
+
+
+def test_whoever_is_there_is_not_noted_as_removed(
+    make_backup: Backup, filled: Store, location: StoreLocation, bring: Callable[..., Restored]
+) -> None:
+    """`--without` and a log say who does not come; they take nobody away, now or later."""
+    path = make_backup()
+    filled.audit.append("removed", "carol", {})
+    removals = [Removal(it.subject, it.at) for it in filled.audit.tail(1)]
+    assert bring(path, location, "bob", removals=removals).people == ()
+    for name in ("bob", "carol"):
+        _lose(location, name)
+    assert bring(path, location).people == ("bob", "carol")
+
+
 def test_an_exported_log_tells_who_was_removed(
     make_backup: Backup, filled: Store, elsewhere: StoreLocation, bring: Callable[..., Restored]
 ) -> None:
