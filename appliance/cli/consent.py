@@ -12,7 +12,7 @@ import click
 from appliance import assemble
 from appliance.cli.access import enrolled_name
 from appliance.cli.session import Session, json_option
-from appliance.errors import BadDataError
+from appliance.errors import BadDataError, StoreError
 from appliance.ports import Clock
 from appliance.store.consent import Consent
 from appliance.store.store import Store
@@ -95,6 +95,7 @@ def expire(session: Session, today: str | None, *, dry_run: bool) -> None:
         names = [item.name for item in due]
         if due and not dry_run:
             names = store.remove_expired(due, "local command")
+        _warn_of_damage(session, store)
     data = {"dry_run": dry_run, "today": day.isoformat(), "expired": names}
     told = ", ".join(names) or "nobody"
     words = "Would be removed" if dry_run else "Removed"
@@ -112,7 +113,8 @@ def consent_json(found: Consent) -> dict[str, object]:
 
 
 def warn_of_due(session: Session, store: Store) -> None:
-    """Say who may not be kept any longer."""
+    """Say who may not be kept any longer, and whose last day cannot be read."""
+    _warn_of_damage(session, store)
     clock = assemble.clock()
     if not clock.trusted():
         return
@@ -122,6 +124,13 @@ def warn_of_due(session: Session, store: Store) -> None:
             f"Warning: the time to keep these has passed: {names}. `appliance people expire` "
             "removes them."
         )
+
+
+def _warn_of_damage(session: Session, store: Store) -> None:
+    try:
+        store.consent.check_last_days()
+    except StoreError as error:
+        session.say(f"Warning: {error.message} {error.hint}")
 
 
 def _change(store: Store, name: str, changes: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import date
 
-from appliance.errors import InputError
+from appliance.errors import InputError, StoreError
 from appliance.store.database import Database
 from appliance.store.faults import damaged
 from appliance.store.names import name_key
@@ -76,14 +76,26 @@ class SqliteConsent:
         self._database.scrub_log()
 
     def due(self, today: date) -> list[Due]:
-        """Everybody who may not be kept any more, by name."""
+        """Everybody who may not be kept any more, by name; see `check_last_days` for the others."""
+        last_days = [(name, _parsed(text)) for name, text in self._last_days()]
+        return [Due(name, last) for name, last in last_days if last is not None and last < today]
+
+    def check_last_days(self) -> None:
+        """StoreError for a last day that cannot be read: it would never come."""
+        for name, text in self._last_days():
+            if _parsed(text) is None:
+                raise StoreError(
+                    f"Until when {name!r} may be kept cannot be read: the database holds {text!r}.",
+                    hint=f"Remove {name!r} (`appliance people remove`) and enrol anew.",
+                    code="corrupt",
+                )
+
+    def _last_days(self) -> list[tuple[str, str]]:
         with self._database.reading() as connection:
-            rows = connection.execute(
+            return connection.execute(
                 "SELECT name, retain_until FROM consent JOIN person ON person.id = consent.person "
-                "WHERE retain_until < ? ORDER BY name_key",
-                (today.isoformat(),),
+                "WHERE retain_until IS NOT NULL ORDER BY name_key"
             ).fetchall()
-        return [Due(name, date.fromisoformat(retain_until)) for name, retain_until in rows]
 
 
 def _person(connection: sqlite3.Connection, name: str) -> str:
@@ -102,10 +114,16 @@ def _person(connection: sqlite3.Connection, name: str) -> str:
 def _day(text: str | None) -> date | None:
     if text is None:
         return None
+    if (day := _parsed(text)) is None:
+        raise damaged(f"The database holds {text!r} where a date is expected")
+    return day
+
+
+def _parsed(text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise damaged(f"The database holds {text!r} where a date is expected") from None
+        return None
 
 
 def _check_text(text: str) -> None:

@@ -78,6 +78,8 @@ def keep_house(rooms: Rooms, policy: HousePolicy) -> HouseKept:
         with _reported(troubles):
             # One by one: whoever was removed before a failure is told all the same.
             expired.extend(remove_expired(rooms, rooms.consent.due(rooms.clock.now().date())))
+    with _reported(troubles):
+        rooms.consent.check_last_days()
     return HouseKept(checkpoint, dropped, tuple(expired), waiting, tuple(troubles))
 
 

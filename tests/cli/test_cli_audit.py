@@ -183,6 +183,16 @@ def test_people_whose_time_has_passed_are_removed(enrolled: Appliance) -> None:
     assert (record["event"], record["detail"]["by"]) == ("expired", "local command")
 
 
+def test_a_last_day_that_cannot_be_read_is_told(enrolled: Appliance) -> None:
+    enrolled("people", "consent", "alice", "--retain-until", "2026-12-31")
+    with closing(sqlite3.connect(enrolled.state / "appliance.db")) as raw, raw:
+        raw.execute("UPDATE consent SET retain_until = '2026-1x-31'")
+    told = enrolled("people", "expire", "--today", "2027-01-01")
+    assert (told.code, told.out) == (0, "Removed: nobody.\n")
+    assert "'alice'" in told.err
+    assert "2026-1x-31" in enrolled("people", "list").err
+
+
 def test_a_clock_that_nobody_vouches_for_removes_nobody(
     enrolled: Appliance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,31 @@ def test_people_go_when_their_time_has_passed(store: Store, clock: _Clock) -> No
     assert dict(record.detail) == {"by": "appliance", "retain_until": today.isoformat()}
 
 
+@pytest.mark.parametrize("text", ["2020-0x-01", "", "zzz"])
+def test_a_last_day_that_cannot_be_read_is_told_and_keeps_nobody_else(
+    store: Store, clock: _Clock, location: StoreLocation, text: str
+) -> None:
+    yesterday = clock.now().date() - timedelta(days=1)
+    for name in ("alice", "bob"):
+        store.consent.write(name, Consent(retain_until=yesterday))
+    with closing(sqlite3.connect(location.database)) as raw, raw:
+        raw.execute(
+            "UPDATE consent SET retain_until = ? "
+            "WHERE person = (SELECT id FROM person WHERE name = 'alice')",
+            (text,),
+        )
+    done = store.keep_house(_POLICY)
+    assert done.expired == ("bob",)
+    (trouble,) = done.troubles
+    assert trouble.code == "corrupt"
+    assert "alice" in trouble.message
+    assert repr(text) in trouble.message
+    assert "bob" not in trouble.message
+    assert [item.name for item in store.people.summaries()] == ["alice"]
+    store.people.remove("alice")  # as the hint says
+    assert _kept(store).expired == ()
+
+
 # A clock that jumps erases nothing
 
 
