@@ -53,14 +53,24 @@ async def call(function: Callable[[], T], places: Places, timeout_s: float) -> T
     """Run in a thread. DaemonUnreachableError when there is no place, or no answer in time."""
     await places.take()
     future: Future[T] = Future()
-    threading.Thread(
+    thread = threading.Thread(
         target=_answer, args=(function, future, places), name="api-call", daemon=True
-    ).start()
+    )
+    _start(thread, places.give_back)
     try:
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), timeout_s)
     except asyncio.TimeoutError:
         # Nobody looks at the outcome any more.
         raise no_answer(timeout_s) from None
+
+
+def _start(thread: threading.Thread, give_back: Callable[[], None]) -> None:
+    """What the thread would have given back at its end is given back where it cannot begin."""
+    try:
+        thread.start()
+    except BaseException:  # the system has no more threads
+        give_back()
+        raise
 
 
 def no_answer(timeout_s: float) -> DaemonUnreachableError:
@@ -97,7 +107,7 @@ class Stream:
         self._room = threading.Semaphore(_MOST_WAITING)
         self._closed = threading.Event()
         self._ended = ended
-        threading.Thread(target=self._run, name="api-stream", daemon=True).start()
+        _start(threading.Thread(target=self._run, name="api-stream", daemon=True), ended)
 
     async def first(self) -> Event | None:
         """The first event; raises what the service raises before it. None: there is none."""
