@@ -93,7 +93,7 @@ from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.qr import QrReader
 from appliance.vision.quality import QualityLimits
-from appliance.vision.scene import SceneWatch
+from appliance.vision.scene import SceneWatch, shows_something
 
 # A face out of sight for longer than this may have changed places with another.
 GAP_S = 1.5
@@ -261,7 +261,7 @@ def camera(config: Config) -> Camera:
     if wanted.driver == "files":
         return FileCamera([Path(wanted.source)], clock(), pacing=wanted.pacing, loop=wanted.loop)
     asked = Format(wanted.width, wanted.height, wanted.fps, wanted.pixel_format)
-    handling = Handling(wanted.rotate, wanted.warm_up_frames)
+    handling = Handling(wanted.rotate, wanted.warm_up_frames, shows=shows_something)
     if wanted.driver == "rtsp":
         transport = wanted.rtsp_transport
         return RtspCamera(wanted.source, clock(), transport=transport, handling=handling)

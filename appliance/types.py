@@ -60,7 +60,7 @@ class Frame:
 class TroubleKind(str, Enum):
     """Why a camera gives no picture that can be used; the value is the word in JSON.
 
-    STARTING is no fault: the camera is being opened, and its exposure settles.
+    STARTING is no fault: the camera is being opened, its exposure settles, or a picture is late.
     """
 
     STARTING = "starting"

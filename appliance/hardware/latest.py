@@ -35,6 +35,14 @@ _ROTATIONS = {
 _RETRY_S = 0.02
 # How long closing waits for a read that hangs in the driver.
 _JOIN_S = 2.5
+# Reads that may hang at a time, in the whole process; each holds a thread and the device.
+MOST_LEFT_BEHIND = 3
+_LEFT_BEHIND = "camera, left behind"
+
+
+def left_behind() -> int:
+    """How many reads of cameras that have been closed still hang in their drivers."""
+    return sum(thread.name == _LEFT_BEHIND for thread in threading.enumerate())
 
 
 class Capture(Protocol):
@@ -69,19 +77,25 @@ class Format:
     pixel_format: Literal["mjpg", "yuyv", "any"] = "mjpg"
 
 
+def _is_not_plain(bgr: Pixels) -> bool:
+    return int(bgr.min()) != int(bgr.max())
+
+
 @dataclass(frozen=True)
 class Handling:
     """What becomes of the pictures.
 
     rotate: degrees clockwise that turn them upright. warm_up_frames: see WarmUp. timeout_s:
     seconds without a picture, and frozen_s: seconds of one and the same picture, after which
-    `frames` raises.
+    `frames` raises. shows: whether a picture shows anything; one that does not may come over and
+    over, for in the dark a sensor clips to plain black, and that is not frozen.
     """
 
     rotate: Rotation = 0
     warm_up_frames: int = 5
     timeout_s: float = 5.0
     frozen_s: float = 10.0
+    shows: Callable[[Pixels], bool] = _is_not_plain
 
 
 class LiveCamera:
@@ -187,6 +201,8 @@ class _Reader:
         with self._changed:
             self._changed.notify_all()
         self._thread.join(_JOIN_S)
+        if self._thread.is_alive():
+            self._thread.name = _LEFT_BEHIND
 
     def _run(self) -> None:
         try:
@@ -252,15 +268,11 @@ class _Reader:
 
     def _is_frozen(self, frame: Frame) -> bool:
         """True when nothing changed for too long: a real sensor always has some noise."""
-        if self._previous is None or not _stands_still(self._previous, frame):
+        if self._previous is None or not frame.repeats(self._previous):
             self._previous = frame
             return False
-        return frame.at - self._previous.at >= self._handling.frozen_s
-
-
-def _stands_still(one: Frame, other: Frame) -> bool:
-    # In the dark a sensor clips to plain black, frame after frame, and is not frozen.
-    return one.repeats(other) and int(one.bgr.min()) != int(one.bgr.max())
+        lasts = frame.at - self._previous.at >= self._handling.frozen_s
+        return lasts and self._handling.shows(frame.bgr)
 
 
 def _three_channels(picture: Any) -> Pixels | None:

@@ -10,13 +10,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 
-from appliance.errors import ApplianceError
-from appliance.hardware.latest import FROZEN
+from appliance.errors import ApplianceError, CameraError
+from appliance.hardware.latest import FROZEN, MOST_LEFT_BEHIND, left_behind
 from appliance.ports import Camera, Clock, SceneCheck
 from appliance.types import Frame, Trouble, TroubleKind
 
 # Seconds after which the caller hears something even if the camera says nothing.
 HEARTBEAT_S = 1.0
+# Seconds without a frame after which a camera is silent; until then it is waited for.
+SILENT_AFTER_S = 5.0
 # No pace is slower than this: a missing frame would not tell a slow pace from a dead camera.
 SLOWEST_FPS = 2.0
 # Seconds of frames after which a camera is taken for sound, and the next fault for its first.
@@ -99,6 +101,7 @@ class SteadyCamera:
         self._lost: Trouble | None = None
         self._untold = False  # of `_lost`: nobody has heard of it yet
         self._last_sign = clock.monotonic()
+        self._opening_since: float | None = None
         self._began = False  # at least one frame came, or one fault
         self._view = _View(name, scene)
         self._thread = threading.Thread(target=self._run, name="steady camera", daemon=True)
@@ -140,7 +143,7 @@ class SteadyCamera:
                 trouble, self._untold = self._lost, False
                 if self._newest is not None:  # it came back before anybody heard of its absence
                     self._lost = None
-                return trouble
+                return self._hanging(trouble) or trouble
             frame, self._newest = self._newest, None
             if frame is None:
                 return self._silence()
@@ -153,12 +156,23 @@ class SteadyCamera:
     def _silence(self) -> Trouble:
         """Nobody complains, and yet nothing comes."""
         since = self._last_sign
-        if self._began:
+        if not self._began:
+            starting = f"The camera {self._name} is being opened."
+            return self._hanging(None) or Trouble(TroubleKind.STARTING, starting, since)
+        if self._clock.monotonic() - since >= SILENT_AFTER_S:
             return Trouble(TroubleKind.LOST, f"The camera {self._name} is silent.", since)
-        if self._clock.monotonic() - since >= OPENED_WITHIN_S:
-            sentence = f"The camera {self._name} cannot be opened: it does not answer."
-            return Trouble(TroubleKind.LOST, sentence, since)
-        return Trouble(TroubleKind.STARTING, f"The camera {self._name} is being opened.", since)
+        waiting = f"The next picture of the camera {self._name} is late."
+        return Trouble(TroubleKind.STARTING, waiting, since)
+
+    def _hanging(self, before: Trouble | None) -> Trouble | None:
+        """The camera has been being opened for too long. before: what was amiss until then."""
+        since = self._opening_since
+        if since is None or self._clock.monotonic() - since < OPENED_WITHIN_S:
+            return None
+        if before is not None and before.kind is TroubleKind.LOST:
+            since = before.since
+        sentence = f"The camera {self._name} cannot be opened: it does not answer."
+        return Trouble(TroubleKind.LOST, sentence, since)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -180,7 +194,7 @@ class SteadyCamera:
 
     def _use(self) -> None:
         """Open the camera and hand over its frames until they end."""
-        camera = self._open_camera()
+        camera = self._opened()
         try:
             with self._changed:
                 self._camera = camera
@@ -191,6 +205,21 @@ class SteadyCamera:
             with self._changed:
                 self._camera = None
             camera.close()
+
+    def _opened(self) -> Camera:
+        hanging = left_behind()
+        if hanging >= MOST_LEFT_BEHIND:
+            # Each more would hold another thread, and all of them the device.
+            raise CameraError(
+                f"The camera {self._name} hangs: {hanging} reads of it have not come back, so it "
+                "is not opened again.",
+                hint="Unplug it and plug it in again; if that is not enough, restart the service.",
+            )
+        self._opening_since = self._clock.monotonic()
+        try:
+            return self._open_camera()
+        finally:
+            self._opening_since = None
 
     def _hand_over_all(self, camera: Camera) -> None:
         began = self._clock.monotonic()

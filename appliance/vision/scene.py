@@ -17,6 +17,11 @@ from appliance.types import Frame, Pixels, TroubleKind
 # some rows are looked at.
 _WIDTH, _HEIGHT = 64, 36
 _ROWS_OF_A_CELL = 4
+# Percent of the cells at either end that do not count.
+_ODD = 1.0
+# The same for a picture that stands still: a camera may write a name and the date into it, which
+# stand out from the blackest one.
+_WRITTEN = 10.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class SceneLimits:
 class Light:
     """What was measured of one picture, in grey levels of its cells.
 
-    darkest, brightest: 1st and 99th percentile. burnt: share (0 to 1) of burnt-out cells.
+    darkest, brightest: without the odd ones, 1st and 99th percentile where nothing else was asked
+    for. burnt: share (0 to 1) of burnt-out cells.
     """
 
     darkest: float
@@ -59,12 +65,16 @@ class Light:
     burnt: float
 
 
-def measure(bgr: Pixels, burnt: float) -> Light:
-    """Measure a picture. bgr: (height, width, 3) uint8. burnt: from which grey level on it is."""
+def measure(bgr: Pixels, burnt: float, odd: float = _ODD) -> Light:
+    """Measure a picture.
+
+    bgr: (height, width, 3) uint8. burnt: from which grey level on it is. odd: percent of the cells
+    that are passed over at either end.
+    """
     step = max(bgr.shape[0] // (_HEIGHT * _ROWS_OF_A_CELL), 1)
     small = cv2.resize(bgr[::step], (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
-    darkest, brightest = np.percentile(grey, (1, 99))
+    darkest, brightest = np.percentile(grey, (odd, 100 - odd))
     return Light(float(darkest), float(brightest), float((grey >= burnt).mean()))
 
 
@@ -79,6 +89,21 @@ def fault_of(light: Light, limits: SceneLimits, *, was_bad: bool = False) -> Tro
     if light.brightest - light.darkest < limits.plain + levels:
         return TroubleKind.COVERED
     return None
+
+
+def fault_of_still(bgr: Pixels, limits: SceneLimits) -> TroubleKind:
+    """What is amiss where one and the same picture comes for long. bgr: (height, width, 3) uint8.
+
+    FROZEN only where most of it clearly shows something: with a hand before the lens a sensor
+    clips, or its noise is compressed away, and what comes then is as still.
+    """
+    light = measure(bgr, limits.burnt, _WRITTEN)
+    return fault_of(light, limits, was_bad=True) or TroubleKind.FROZEN
+
+
+def shows_something(bgr: Pixels) -> bool:
+    """Whether a camera that gives this picture over and over is frozen, not dark or covered."""
+    return fault_of_still(bgr, SceneLimits()) is TroubleKind.FROZEN
 
 
 class SceneWatch:
@@ -101,8 +126,9 @@ class SceneWatch:
         if self._last is not None and frame.at < self._last.at:  # a source that began anew
             self._fault = self._doubt_since = self._last = None
         self._judge_light(frame)
-        still = self._stands_still(frame)
-        return self._fault or (TroubleKind.FROZEN if still else None)
+        if not self._stands_still(frame):
+            return self._fault
+        return self._fault or fault_of_still(frame.bgr, self._limits)
 
     def _judge_light(self, frame: Frame) -> None:
         was_bad = self._fault is not None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import CameraError, InputError
-from appliance.hardware import steady
+from appliance.hardware import latest, steady
 from appliance.hardware.clock import SystemClock
 from appliance.hardware.files import FileCamera
 from appliance.hardware.latest import FROZEN, Handling
@@ -208,12 +208,18 @@ def test_something_comes_while_the_camera_says_nothing(
     watching: Watching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steady, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(steady, "SILENT_AFTER_S", 0.5)
     sights = watching([Script(big(1))]).sights()
     _until(sights, _is_frame)
-    silent = next(sights)
+    found = _until(sights, _says("silent"))
+    # A hiccup is waited for, as an opening is: it ends no attempt, and makes no PIN enough.
+    assert _kinds(found[:-1])[:1] == [TroubleKind.STARTING]
+    assert set(_kinds(found[:-1])) == {TroubleKind.STARTING}
+    silent = found[-1]
     assert isinstance(silent, Trouble)
     assert (silent.kind, silent.sentence) == (TroubleKind.LOST, "The camera door is silent.")
     assert next(sights) == silent
+    assert {sight.since for sight in found if isinstance(sight, Trouble)} == {silent.since}
 
 
 def test_a_camera_that_is_being_opened_is_no_fault_until_it_takes_too_long(
@@ -234,6 +240,48 @@ def test_a_camera_that_is_being_opened_is_no_fault_until_it_takes_too_long(
     assert _kinds(found)[-1] is TroubleKind.LOST
     answer.set()
     watch.close()
+
+
+def test_an_opening_that_hangs_after_a_fault_is_a_camera_that_is_lost(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steady, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(steady, "OPENED_WITHIN_S", 0.05)
+    answer = threading.Event()
+    frozen = Script(big(1), CameraError("It is frozen.", code=FROZEN))
+    sights = watching([frozen, answer, Script(big(2))]).sights()
+    found = _until(sights, _says("does not answer"))
+    assert _kinds(found)[-2:] == [TroubleKind.FROZEN, TroubleKind.LOST]
+    assert next(sights) == found[-1]
+    answer.set()
+    _until(sights, _is_frame)
+
+
+def test_reads_that_hang_take_only_so_many_threads(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(latest, "_JOIN_S", 0.01)
+    device = tmp_path / "video0"
+    device.touch()
+    captures: list[ScriptedCapture] = []
+
+    def hanging() -> Iterator[Camera]:
+        for number in itertools.count():
+            captures.append(ScriptedCapture([big(number)]))  # and then it hangs
+            handling = Handling(warm_up_frames=0, timeout_s=0.02)
+            yield V4l2Camera(device, SystemClock(), handling=handling, open_capture=captures[-1])
+
+    sights = watching(hanging()).sights()
+    found = _until(sights, _says("3 reads of it have not come back"))
+    assert _kinds(found)[-1] is TroubleKind.LOST
+    for _ in range(20):
+        next(sights)
+    assert len(captures) == latest.left_behind() == latest.MOST_LEFT_BEHIND
+    captures[0].unhang()  # somebody unplugs it: the driver lets go
+    while len(captures) == latest.MOST_LEFT_BEHIND:
+        next(sights)
+    for capture in captures:
+        capture.unhang()
 
 
 def test_a_pace_is_kept_over_reconnections_and_never_too_slow(watching: Watching) -> None:

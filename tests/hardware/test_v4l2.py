@@ -21,6 +21,7 @@ from appliance.errors import CameraError
 from appliance.hardware import latest
 from appliance.hardware.latest import Format, Handling
 from appliance.hardware.v4l2 import V4l2Camera, open_v4l2
+from appliance.types import Pixels
 from tests.fakes import FakeClock
 from tests.hardware.scripted_capture import ScriptedCapture, Step, noisy
 
@@ -192,6 +193,22 @@ def test_darkness_is_not_a_frozen_camera(build: Build) -> None:
         clock.advance(6.0)
 
 
+def test_a_picture_that_shows_nothing_is_not_a_frozen_camera(build: Build) -> None:
+    clock = FakeClock()
+    covered = np.zeros((48, 64, 3), np.uint8)
+    covered[2:4, 2:20] = 235  # the camera writes its name into it
+    capture = ScriptedCapture(repeat(covered), paced=True)
+
+    def shows(bgr: Pixels) -> bool:
+        return bool(bgr.mean() > 20)
+
+    frames = build(capture, clock=clock, frozen_s=10, timeout_s=5, shows=shows).frames()
+    for _ in range(5):
+        capture.allow()
+        next(frames)
+        clock.advance(6.0)
+
+
 def test_another_size_than_asked_is_taken_as_it_comes(build: Build) -> None:
     capture = _one_by_one(noisy(1, 480, 640), noisy(2, 120, 160))
     frames = build(capture, wanted=Format(1280, 720), timeout_s=5).frames()
@@ -234,9 +251,11 @@ def test_closing_does_not_wait_for_a_driver_that_hangs(
     camera = build(capture)
     camera.close()
     assert capture.released_by == []
+    assert latest.left_behind() == 1
     capture.unhang()
     camera._reader._thread.join(5)
-    assert capture.released_by == ["camera"]
+    assert capture.released_by == ["camera, left behind"]
+    assert latest.left_behind() == 0
 
 
 def test_a_device_that_does_not_open_is_told(build: Build) -> None:

@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from appliance import assemble
+from appliance.config import CameraConfig, Config
+from appliance.hardware.latest import Handling
 from appliance.types import Frame, Pixels, TroubleKind
-from appliance.vision.scene import SceneLimits, SceneWatch, fault_of, measure
+from appliance.vision.scene import SceneLimits, SceneWatch, fault_of, measure, shows_something
 
 LIMITS = SceneLimits()
 
@@ -143,6 +146,19 @@ def test_plain_black_is_dark_and_not_frozen() -> None:
     assert watch(frames) == [(0.0, None), (2.0, TroubleKind.DARK)]
 
 
+@pytest.mark.parametrize("level", [0, 20, 35, 120, 235, 255])
+@pytest.mark.parametrize("size", [(8, 60), (30, 380)])
+def test_a_hand_over_the_lens_is_never_frozen_whatever_the_camera_writes_into_the_picture(
+    level: int, size: tuple[int, int]
+) -> None:
+    covered = plain(level)
+    covered[20 : 20 + size[0], 20 : 20 + size[1]] = 255 - level  # a name, a date
+    covered[7, 11] = 255  # a stuck pixel
+    kinds = {kind for _, kind in watch((number / 4, covered) for number in range(200))}
+    assert TroubleKind.FROZEN not in kinds
+    assert kinds & {TroubleKind.DARK, TroubleKind.COVERED, TroubleKind.OVEREXPOSED}
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (119, 640), (360, 119)])
 def test_a_picture_can_be_too_small(shape: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
@@ -155,6 +171,19 @@ def test_a_picture_can_be_too_small(shape: tuple[int, int]) -> None:
 def test_a_recording_that_begins_anew_is_judged_anew() -> None:
     frames = [(0.0, plain(0)), (3.0, plain(0)), (0.5, hall()), (0.6, hall(1))]
     assert watch(frames) == [(0.0, None), (3.0, TroubleKind.DARK), (0.5, None)]
+
+
+def test_the_configured_camera_is_frozen_only_where_its_picture_shows_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handed: list[Handling] = []
+    monkeypatch.setattr(assemble, "V4l2Camera", lambda *_, handling, **__: handed.append(handling))
+    assemble.camera(Config(camera=CameraConfig(driver="v4l2", source="/dev/video0")))
+    assert handed[0].shows is shows_something
+    assert shows_something(hall())
+    named = plain(0)
+    named[20:50, 20:400] = 235
+    assert not shows_something(named)
 
 
 @pytest.mark.parametrize("size", [(120, 120), (720, 1280), (1920, 1080), (4320, 7680)])
