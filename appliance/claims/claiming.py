@@ -9,10 +9,12 @@ The rules, before the code:
 3. A code that belongs to nobody is asked for a PIN too, which then is not right: nobody learns at
    the keypad which codes exist, neither from the answer nor from the time it takes.
    (A person without a PIN shows that her code exists, by being asked for her face.)
-4. A name that is locked out by this way is told to wait, before any PIN is looked at.
+4. A name that is locked out by this way is told to wait, before any PIN is looked at. Only a code
+   that needs a PIN is served as one of nobody instead, whatever the PIN: else a few wrong PINs
+   would show that it exists. The record names the person.
 5. A wrong PIN counts against name and way; a code, card or badge of nobody, and the PIN after
-   it, count against the way alone. What was refused for a wait counts nowhere and is not
-   recorded: nobody fills the log or keeps a lock-out alive by asking.
+   it, count against the way alone. Who is told to wait counts nowhere and is not recorded.
+   So nobody keeps a lock-out alive by asking, or fills the log faster than the way allows.
 6. The duress PIN makes the same claim as the PIN, and calls for help where nobody at the door
    sees it.
 7. A card or code presented anew, Clear, or `pin_timeout_s` without a key ends the wait for a PIN.
@@ -58,10 +60,11 @@ class Reason(str, Enum):
     BROKEN = "broken"
 
 
+# The same for all, see rules 3 and 4.
+_NOT_RIGHT = "That is not right; after several failures, wait a while."
 _SENTENCES: Mapping[Reason, str] = {
-    # The same for both, see rule 3.
-    Reason.UNKNOWN: "That is not right.",
-    Reason.WRONG_PIN: "That is not right.",
+    Reason.UNKNOWN: _NOT_RIGHT,
+    Reason.WRONG_PIN: _NOT_RIGHT,
     Reason.NO_KEYPAD: "A PIN is needed, and this door has no keypad.",
     Reason.TOO_SLOW: "That took too long; begin again.",
     Reason.BROKEN: "That cannot be checked at the moment.",
@@ -221,19 +224,24 @@ class Looking:
 
 @dataclass(frozen=True)
 class AwaitingPin:
-    """The PIN is awaited. subject: whose; None for nobody's. until: monotonic seconds."""
+    """The PIN is awaited. subject: whose; None for nobody's. until: monotonic seconds.
+
+    locked: the name is locked out, and no PIN will be right.
+    """
 
     via: str
     subject: Subject | None
     until: float
+    locked: bool = False
 
 
 @dataclass(frozen=True)
 class Judging:
-    """A PIN is being compared."""
+    """A PIN is being compared. subject, locked: as before."""
 
     via: str
     subject: Subject | None
+    locked: bool = False
 
 
 State: TypeAlias = Ready | Looking | AwaitingPin | Judging
@@ -254,23 +262,28 @@ def _found(state: Looking, event: Found, now: float, policy: Policy) -> Step:
     if subject is None:
         # Rule 3; a card or badge is no secret that could be guessed by typing.
         return _ask(state, None, now, policy) if via == KEYPAD else _unknown(via)
-    if not event.locked_for_s <= 0:
+    asked, locked = subject.has_pin or via in policy.require_pin, not event.locked_for_s <= 0
+    if locked and not (asked and via == KEYPAD):
         return Ready(), (Refuse(via, Reason.LOCKED_OUT, event.locked_for_s),)
-    if subject.has_pin or via in policy.require_pin:
-        return _ask(state, subject, now, policy)
+    if asked:
+        return _ask(state, subject, now, policy, locked=locked)
     return Ready(), (MakeClaim(Claim(subject.name, via)),)
 
 
-def _ask(state: Looking, subject: Subject | None, now: float, policy: Policy) -> Step:
+def _ask(
+    state: Looking, subject: Subject | None, now: float, policy: Policy, *, locked: bool = False
+) -> Step:
+    via = state.via
     if not policy.keypad:
-        return Ready(), (Refuse(state.via, Reason.NO_KEYPAD),)
-    return AwaitingPin(state.via, subject, now + policy.pin_timeout_s), (AskPin(state.via),)
+        return Ready(), (Refuse(via, Reason.NO_KEYPAD),)
+    return AwaitingPin(via, subject, now + policy.pin_timeout_s, locked), (AskPin(via),)
 
 
-def _unknown(via: str) -> Step:
+def _unknown(via: str, name: str | None = None, reason: Reason = Reason.UNKNOWN) -> Step:
+    """name, reason: for the record alone."""
     return Ready(), (
         CountFailure(None, via),
-        Audit(None, via, Reason.UNKNOWN),
+        Audit(name, via, reason),
         Refuse(via, Reason.UNKNOWN),
     )
 
@@ -284,14 +297,16 @@ def _pressed(state: AwaitingPin, _event: Pressed, now: float, policy: Policy) ->
 def _typed(state: AwaitingPin, event: PinTyped, now: float, _policy: Policy) -> Step:
     if now >= state.until:
         return _too_slow(state)
-    name = None if state.subject is None else state.subject.name
-    return Judging(state.via, state.subject), (JudgePin(name, event.pin),)
+    name = None if state.subject is None or state.locked else state.subject.name
+    return Judging(state.via, state.subject, state.locked), (JudgePin(name, event.pin),)
 
 
 def _judged(state: Judging, event: Judged, _now: float, _policy: Policy) -> Step:
     via, subject = state.via, state.subject
     if subject is None:
         return _unknown(via)
+    if state.locked:
+        return _unknown(via, subject.name, Reason.LOCKED_OUT)
     if event.verdict is PinVerdict.WRONG:
         return Ready(), (
             CountFailure(subject.name, via),

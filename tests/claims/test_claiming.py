@@ -137,8 +137,9 @@ def test_a_card_or_badge_of_nobody_is_refused_at_once_and_counts_against_no_name
     ]
 
 
-@pytest.mark.parametrize("via", WAYS)
-@pytest.mark.parametrize("subject", [ALICE, BOB])
+@pytest.mark.parametrize(
+    ("via", "subject"), [(KEYPAD, BOB), (CARD, ALICE), (CARD, BOB), (QR, ALICE), (QR, BOB)]
+)
 @pytest.mark.parametrize("wait", [0.1, 60.0, float("nan")])
 def test_whoever_is_locked_out_waits_before_any_pin_and_is_not_recorded(
     via: str, subject: Subject, wait: float
@@ -146,6 +147,27 @@ def test_whoever_is_locked_out_waits_before_any_pin_and_is_not_recorded(
     state, done = follow(Presented(via, "s"), Found(subject, locked_for_s=wait))
     assert state == Ready()
     assert [type(it) for it in done] == [LookUp, Refuse]
+
+
+@pytest.mark.parametrize("verdict", PinVerdict)
+@pytest.mark.parametrize("wait", [0.1, 60.0, float("nan")])
+@pytest.mark.parametrize(("subject", "required"), [(ALICE, set()), (BOB, {KEYPAD})])
+def test_a_code_that_is_locked_out_is_served_as_a_code_of_nobody(
+    subject: Subject, required: set[str], wait: float, verdict: PinVerdict
+) -> None:
+    """All but the record's text is the same, the steps that take time included."""
+    policy = Policy(frozenset(required), keypad=True, pin_timeout_s=10.0)
+
+    def served(found: Found) -> list[Action]:
+        events = Presented(KEYPAD, "1"), found, PinTyped("2"), Judged(verdict)
+        state, done = follow(*events, policy=policy)
+        assert state == Ready()
+        return done
+
+    locked, nobody = served(Found(subject, locked_for_s=wait)), served(Found(None))
+    assert locked[-2] == Audit(subject.name, KEYPAD, Reason.LOCKED_OUT)
+    assert nobody[-2] == Audit(None, KEYPAD, Reason.UNKNOWN)
+    assert locked[:-2] + locked[-1:] == nobody[:-2] + nobody[-1:]
 
 
 @pytest.mark.parametrize("via", WAYS)

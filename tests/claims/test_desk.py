@@ -177,7 +177,7 @@ def test_anything_else_is_refused_in_one_way(lobby: Lobby, typed: tuple[str, str
     assert lobby.claims == []
     assert [it for it in lobby.answers if it[0] is not Answer.KEY] == [
         (Answer.PIN_WANTED, "Enter your PIN."),
-        (Answer.REFUSED, "That is not right."),
+        (Answer.REFUSED, "That is not right; after several failures, wait a while."),
     ]
 
 
@@ -265,8 +265,8 @@ def test_a_stranger_at_the_keypad_does_not_lock_the_card(lobby: Lobby) -> None:
     for _ in range(5):
         lobby.type_in("111", WRONG)
     lobby.answers.clear()
-    lobby.type_in("111")
-    assert lobby.answers[-1] == (Answer.REFUSED, "Too many failed attempts. Wait 60 seconds.")
+    lobby.type_in("111", PIN)
+    assert (lobby.told, lobby.claims) == (["pin_wanted", "refused"], [])
     lobby.swipe("0012345678")
     lobby.type_in(PIN)
     assert lobby.claims == [Claim("alice", "card", pin=True)]
@@ -277,12 +277,15 @@ def test_a_lock_out_ends_and_neither_asking_nor_a_restart_lengthens_it(
 ) -> None:
     for _ in range(5):
         lobby.type_in("111", WRONG)
-    recorded = len(lobby.records)
     for _ in range(59):
         lobby.clock.advance(1)
-        lobby.type_in("111")
-    assert lobby.told[-1] == "refused"
-    assert len(lobby.records) == recorded
+        lobby.type_in("111", *[PIN] * (lobby.clock.monotonic() % 10 < 1))
+        lobby.desk.keypad("*")
+    assert lobby.told[-1] == "pin_wanted"
+    assert lobby.claims == []
+    reasons = [it[2]["reason"] for it in lobby.records]  # type: ignore[index]
+    assert set(reasons[5:]) == {"locked_out"}
+    assert len(reasons) < 12  # each is a PIN, and counts against the way
     lobby.store.close()
     lobby.clock.set_wall(lobby.clock.now().replace(year=1970))
     again = Lobby(tmp_path, lobby.clock)
@@ -290,6 +293,31 @@ def test_a_lock_out_ends_and_neither_asking_nor_a_restart_lengthens_it(
     again.type_in("111", PIN)
     assert again.claims == [Claim("alice", "keypad", pin=True)]
     again.store.close()
+
+
+def test_failing_on_tells_nobody_whether_a_code_exists(tmp_path: Path) -> None:
+    """Neither the lock-out of the name nor the slowing of the way tells them apart."""
+
+    def seen(code: str) -> list[tuple[Answer, str]]:
+        lobby = Lobby(tmp_path / code, FakeClock(), policy=lockout.Policy(3, 60, per_hour=8))
+        lobby.enrol("alice", "111", PIN)
+        for _ in range(12):
+            lobby.type_in(code, WRONG)
+            lobby.clock.advance(2)
+        lobby.store.close()
+        return lobby.answers
+
+    assert seen("111") == seen("999")
+
+
+def test_a_card_that_is_locked_out_is_told_how_long(lobby: Lobby) -> None:
+    for _ in range(5):
+        lobby.swipe("0012345678")
+        lobby.type_in(WRONG)
+    recorded = lobby.records
+    lobby.swipe("0012345678")
+    assert lobby.answers[-1] == (Answer.REFUSED, "Too many failed attempts. Wait 60 seconds.")
+    assert lobby.records == recorded
 
 
 def test_right_pins_do_not_free_a_stranger_of_his_failures(lobby: Lobby) -> None:
