@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from appliance import config
 from appliance.config import Config, known_keys, load, parse
+from appliance.control.authority import MAY, Act, Role
 from appliance.errors import ConfigError, ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +48,13 @@ class TestTheShippedFile:
         text = SHIPPED.read_text(encoding="utf-8").replace("\n  # ", "\n  ")
         shown = parse(text).door
         assert shown == Config().door.model_copy(update={"driver": "gpiozero", "pin": 17})
+
+    @pytest.mark.parametrize("role", [Role.KEEPER, Role.INSTALLER])
+    def test_promises_local_users_what_they_may_and_no_more(self, role: Role) -> None:
+        lines = SHIPPED.read_text(encoding="utf-8").splitlines()
+        (line,) = [line for line in lines if line.startswith(f"  {role.value}s:")]
+        told = line.partition("# local users who may besides: ")[2].partition(" (")[0]
+        assert told.split(", ") == [it.value for it in Act if it in MAY[role] - MAY[Role.MEMBER]]
 
     def test_names_every_value_that_is_not_built(self) -> None:
         lines = SHIPPED.read_text(encoding="utf-8").splitlines()
