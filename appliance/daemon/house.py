@@ -25,7 +25,7 @@ from appliance.daemon.beats import Beats
 from appliance.daemon.tasks import Task
 from appliance.daemon.vigil import Tools, Vigil
 from appliance.door_controller import POLL_S, DoorController
-from appliance.door_values import DoorChange, Happening
+from appliance.door_values import DoorChange, DoorWord, Happening
 from appliance.errors import HardwareError, LockError, StoreError
 from appliance.feedback import Cue, Feedback, Judged, Readiness
 from appliance.journal import fields
@@ -89,7 +89,7 @@ class House:
         self._tasks: list[Task] = []
         self._feedback: Feedback | None = None
         self._camera: Watch | None = None
-        self._connected = False
+        self._connected = self._at_rest = False
         self.controller: DoorController | None = None
         self.simulated = False
         self.live = config.camera.driver != "files"
@@ -241,7 +241,10 @@ class House:
             self._feedback.tell(change)
         if change.what is Happening.RELEASED:
             self._stirred.set()  # the end of its pulse is to be timed
-        self._changed(change)
+        at_rest = change.state is DoorWord.OUT_OF_SERVICE
+        if not (at_rest and self._at_rest):  # commanded more than once, told once
+            self._changed(change)
+        self._at_rest = at_rest
 
     def _write_records(self) -> None:
         controller, sentence = self.controller, ""
