@@ -51,6 +51,8 @@ READER_WITHIN_S = 30.0
 
 # A camera that is out of order. A hand over the lens is none: it must not make a PIN enough.
 _BLIND = frozenset({TroubleKind.LOST, TroubleKind.FROZEN})
+# Seconds for which it must have been so: a cable that is pulled for a moment must not do it either.
+BLIND_FOR_S = 10.0
 
 Failed = Callable[[str, BaseException], None]
 
@@ -283,8 +285,11 @@ class House:
     def _keeper_may_enter(self, claim: Claim) -> bool:
         """Whether this is a keeper with a PIN, while the camera cannot help."""
         trouble = self.vigil.trouble if self.vigil else None
-        degraded = trouble is not None and trouble.kind in _BLIND
-        if not degraded or self.controller is None:
+        if trouble is None or self.controller is None:
+            return False
+        lasts = self._clock.monotonic() - trouble.since >= BLIND_FOR_S
+        degraded = lasts and trouble.kind in _BLIND
+        if not degraded:
             return False
         rules = assemble.access(self.config, self._store)
         is_keeper = rules.is_keeper(claim.name)
