@@ -122,8 +122,12 @@ class House:
 
     def secure(self) -> None:
         """Lock, and let nobody in any more; what fails is told and leaves the rest to others."""
-        self._stopping.set()
         self._stirred.set()
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._rest()
+
+    def _rest(self) -> None:
         if self.controller is not None:
             try:
                 self.controller.shutdown()
@@ -236,7 +240,8 @@ class House:
             busy = self._connected or controller.pulsing
             self._stirred.wait(POLL_S if busy else RESTING_S)
             self._stirred.clear()
-        self.secure()  # once more: somebody may have pressed the button just now
+        if controller is not None and controller.status().released:
+            self._rest()  # somebody pressed the button just now
 
     def _hear_the_door(self, change: DoorChange) -> None:
         if self._feedback is not None:
