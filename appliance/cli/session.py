@@ -83,11 +83,18 @@ class Session:
         A reader who has gone takes nothing from the outcome, so the exit code stays the command's
         own. BadDataError `output` when the result cannot be written for another reason.
         """
+        self._show(data, lambda: people(_console(stderr=False)))
+
+    def lines(self, data: dict[str, Any], lines: Iterable[str]) -> None:
+        """The same, of lines that need no table: for what must be quick."""
+        self._show(data, lambda: click.echo("\n".join(lines)))
+
+    def _show(self, data: dict[str, Any], people: Callable[[], None]) -> None:
         try:
             if self.as_json:
                 click.echo(json_text(data))
             else:
-                people(_console(stderr=False))
+                people()
             flush_output()
         except OSError as error:
             drop_output()

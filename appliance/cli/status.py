@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +12,6 @@ from appliance.cli.session import Session, json_option, leave, printable
 from appliance.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from appliance.control.words import CameraTold, DoorTold, Status
 
 _COLOURS = {"ok": "green", "degraded": "yellow", "failed": "red"}
@@ -33,21 +32,20 @@ def command(session: Session) -> None:
     """
     told = service.client(session).status()
     data = told.model_dump(mode="json")
-    session.result(data, lambda console: _for_people(console, told))
+    session.lines(data, _for_people(told))
     leave(ExitCode.NO if told.state == "failed" else ExitCode.OK)
 
 
-def _for_people(console: Console, told: Status) -> None:
-    state = f"[bold {_COLOURS[told.state]}]{told.state}[/]"
-    console.print(f"{state}  appliance {told.version}, process {told.pid}, {_for(told.uptime_s)}")
-    console.print(f"  door: {_door(told.door)}", markup=False)
-    console.print(f"  camera: {_camera(told.camera)}", markup=False)
+def _for_people(told: Status) -> Iterator[str]:
+    state = click.style(told.state, fg=_COLOURS[told.state], bold=True)
+    yield f"{state}  appliance {told.version}, process {told.pid}, {_for(told.uptime_s)}"
+    yield f"  door: {_door(told.door)}"
+    yield f"  camera: {_camera(told.camera)}"
     people = "unknown" if told.people is None else f"{told.people} enrolled"
-    console.print(f"  people: {people}, model {told.model}", markup=False)
+    yield f"  people: {people}, model {told.model}"
     for part in told.parts:
         if part.state != "ok":
-            sentence = printable(part.sentence)
-            console.print(f"  {part.name}: {part.state}. {sentence}", markup=False)
+            yield f"  {part.name}: {part.state}. {printable(part.sentence)}"
 
 
 def _door(door: DoorTold) -> str:
