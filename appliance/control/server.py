@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BEAT_S = 1.0
-_LOOK_AGAIN_S = 0.05
+# Seconds between two looks, while it starts and while it serves: a door idles for years.
+_LOOK_AGAIN_S = 0.02
+_SERVING_S = 0.25
 # Streams hear of the end at once; what else runs has so long.
 _GRACE_S = 1.0
 
@@ -119,7 +121,7 @@ class ControlServer:
         beating = asyncio.ensure_future(self._beats())
         try:
             while not self._ending.is_set() and not serving.done():
-                await asyncio.sleep(_LOOK_AGAIN_S)
+                await asyncio.sleep(_SERVING_S if self._ready.is_set() else _LOOK_AGAIN_S)
                 if server.started:
                     self._ready.set()
             desk.close()
