@@ -73,7 +73,7 @@ def measure(bgr: Pixels, burnt: float, odd: float = _ODD) -> Light:
     """
     step = max(bgr.shape[0] // (_HEIGHT * _ROWS_OF_A_CELL), 1)
     small = cv2.resize(bgr[::step], (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
-    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     darkest, brightest = np.percentile(grey, (odd, 100 - odd))
     return Light(float(darkest), float(brightest), float((grey >= burnt).mean()))
 

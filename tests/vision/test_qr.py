@@ -32,7 +32,8 @@ def held_up(text: str, *, side: int, angle: float = 0.0, shift: float = 0.0) -> 
     """The room with a badge in its middle, or some pixels off."""
     scene, code = room(), cv2.cvtColor(qr.draw(text), cv2.COLOR_GRAY2BGR)
     scale = side / code.shape[0]
-    turn = cv2.getRotationMatrix2D((code.shape[1] / 2, code.shape[0] / 2), angle, scale)
+    middle = (code.shape[1] / 2, code.shape[0] / 2)
+    turn = np.asarray(cv2.getRotationMatrix2D(middle, angle, scale), dtype=np.float64)
     turn[:, 2] += (640 + shift - code.shape[1] / 2, 360 - shift - code.shape[0] / 2)
     where = cv2.warpAffine(np.full(code.shape[:2], 255, np.uint8), turn, (1280, 720))
     # Each camera pixel averages over what it covers.
