@@ -229,17 +229,50 @@ class LivenessState(str, Enum):
     NOT_CHECKED = "not_checked"
 
 
+class Suspicion(str, Enum):
+    """Why something is not taken for a living person; the value is the word in JSON and audit."""
+
+    APPEARANCE = "appearance"  # the network's opinion of one frame
+    SCREEN_PATTERN = "screen_pattern"  # moiré, banding, a screen's colours
+    FLAT_MOTION = "flat_motion"  # it moves as a plane does
+    SURROUNDINGS = "surroundings"  # what is around the face moves with it, or ends at an edge
+    INJECTED = "injected"  # frames repeat, or their times are impossible
+    INFRARED = "infrared"  # no face in the infrared picture, where it must be
+    WRONG_MOVEMENT = "wrong_movement"  # another movement than the one asked for
+    TOO_EARLY = "too_early"  # the movement came before it could have been understood
+
+
+class Ask(str, Enum):
+    """What a person is asked to do so that life can be seen; left and right are the person's own.
+
+    MOVE: any small turn of the head. LOOK: look straight and wait.
+    """
+
+    MOVE = "move"
+    LOOK = "look"
+    BLINK = "blink"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    NOD = "nod"
+    OPEN_MOUTH = "open_mouth"
+    SMILE = "smile"
+
+
 @dataclass(frozen=True)
 class Liveness:
     """What presentation attack detection found, and by which cues.
 
     score: 0 (attack) to 1 (live), or None where nothing was judged.
-    cues: each cue's own score, by name.
+    cues: what each cue measured, by the measure's name and in its own unit.
+    reasons: what speaks against a living person, the gravest first; empty for LIVE.
+    frames: how many frames it rests on; 1 means that no motion was seen.
     """
 
     state: LivenessState
     score: float | None = None
     cues: Mapping[str, float] = field(default_factory=dict)
+    reasons: tuple[Suspicion, ...] = ()
+    frames: int = 0
 
 
 @dataclass(frozen=True, eq=False)
