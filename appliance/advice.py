@@ -48,6 +48,10 @@ UNJUDGED = (
     "Move into the middle of the picture and hold still: "
     "it could not be told whether the face is live."
 )
+UNMOVED = (
+    "Turn your head a little while you look into the camera: "
+    "it could not be told whether the face is live."
+)
 TOO_FEW = "The recording ended before there were enough good pictures."
 
 

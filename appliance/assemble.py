@@ -48,7 +48,10 @@ from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
 from appliance.hardware.steady_keys import SteadyKeys
 from appliance.hardware.v4l2 import V4l2Camera
+from appliance.liveness import fusion
+from appliance.liveness import watch as life
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
+from appliance.liveness.cue import Cue
 from appliance.perception import Perception, Stages
 from appliance.ports import (
     Aligner,
@@ -103,6 +106,9 @@ LONGEST_PULSES = 3
 # `models/README.md` has the figures.
 APPEARANCE_CONTEXT = Context(side=1.4, drop=0.0)
 APPEARANCE_THRESHOLDS = Thresholds(attack=0.4, live=0.6)
+# An attempt ends as an attack only where this share of `liveness.target_bpcer` would; between
+# the two thresholds a frame is undetermined, which keeps out and accuses nobody.
+SURE_OF_AN_ATTACK = 0.2
 
 
 def clock() -> Clock:
@@ -223,8 +229,18 @@ def _second_detector(models: Manifest, threads: int) -> Detector:
 
 
 def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
-    if config.liveness.profile == "off":
+    wanted = config.liveness
+    if wanted.profile == "off":
         return None
+    score = fusion.Fusion(fusion.load())
+    attack = score.threshold(wanted.target_bpcer * SURE_OF_AN_ATTACK)
+    thresholds = life.Thresholds(attack, score.threshold(wanted.target_bpcer))
+    appearance = _appearance(config, models)
+    cues: list[Cue] = []
+    return life.LivenessWatch(appearance, cues, score, thresholds, motion=wanted.motion)
+
+
+def _appearance(config: Config, models: Manifest) -> AppearanceCheck:
     entry = models.entry("antispoof", "liveness")
     model = _tflite(models, entry.name, "liveness", config.model.threads)
     return AppearanceCheck(entry, model, APPEARANCE_CONTEXT, APPEARANCE_THRESHOLDS)
@@ -411,6 +427,8 @@ def rules(config: Config, *, unlock: bool, live: bool) -> Rules:
         timeout_s=float("inf") if telling_from_files else wanted.timeout_s,
         cool_down_s=wanted.cool_down_s,
         liveness_required=config.liveness.profile != "off",
+        motion_required=config.liveness.motion and not telling_from_files,
+        spoof_cool_down_s=config.liveness.spoof_cool_down_s,
         pulse_s=config.door.pulse_s if unlock else None,
     )
     return Rules(policy, wanted.target_far, curves)

@@ -24,6 +24,7 @@ from appliance.ports import AuditLog, Camera, Clock, FailureLedger
 from appliance.types import (
     AuditRecord,
     Claim,
+    Decision,
     Embedding,
     Frame,
     Match,
@@ -269,12 +270,14 @@ class Attempt:
         return self._backoff(door).locked_for(claim.name, claim.via)
 
     def _begin_cool_down(self, door: DoorRoom) -> None:
-        self._backoff(door).begin_cool_down()
+        spoof = self.verdict is not None and self.verdict.decision is Decision.SPOOF
+        self._backoff(door).begin_cool_down(spoof=spoof)
 
     def _cooling_for(self, door: DoorRoom, claim: Claim) -> float:
         """How long nobody is heard: after the last attempt, or after many failures this way."""
         backoff = self._backoff(door)
-        cool_down = backoff.cooling_for(self._rules.policy.cool_down_s)
+        policy = self._rules.policy
+        cool_down = backoff.cooling_for(policy.cool_down_s, policy.spoof_cool_down_s)
         return max(cool_down, backoff.slowed_for(claim.via))
 
     def _backoff(self, door: DoorRoom) -> Backoff:
@@ -299,6 +302,8 @@ class Attempt:
         if isinstance(action, decision.Tell):
             self.verdict = action.verdict
             self._told(action.verdict)
+        elif isinstance(action, decision.Doubt):
+            self._perception.doubt()
         elif self._door is not None:
             self._do_at_the_door(action, self._door)
         return []

@@ -276,7 +276,12 @@ class EnrolmentConfig(_Section):
 
 
 class LivenessConfig(_Section):
-    """Presentation attack detection."""
+    """Presentation attack detection.
+
+    target_bpcer: the share of living people's presentations that may be refused for it (ISO/IEC
+    30107-3); what the thresholds are derived from. spoof_cool_down_s: how long no claim is heard
+    after an attack was seen.
+    """
 
     profile: Annotated[
         Literal["off", "passive", "standard", "strict"], BeforeValidator(_off_is_a_word)
@@ -284,6 +289,26 @@ class LivenessConfig(_Section):
     challenge: Annotated[
         Literal["off", "blink", "turn", "random"], BeforeValidator(_off_is_a_word)
     ] = "off"
+    target_bpcer: float = Field(0.01, ge=0.001, le=0.1)
+    spoof_cool_down_s: float = Field(10.0, ge=0, le=600)
+
+    @property
+    def motion(self) -> bool:
+        """Whether a motion in depth must be seen."""
+        return self.profile in {"standard", "strict"}
+
+    @property
+    def challenges(self) -> Literal["off", "blink", "turn", "random"]:
+        """What is really asked for: the strict profile always asks, for anything if not told."""
+        return "random" if self.profile == "strict" and self.challenge == "off" else self.challenge
+
+    @model_validator(mode="after")
+    def _a_challenge_needs_a_check(self) -> LivenessConfig:
+        if self.profile == "off" and self.challenge != "off":
+            raise ValueError(
+                f"liveness.challenge: {self.challenge} needs a liveness.profile other than off"
+            )
+        return self
 
 
 class DoorConfig(_Section):
@@ -508,7 +533,6 @@ def _lines(config: Config) -> Iterator[tuple[str, int]]:
 _BUILT: Mapping[str, tuple[object, ...]] = {
     "camera.ir": (None,),
     "model.delegate": ("cpu",),
-    "liveness.profile": ("off", "passive"),
     "liveness.challenge": ("off",),
     "claims.identify": (False,),
     "kiosk.listen": (None,),

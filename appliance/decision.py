@@ -12,7 +12,10 @@ The rules, before the code:
    stepped in: collecting starts again with it. It also starts again when several faces are
    seen, and when nobody was seen for longer than `gap_s`.
 3. Only a frame judged live is used where `liveness_required`, one that cannot be judged starts
-   the collecting again, and any frame judged a spoof ends the attempt, used or not.
+   the collecting again, and any frame judged a spoof ends the attempt, used or not. Where
+   `motion_required`, a frame is live only when a motion in depth was seen up to it. All frames
+   since then must show one face, used or not: when one does not agree with the first, what was
+   seen of life before belongs to somebody else and is forgotten (`Doubt`).
 4. An attempt is decided once, before `timeout_s` is over: a comparison that comes later does
    not count. What was missing decides how it ends (see `_shortfall`).
 5. Accepted: the ledger first, then the audit, then the door, then the greeting. The driver
@@ -23,7 +26,8 @@ The rules, before the code:
    released to somebody else.
 7. Only `reject` and `spoof` count towards the lock-out: whoever was not seen well enough has
    proved nothing. After an attempt no claim is heard for `cool_down_s`; such a claim is told
-   to wait, and neither counted nor audited, so that it cannot fill the log.
+   to wait, and neither counted nor audited, so that it cannot fill the log. After a spoof that is
+   `spoof_cool_down_s`.
 
 `now` is monotonic seconds. States, events and actions are frozen values, equal when their
 parts are (an `Embedding` equals only itself). An event that has no row raises
@@ -66,6 +70,7 @@ class Policy:
     agreement: least cosine between any two frames used, from the model's calibration.
     frames: how many are wanted. minimum: how many are enough when the source has ended.
     pulse_s: how long the door is released; None for an attempt that only tells.
+    motion_required: a frame counts as live only where a motion in depth was seen.
     """
 
     agreement: float
@@ -77,6 +82,8 @@ class Policy:
     cool_down_s: float
     liveness_required: bool
     pulse_s: float | None = None
+    motion_required: bool = False
+    spoof_cool_down_s: float = 0.0
 
     def __post_init__(self) -> None:
         sound = (
@@ -86,6 +93,8 @@ class Policy:
             and self.gap_s > 0
             and self.timeout_s > 0
             and self.cool_down_s >= 0
+            and self.spoof_cool_down_s >= 0
+            and (self.liveness_required or not self.motion_required)
         )
         if not sound or (self.pulse_s is not None and not self._fit_for_a_door(self.pulse_s)):
             raise ValueError(f"not a policy for an attempt: {self}")
@@ -221,6 +230,7 @@ class Audit:
             "restarts": self.restarts,
             "liveness": verdict.liveness.state.value,
             "liveness_score": verdict.liveness.score,
+            "liveness_reasons": [reason.value for reason in verdict.liveness.reasons],
             "faults": {fault.value: count for fault, count in verdict.faults.items()},
         }
         if self.claim.by:
@@ -257,6 +267,11 @@ class Unlock:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """Somebody else may stand there: what was seen of life so far no longer counts."""
+
+
+@dataclass(frozen=True)
 class Lock:
     """Command *locked*, whatever the door was told before."""
 
@@ -276,7 +291,9 @@ class Report:
     error: str
 
 
-Action: TypeAlias = Compare | Audit | CountFailure | ClearFailures | Unlock | Lock | Tell | Report
+Action: TypeAlias = (
+    Compare | Audit | CountFailure | ClearFailures | Unlock | Doubt | Lock | Tell | Report
+)
 
 
 # --- states -------------------------------------------------------------------------------
@@ -293,7 +310,8 @@ class Collecting:
 
     started, seen: when the attempt began, and when a single face was last seen.
     used: the frames that agree so far. good, unjudged: how many could be used at all, and how
-    many failed only because their liveness was not settled.
+    many failed only because their liveness was not settled. first: the face that all others must
+    agree with. doubtful: the latest liveness that was not settled.
     """
 
     claim: Claim
@@ -304,6 +322,8 @@ class Collecting:
     unjudged: int = 0
     restarts: int = 0
     faults: Mapping[Fault, int] = field(default_factory=dict)
+    first: Embedding | None = None
+    doubtful: Liveness | None = None
 
 
 @dataclass(frozen=True)
@@ -348,6 +368,7 @@ class Broken:
 Ended: TypeAlias = Served | Denied | Broken
 State: TypeAlias = Idle | Collecting | Comparing | Granted | Ended
 Step: TypeAlias = tuple[State, tuple[Action, ...]]
+_Restart: TypeAlias = tuple[Collecting, tuple[Action, ...]]
 
 
 # --- what the events do -------------------------------------------------------------------
@@ -387,22 +408,26 @@ def _good_frame(state: Collecting, event: GoodFrame, now: float, policy: Policy)
     if event.liveness.state is LivenessState.SPOOF:
         verdict = replace(_told(state, Decision.SPOOF), liveness=event.liveness)
         return _denied(state.claim, verdict, state.restarts, now, policy)
-    state = _after_a_gap(state, now, policy)
-    if not _agrees(event, state.used, policy):
-        state = _restarted(state)
-    state = replace(_with(state, event, policy), seen=now)
-    return _compare(state) if len(state.used) >= policy.frames else (state, ())
+    state, doubts = _after_a_gap(state, now, policy)
+    if not _agrees(event, state, policy):
+        state, doubts = _restarted(state)
+    # What was seen of life before a doubt was seen of somebody else.
+    state = replace(_with(state, event, policy, stale=bool(doubts)), seen=now)
+    if len(state.used) < policy.frames:
+        return state, doubts
+    state_after, actions = _compare(state)
+    return state_after, (*doubts, *actions)
 
 
 def _bad_frame(state: Collecting, event: BadFrame, now: float, policy: Policy) -> Step:
     if _is_late(state, now, policy):
         return _give_up(state, now, policy)
-    state = _after_a_gap(state, now, policy)
+    state, doubts = _after_a_gap(state, now, policy)
     if event.fault is Fault.SEVERAL_FACES:
-        state = _restarted(state)
+        state, doubts = _restarted(state)
     seen = state.seen if event.fault is Fault.NO_FACE else now
     faults = {**state.faults, event.fault: state.faults.get(event.fault, 0) + 1}
-    return replace(state, seen=seen, faults=faults), ()
+    return replace(state, seen=seen, faults=faults), doubts
 
 
 def _end_of_source(state: Collecting, _event: EndOfSource, now: float, policy: Policy) -> Step:
@@ -477,7 +502,13 @@ def _denied(claim: Claim, verdict: Verdict, restarts: int, now: float, policy: P
         actions = (Audit(AuditEvent.DENIED, claim, verdict, restarts), *actions)
         if verdict.decision in COUNTED:
             actions = (CountFailure(claim), *actions)
-    return Denied(verdict, now + policy.cool_down_s), actions
+    return Denied(verdict, now + _pause(verdict, policy)), actions
+
+
+def _pause(verdict: Verdict, policy: Policy) -> float:
+    """How long nobody is heard after a refusal."""
+    longer = policy.spoof_cool_down_s if verdict.decision is Decision.SPOOF else 0.0
+    return max(policy.cool_down_s, longer)
 
 
 def _give_up(state: Collecting, now: float, policy: Policy, too_few: str = "") -> Step:
@@ -499,15 +530,16 @@ def _shortfall(state: Collecting, too_few: str) -> tuple[Decision, str]:
         return Decision.TIMEOUT, too_few
     if not single:
         return Decision.NO_FACE, ""
-    return Decision.POOR_QUALITY, _commonest(poor, state.unjudged)
+    return Decision.POOR_QUALITY, _commonest(poor, state)
 
 
-def _commonest(poor: Mapping[Fault, int], unjudged: int) -> str:
+def _commonest(poor: Mapping[Fault, int], state: Collecting) -> str:
     """The sentence for what went wrong most often; the earliest seen where two are level."""
     worst = max(poor, key=lambda fault: poor[fault], default=None)
-    if worst is None or unjudged > poor[worst]:
-        return advice.UNJUDGED
-    return advice.FAULTS[worst]
+    if worst is not None and state.unjudged <= poor[worst]:
+        return advice.FAULTS[worst]
+    still = state.doubtful is not None and not state.doubtful.reasons
+    return advice.UNMOVED if still else advice.UNJUDGED
 
 
 def _verdict(decision: Decision, reason: str = "") -> Verdict:
@@ -518,15 +550,15 @@ def _told(state: Collecting, decision: Decision, reason: str = "") -> Verdict:
     return replace(
         _verdict(decision, reason),
         frames_used=len(state.used),
-        liveness=_weakest(state.used),
+        liveness=_weakest(state),
         faults=state.faults,
     )
 
 
-def _weakest(used: tuple[GoodFrame, ...]) -> Liveness:
+def _weakest(state: Collecting) -> Liveness:
     """The least convincing liveness of the frames used: the honest one to show."""
-    found = [frame.liveness for frame in used]
-    nothing = Liveness(LivenessState.NOT_CHECKED)
+    found = [frame.liveness for frame in state.used]
+    nothing = state.doubtful or Liveness(LivenessState.NOT_CHECKED)
     return min(found, key=lambda it: -1.0 if it.score is None else it.score, default=nothing)
 
 
@@ -535,15 +567,33 @@ def _compare(state: Collecting) -> Step:
     return Comparing(state), (Compare(state.claim, probes),)
 
 
-def _with(state: Collecting, frame: GoodFrame, policy: Policy) -> Collecting:
-    """The frame counted, and used where it is live enough and far enough from the last."""
-    if policy.liveness_required and frame.liveness.state is not LivenessState.LIVE:
+def _with(state: Collecting, frame: GoodFrame, policy: Policy, *, stale: bool) -> Collecting:
+    """The frame counted, and used where it is live enough and far enough from the last.
+
+    stale: what its liveness rests on besides itself was seen of somebody else.
+    """
+    if state.first is None:
+        state = replace(state, first=frame.embedding)
+    if policy.liveness_required and not _is_live(frame.liveness, policy, stale=stale):
         # Live frames must follow one another: an attack that hovers must not pick its best three.
-        return replace(_restarted(state), unjudged=state.unjudged + 1)
+        restarts = state.restarts + 1 if state.used else state.restarts
+        return replace(
+            state,
+            used=(),
+            restarts=restarts,
+            unjudged=state.unjudged + 1,
+            doubtful=frame.liveness,
+        )
     state = replace(state, good=state.good + 1)
     if state.used and not _apart(state.used[-1], frame, policy):
         return state
     return replace(state, used=(*state.used, frame))
+
+
+def _is_live(found: Liveness, policy: Policy, *, stale: bool) -> bool:
+    if found.state is not LivenessState.LIVE:
+        return False
+    return not stale and found.motion if policy.motion_required else True
 
 
 def _apart(last: GoodFrame, frame: GoodFrame, policy: Policy) -> bool:
@@ -552,8 +602,11 @@ def _apart(last: GoodFrame, frame: GoodFrame, policy: Policy) -> bool:
     return interval == 0 or frame.at - last.at >= interval - ROUNDING_S
 
 
-def _agrees(frame: GoodFrame, used: tuple[GoodFrame, ...], policy: Policy) -> bool:
-    return all(_cosine(frame.embedding, it.embedding) >= policy.agreement for it in used)
+def _agrees(frame: GoodFrame, state: Collecting, policy: Policy) -> bool:
+    others = [it.embedding for it in state.used]
+    if policy.motion_required and state.first is not None:
+        others.append(state.first)
+    return all(_cosine(frame.embedding, other) >= policy.agreement for other in others)
 
 
 def _cosine(one: Embedding, other: Embedding) -> float:
@@ -562,13 +615,16 @@ def _cosine(one: Embedding, other: Embedding) -> float:
     return float(np.dot(one.vector, other.vector))
 
 
-def _after_a_gap(state: Collecting, now: float, policy: Policy) -> Collecting:
+def _after_a_gap(state: Collecting, now: float, policy: Policy) -> _Restart:
     """Whoever was out of sight for too long may have changed places."""
-    return _restarted(state) if now - state.seen > policy.gap_s else state
+    return _restarted(state) if now - state.seen > policy.gap_s else (state, ())
 
 
-def _restarted(state: Collecting) -> Collecting:
-    return replace(state, used=(), restarts=state.restarts + 1) if state.used else state
+def _restarted(state: Collecting) -> _Restart:
+    if not state.used and state.first is None:
+        return state, ()
+    restarts = state.restarts + 1 if state.used else state.restarts
+    return replace(state, used=(), first=None, restarts=restarts), (Doubt(),)
 
 
 def _is_late(state: Collecting, now: float, policy: Policy) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from appliance.ports import Aligner, Clock, Embedder, LandmarkModel, LivenessCheck
 from appliance.types import (
+    Ask,
     Embedding,
     FaceCrop,
     Fault,
@@ -25,7 +26,7 @@ from appliance.vision.acquisition import Acquisition, rivals
 from appliance.vision.alignment import FIVE_POINT_112
 from appliance.vision.motion import MotionGate
 from appliance.vision.quality import QualityLimits, assess
-from appliance.vision.tracker import follow
+from appliance.vision.tracker import SAME_FACE, follow
 
 # While a face is tracked, the whole picture is searched again this often: somebody may have
 # stepped beside the one who is tracked. Seconds of the source's own time.
@@ -42,6 +43,7 @@ class Observation:
 
     faces: every face that counts, largest first. faults: why the frame cannot be compared, the
     most important first; empty when it can, and then embedding, quality and crop are there.
+    ask: what the person is to do so that it can be told whether they live.
     """
 
     frame: Frame
@@ -52,6 +54,7 @@ class Observation:
     liveness: Liveness = NOT_CHECKED
     embedding: Embedding | None = None
     tracked: bool = False
+    ask: Ask | None = None
 
 
 class Timings:
@@ -108,7 +111,9 @@ class Perception:
         fault = _faces_fault(faces)
         if fault is not None:
             self._last = None
+            self.doubt()
             return Observation(frame, faces, (fault,), tracked=tracked)
+        self._watch(frame, faces[0])
         self._last = faces[0]
         return self.describe(frame, faces[0], tracked=tracked, embed=embed)
 
@@ -133,7 +138,8 @@ class Perception:
         with self.timings.measure("align"):
             plain = FIVE_POINT_112.crop(frame.bgr, face)
         quality = assess(frame.bgr, face, plain, self.stages.limits)
-        seen = Observation(frame, (face,), quality.faults, quality, plain, tracked=tracked)
+        ask = None if self.stages.liveness is None else self.stages.liveness.ask
+        seen = Observation(frame, (face,), quality.faults, quality, plain, tracked=tracked, ask=ask)
         if not (quality.good and embed):
             return seen
         return Observation(
@@ -145,6 +151,7 @@ class Perception:
             self._liveness(frame, face),
             replace(self._embedding(frame, face, plain), quality=quality),
             tracked,
+            ask,
         )
 
     def embed(self, frame: Frame, face: Landmarks) -> Embedding:
@@ -156,6 +163,22 @@ class Perception:
         self._last = None
         self._searched_at = None
         self._motion.forget()
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Somebody else may stand there: what was seen of life so far no longer counts."""
+        if self.stages.liveness is not None:
+            self.stages.liveness.forget()
+
+    def _watch(self, frame: Frame, face: Landmarks) -> None:
+        """Show the frame to what looks for life, which must see one face without a break."""
+        liveness = self.stages.liveness
+        if liveness is None:
+            return
+        if self._last is None or face.box.overlap(self._last.box) < SAME_FACE:
+            liveness.forget()
+        with self.timings.measure("cues"):
+            liveness.see(frame, face)
 
     def _locate(self, frame: Frame) -> Located:
         if self._last is not None and not self._due(frame):

@@ -13,6 +13,7 @@ from typing import Protocol
 from appliance.door_values import DoorReadings
 from appliance.signals import Patterns
 from appliance.types import (
+    Ask,
     AuditRecord,
     Box,
     DoorEvent,
@@ -182,10 +183,23 @@ class Embedder(Protocol):
 
 
 class LivenessCheck(Protocol):
-    """One passive presentation attack detector."""
+    """Presentation attack detection over the frames of one attempt (ISO/IEC 30107-3)."""
+
+    @property
+    def ask(self) -> Ask | None:
+        """What the person is to do now so that it can be told; None: nothing."""
+        ...
+
+    def see(self, frame: Frame, landmarks: Landmarks) -> None:
+        """A frame in which one face is followed, in order; cheap, and called for each."""
+        ...
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
-        """Judge one frame."""
+        """Judge a frame that `see` was shown, by itself and by all that was seen before it."""
+        ...
+
+    def forget(self) -> None:
+        """Another person may stand there from the next frame on."""
         ...
 
 

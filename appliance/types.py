@@ -27,12 +27,14 @@ class Frame:
     bgr: (height, width, 3) uint8, blue-green-red as OpenCV captures it.
     at: seconds, monotonic within one source.
     source: what a person would call it ("obama.jpg", "clip.mp4#12", "/dev/video0").
+    still: a picture by itself, before and after which nothing can be seen.
     """
 
     bgr: Pixels
     at: float
     source: str
     sequence: int = 0
+    still: bool = False
 
     @property
     def scene(self) -> str:
@@ -265,7 +267,9 @@ class Liveness:
     score: 0 (attack) to 1 (live), or None where nothing was judged.
     cues: what each cue measured, by the measure's name and in its own unit.
     reasons: what speaks against a living person, the gravest first; empty for LIVE.
-    frames: how many frames it rests on; 1 means that no motion was seen.
+    frames: how many frames it rests on.
+    motion: whether a motion in depth was seen in them, as only a solid head shows it.
+    answered: whether the movements that were asked for were made.
     """
 
     state: LivenessState
@@ -273,6 +277,8 @@ class Liveness:
     cues: Mapping[str, float] = field(default_factory=dict)
     reasons: tuple[Suspicion, ...] = ()
     frames: int = 0
+    motion: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from appliance.types import FailureCount
 _EVERYBODY = "\x00everybody"
 _NOBODY = "\x00nobody"
 _LAST_ATTEMPT = "\x00last attempt"
+_LAST_SPOOF = "\x00last spoof"
 _ANY_WAY = ""
 
 
@@ -50,15 +51,24 @@ class Backoff:
         """Forget the failures of this name by this way."""
         self.ledger.clear(name, via)
 
-    def begin_cool_down(self) -> None:
-        """An attempt has ended."""
+    def begin_cool_down(self, *, spoof: bool = False) -> None:
+        """An attempt has ended. spoof: as an attack."""
         now = lockout.moment(self.clock)
         self.ledger.update(_LAST_ATTEMPT, _ANY_WAY, lambda _: FailureCount(1, now))
+        if spoof:
+            self.ledger.update(_LAST_SPOOF, _ANY_WAY, lambda _: FailureCount(1, now))
 
-    def cooling_for(self, cool_down_s: float) -> float:
-        """What is left of the cool-down after the last attempt, also one of another process."""
-        last = self.ledger.read(_LAST_ATTEMPT, _ANY_WAY)
+    def cooling_for(self, cool_down_s: float, after_spoof_s: float = 0.0) -> float:
+        """What is left of the cool-down after the last attempt, also one of another process.
+
+        after_spoof_s: how long it lasts after one that ended as an attack.
+        """
+        left = self._left(_LAST_ATTEMPT, cool_down_s)
+        return max(left, self._left(_LAST_SPOOF, after_spoof_s)) if after_spoof_s > 0 else left
+
+    def _left(self, key: str, of_s: float) -> float:
+        last = self.ledger.read(key, _ANY_WAY)
         if last is None:
             return 0.0
         passed = lockout.elapsed(last.at, lockout.moment(self.clock))
-        return max(cool_down_s - passed, 0.0)
+        return max(of_s - passed, 0.0)

@@ -166,7 +166,9 @@ class FileCamera:
                         continue
                     for _ in play.waits(shot.offset):
                         self._check_open()
-                    yield Frame(shot.bgr, play.at(shot.offset), shot.source, sequence)
+                    still = item.kind.is_picture
+                    at = play.at(shot.offset)
+                    yield Frame(shot.bgr, at, shot.source, sequence, still=still)
                     play.go_on()
                     sequence += 1
             if not usable:

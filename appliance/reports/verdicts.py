@@ -34,18 +34,23 @@ def liveness_json(liveness: Liveness, frames: int) -> dict[str, object]:
     return {
         "state": liveness.state.value,
         "score": None if liveness.score is None else round(liveness.score, 4),
-        "basis": describe_basis(frames, liveness.state),
+        "basis": describe_basis(frames, liveness),
+        "reasons": [reason.value for reason in liveness.reasons],
+        "cues": {name: round(value, 4) for name, value in liveness.cues.items()},
     }
 
 
-def describe_basis(frames: int, state: LivenessState) -> str:
-    """What a liveness verdict rests on, for people."""
-    if state is LivenessState.NOT_CHECKED:
+def describe_basis(frames: int, liveness: Liveness) -> str:
+    """What a liveness verdict rests on, for people. frames: those used to recognise the face."""
+    if liveness.state is LivenessState.NOT_CHECKED:
         return "not checked"
     if frames == 0:
         return "appearance"
-    return (
+    basis = (
         "appearance of a single picture, no motion"
-        if frames == 1
+        if frames == 1 and not liveness.motion
         else f"appearance of {frames} frames"
     )
+    if liveness.motion:
+        basis += f", motion in depth over {liveness.frames}"
+    return f"{basis}, challenge answered" if liveness.answered else basis

@@ -1,0 +1,185 @@
+"""All that looks for life in the frames of one attempt, brought to one verdict per frame.
+
+The rules, before the code:
+
+1. A frame that its own appearance calls an attack is an attack, whatever was seen before it, and
+   one that cannot be judged by it is not live.
+2. What all passive cues found so far is one score (see `fusion`). Below the lower of two thresholds
+   it is an attack, from the upper one on it may be live; both are stated as the share of living
+   people that they cost.
+3. Where motion is asked for, nothing is live before a motion in depth was seen. A photograph held
+   still is never called an attack for that; it is just never let in.
+4. Where a challenge is set, nothing is live before it was answered; a wrong or early answer is an
+   attack.
+5. A picture by itself has no motion and answers nothing: it is judged by rules 1 and 2, and
+   says so. What that is worth is for the caller to decide (see `decision`, rule 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from appliance.liveness.appearance import CUE
+from appliance.liveness.cue import Cue, View
+from appliance.liveness.fusion import Fusion, Opinion
+from appliance.types import Ask, Frame, Landmarks, Liveness, LivenessState, Suspicion
+
+# The measure of motion in depth; see `geometry`.
+RELIEF = "relief"
+# Seconds without a motion in depth after which the person is asked to move.
+PATIENCE_S = 1.2
+
+
+class Appearance(Protocol):
+    """What judges one frame by itself."""
+
+    def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
+        """Live, spoof or undetermined, with the score 0 to 1 of a live face."""
+        ...
+
+
+class Challenge(Protocol):
+    """What asks for movements and sees whether they are made."""
+
+    @property
+    def ask(self) -> Ask | None:
+        """What is asked for at this moment."""
+        ...
+
+    @property
+    def outcome(self) -> Literal["running", "passed", "failed"]:
+        """How it stands."""
+        ...
+
+    @property
+    def reason(self) -> Suspicion | None:
+        """Why it failed."""
+        ...
+
+    def see(self, view: View) -> None:
+        """The next frame of the same face."""
+        ...
+
+    def forget(self) -> None:
+        """Begin anew with a new choice."""
+        ...
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Of the fused score: an attack below `attack`, perhaps live from `live` on."""
+
+    attack: float
+    live: float
+
+
+class LivenessWatch:
+    """Port LivenessCheck. motion: whether nothing is live without a motion in depth."""
+
+    def __init__(  # noqa: PLR0913 - one argument per part
+        self,
+        appearance: Appearance,
+        cues: Sequence[Cue],
+        fusion: Fusion,
+        thresholds: Thresholds,
+        *,
+        motion: bool,
+        challenge: Challenge | None = None,
+    ) -> None:
+        self._appearance = appearance
+        self._cues = tuple(cues)
+        self._fusion = fusion
+        self._thresholds = thresholds
+        self._motion = motion
+        self._challenge = challenge
+        self._scores: list[float] = []
+        self._frames = 0
+        self._began = self._at = 0.0
+        self._solid = False
+
+    @property
+    def ask(self) -> Ask | None:
+        """What the person is to do now: the challenge's, or to move where nothing moved yet."""
+        challenge = self._challenge
+        if challenge is not None and challenge.outcome == "running":
+            return challenge.ask
+        waited = self._frames > 0 and self._at - self._began >= PATIENCE_S
+        return Ask.MOVE if self._motion and waited and not self._solid else None
+
+    def see(self, frame: Frame, landmarks: Landmarks) -> None:
+        """A frame in which one face is followed, in order."""
+        if self._frames == 0:
+            self._began = frame.at
+        self._at = frame.at
+        self._frames += 1
+        view = View(frame, landmarks)
+        for cue in self._cues:
+            cue.see(view)
+        if self._challenge is not None and not frame.still:
+            self._challenge.see(view)
+
+    def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
+        """Judge one frame that `see` was shown, with all that was seen before it."""
+        own = self._appearance.check(frame, landmarks)
+        if own.score is not None:
+            self._scores.append(own.score)
+        measures = self._measures()
+        opinion = self._fusion.judge(measures)
+        self._solid = measures.get(RELIEF, 0.0) >= self._fusion.relief
+        challenge = None if frame.still else self._challenge
+        state, reasons = self._verdict(own, opinion, challenge, still=frame.still)
+        return Liveness(
+            state,
+            opinion.score,
+            measures,
+            reasons,
+            frames=max(self._frames, 1),
+            motion=self._solid and not frame.still,
+            answered=challenge is not None and challenge.outcome == "passed",
+        )
+
+    def forget(self) -> None:
+        """Another person may stand there from the next frame on."""
+        self._scores.clear()
+        self._frames = 0
+        self._solid = False
+        for cue in self._cues:
+            cue.forget()
+        if self._challenge is not None:
+            self._challenge.forget()
+
+    def _measures(self) -> Mapping[str, float]:
+        found: dict[str, float] = {}
+        if self._scores:
+            found[CUE] = sum(self._scores) / len(self._scores)
+        for cue in self._cues:
+            found |= cue.measures()
+        return found
+
+    def _verdict(
+        self, own: Liveness, opinion: Opinion, challenge: Challenge | None, *, still: bool
+    ) -> tuple[LivenessState, tuple[Suspicion, ...]]:
+        attack = self._attack(own, opinion, challenge)
+        if attack is not None:
+            return LivenessState.SPOOF, attack
+        if own.state is not LivenessState.LIVE:
+            return LivenessState.UNDETERMINED, opinion.reasons or (Suspicion.APPEARANCE,)
+        if opinion.score < self._thresholds.live:
+            return LivenessState.UNDETERMINED, opinion.reasons
+        missing = self._motion and not self._solid and not still
+        unanswered = challenge is not None and challenge.outcome != "passed"
+        return (LivenessState.UNDETERMINED if missing or unanswered else LivenessState.LIVE), ()
+
+    def _attack(
+        self, own: Liveness, opinion: Opinion, challenge: Challenge | None
+    ) -> tuple[Suspicion, ...] | None:
+        """Why it is an attack; None where it is none."""
+        if challenge is not None and challenge.outcome == "failed":
+            return challenge.reason or Suspicion.WRONG_MOVEMENT, *opinion.reasons
+        if own.state is LivenessState.SPOOF:
+            others = (why for why in opinion.reasons if why is not Suspicion.APPEARANCE)
+            return Suspicion.APPEARANCE, *others
+        # Written so that a score that is not a number is an attack.
+        return None if opinion.score >= self._thresholds.attack else opinion.reasons
