@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.enrolment.register import Register
 from appliance.errors import ConfigError, ModelError, UsageError
+from appliance.evaluation.pad import Judge
 from appliance.feedback import Feedback
 from appliance.hardware import gstreamer_camera, picamera2_camera, rtsp_camera, v4l2
 from appliance.hardware.clock import SystemClock
@@ -184,6 +186,25 @@ def evaluation_perception(config: Config) -> Perception:
     """A pipeline for measuring: no liveness, one thread, for one runs on each core."""
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
     return perception(single, liveness=False)
+
+
+def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
+    """What measures the liveness check of the config's profile, with the rules of a door.
+
+    any_size: faces count however small they are, which no door allows. One thread, for one runs on
+    each core.
+    """
+    single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
+    pipeline = perception(single)
+    if any_size:
+        limits = replace(pipeline.stages.limits, min_eye_distance=0.0, min_sharpness=0.0)
+        pipeline = Perception(replace(pipeline.stages, limits=limits), clock())
+    door = rules(single, unlock=True, live=True)
+    policy = replace(door.policy, pulse_s=None, cool_down_s=0.0, spoof_cool_down_s=0.0)
+    # As `verify` tells of a single picture: there is no second frame, and no motion in it.
+    alone = replace(policy, minimum=1, motion_required=False)
+    stills = replace(door, policy=alone)
+    return Judge(pipeline, replace(door, policy=policy), stills, clock())
 
 
 def aligner(config: Config) -> Aligner:

@@ -119,6 +119,14 @@ def peak_memory_mb(root: Path = _ROOT) -> float | None:
     return None
 
 
+def available_memory_mb(root: Path = _ROOT) -> float | None:
+    """How much memory new programs can have without swapping, in MB; None where nothing tells."""
+    for line in (_read(root / "proc/meminfo") or "").splitlines():
+        if line.startswith("MemAvailable:"):
+            return round(int(line.split()[1]) * 1024 / 1e6, 1)
+    return None
+
+
 def _read(path: Path) -> str | None:
     """A small file of the kernel's, without the NUL and the line end that some carry."""
     try:

@@ -1,4 +1,4 @@
-"""Processes that each hold one pipeline and work through a list of pictures."""
+"""Processes that each hold one pipeline and work through a list of files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from appliance.perception import Perception
 from appliance.ports import Camera
 from appliance.types import Frame
 
-Build = Callable[[], Perception]
+Build = Callable[[], object]
 Open = Callable[[Path], Camera]
+Built = TypeVar("Built")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -28,13 +29,14 @@ _CHUNK = 16
 class Workers:
     """How the processes are made.
 
-    build: makes a pipeline, once in each. open_picture: a camera that shows one file.
-    count: how many; None: one for each core.
+    build: makes what does the work, such as a pipeline, once in each. open_picture: a camera that
+    shows one file. count: how many; None: one for each core. chunk: tasks handed out at a time.
     """
 
     build: Build
     open_picture: Open
     count: int | None = None
+    chunk: int = _CHUNK
 
 
 def each(
@@ -50,17 +52,24 @@ def each(
     wanted = workers.count or os.cpu_count() or 1
     # spawn, not fork: the networks' thread pools do not survive a fork.
     with ProcessPoolExecutor(
-        min(wanted, math.ceil(len(tasks) / _CHUNK)),
+        min(wanted, math.ceil(len(tasks) / workers.chunk)),
         get_context("spawn"),
         initializer=_begin,
         initargs=(workers.build, workers.open_picture),
     ) as pool:
-        yield from pool.map(function, tasks, chunksize=_CHUNK)
+        yield from pool.map(function, tasks, chunksize=workers.chunk)
 
 
 def perception() -> Perception:
     """This process's pipeline."""
-    return _Here.perception
+    return built(Perception)
+
+
+def built(kind: type[Built]) -> Built:
+    """What `Workers.build` made in this process, which is a `kind`."""
+    if not isinstance(_Here.built, kind):
+        raise TypeError(f"the processes were given a {type(_Here.built).__name__}, no {kind}")
+    return _Here.built
 
 
 def open_first(path: Path) -> Frame | None:
@@ -75,7 +84,7 @@ def open_first(path: Path) -> Frame | None:
 class _Here:
     """What this process was begun with."""
 
-    perception: Perception
+    built: object
     open_picture: Open
 
 
@@ -83,5 +92,5 @@ def _begin(build: Build, open_picture: Open) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    _Here.perception = build()
+    _Here.built = build()
     _Here.open_picture = staticmethod(open_picture)
