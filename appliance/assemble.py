@@ -197,7 +197,7 @@ def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
     pipeline = perception(single)
     if any_size:
-        limits = replace(pipeline.stages.limits, min_eye_distance=0.0, min_sharpness=0.0)
+        limits = replace(pipeline.stages.limits, min_eye_distance=0.0)
         pipeline = Perception(replace(pipeline.stages, limits=limits), clock())
     door = rules(single, unlock=True, live=True)
     policy = replace(door.policy, pulse_s=None, cool_down_s=0.0, spoof_cool_down_s=0.0)
@@ -261,8 +261,18 @@ def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
     return life.LivenessWatch(appearance, cues, score, thresholds, motion=wanted.motion)
 
 
+def liveness_identity(config: Config) -> dict[str, str]:
+    """What the liveness verdict is made of, by name, as SHA-256. Raises ModelError."""
+    entry = _antispoof(manifest(config))
+    return {entry.name: entry.sha256, fusion.FILE.name: fusion.fingerprint()}
+
+
+def _antispoof(models: Manifest) -> Entry:
+    return models.entry("antispoof", "liveness")
+
+
 def _appearance(config: Config, models: Manifest) -> AppearanceCheck:
-    entry = models.entry("antispoof", "liveness")
+    entry = _antispoof(models)
     model = _tflite(models, entry.name, "liveness", config.model.threads)
     return AppearanceCheck(entry, model, APPEARANCE_CONTEXT, APPEARANCE_THRESHOLDS)
 

@@ -230,9 +230,10 @@ class Audit:
             "restarts": self.restarts,
             "liveness": verdict.liveness.state.value,
             "liveness_score": verdict.liveness.score,
-            "liveness_reasons": [reason.value for reason in verdict.liveness.reasons],
             "faults": {fault.value: count for fault, count in verdict.faults.items()},
         }
+        if verdict.liveness.reasons:
+            detail["liveness_reasons"] = [why.value for why in verdict.liveness.reasons]
         if self.claim.by:
             detail["by"] = self.claim.by
         if verdict.match is not None:
@@ -538,8 +539,9 @@ def _commonest(poor: Mapping[Fault, int], state: Collecting) -> str:
     worst = max(poor, key=lambda fault: poor[fault], default=None)
     if worst is not None and state.unjudged <= poor[worst]:
         return advice.FAULTS[worst]
-    still = state.doubtful is not None and not state.doubtful.reasons
-    return advice.UNMOVED if still else advice.UNJUDGED
+    found = state.doubtful
+    unmoved = found is not None and found.score is not None and not (found.motion or found.reasons)
+    return advice.UNMOVED if unmoved else advice.UNJUDGED
 
 
 def _verdict(decision: Decision, reason: str = "") -> Verdict:

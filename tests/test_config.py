@@ -212,8 +212,6 @@ class TestNotBuilt:
         [
             ("camera: {ir: /dev/video2}", "camera.ir: /dev/video2"),
             ("model: {delegate: tensorrt}", "model.delegate: tensorrt"),
-            ("liveness: {profile: standard}", "liveness.profile: standard"),
-            ("liveness: {profile: strict}", "liveness.profile: strict"),
             ("liveness: {challenge: blink}", "liveness.challenge: blink"),
             ("claims: {identify: true}", "claims.identify: true"),
             ("kiosk: {listen: '0.0.0.0:80'}", "kiosk.listen: 0.0.0.0:80"),

@@ -53,6 +53,7 @@ from appliance.types import (
     Liveness,
     LivenessState,
     Match,
+    Suspicion,
     Verdict,
 )
 
@@ -69,13 +70,16 @@ DOOR = Policy(
     liveness_required=True,
     pulse_s=3.0,
 )
+SOLID = replace(DOOR, motion_required=True)
 TELLING = replace(DOOR, minimum=1, frame_interval_s=0.0, cool_down_s=0.0, pulse_s=None)
 
 CLAIM = Claim("alice", "pin")
 KNOWN = Standing(known=True)
 LIVE = Liveness(LivenessState.LIVE, 0.9)
 SPOOF = Liveness(LivenessState.SPOOF, 0.1)
-UNDETERMINED = Liveness(LivenessState.UNDETERMINED)
+UNDETERMINED = Liveness(LivenessState.UNDETERMINED, reasons=(Suspicion.APPEARANCE,))
+UNMOVED = Liveness(LivenessState.UNDETERMINED, 0.9)
+MOVING = Liveness(LivenessState.LIVE, 0.9, motion=True, frames=9)
 NOT_CHECKED = Liveness(LivenessState.NOT_CHECKED)
 YES = Match(similarity=0.8, threshold=0.6, target_far=1e-5, far=1e-7)
 NO = Match(similarity=0.3, threshold=0.6, target_far=1e-5, far=0.1)
@@ -126,6 +130,57 @@ def verdict_after(*moves: Move, policy: Policy = DOOR) -> Verdict:
     state, _ = run(*moves, policy=policy)
     assert isinstance(state, (Denied, Served, Granted)), state
     return state.verdict
+
+
+# --- motion -------------------------------------------------------------------------------
+
+
+def moving(at: float, who: Embedding = ALICE) -> Move:
+    return frame(at, who, MOVING)
+
+
+def test_where_motion_is_required_no_frame_counts_before_it_was_seen() -> None:
+    still = [frame(at, ALICE, LIVE) for at in (0.1, 0.2, 0.3, 0.4)]
+    assert used_after(*still, policy=SOLID) == []
+    assert used_after(*still, moving(0.5), moving(0.6), policy=SOLID) == [0.5, 0.6]
+    assert used_after(*still, moving(0.5), frame(0.6), moving(0.7), policy=SOLID) == [0.7]
+
+
+def test_nobody_is_let_in_on_the_motion_of_somebody_else() -> None:
+    state, actions = run(
+        BEGIN,
+        frame(0.1, BOB, UNMOVED),
+        frame(0.2, BOB, UNMOVED),
+        moving(0.3, ALICE),  # Bob has moved enough, and now a face of Alice is held up
+        policy=SOLID,
+    )
+    assert isinstance(state, Collecting)
+    assert (state.used, state.first, actions) == ((), ALICE, [decision.Doubt()])
+
+
+def test_after_a_gap_or_several_faces_what_was_seen_of_life_is_forgotten() -> None:
+    seen = frame(0.1, ALICE, UNMOVED)
+    for move in (bad(0.2, Fault.SEVERAL_FACES), moving(1.5)):
+        state, actions = run(BEGIN, seen, move, policy=SOLID)
+        assert isinstance(state, Collecting)
+        assert (state.used, actions) == ((), [decision.Doubt()])
+
+
+def test_whoever_did_not_move_is_told_to() -> None:
+    moves = [frame(at, ALICE, UNMOVED) for at in (0.1, 0.2)]
+    verdict = verdict_after(BEGIN, *moves, (10.0, Tick()), policy=SOLID)
+    assert (verdict.decision, verdict.reason) == (Decision.POOR_QUALITY, advice.UNMOVED)
+    assert verdict.liveness == UNMOVED
+
+
+def test_after_a_spoof_nobody_is_heard_for_longer() -> None:
+    policy = replace(DOOR, spoof_cool_down_s=10.0)
+    ended, _ = run(BEGIN, frame(0.1, ALICE, SPOOF), policy=policy)
+    assert isinstance(ended, Denied)
+    assert ended.ready_at == 10.1
+    refused, _ = run(BEGIN, *THREE, (0.3, Compared(NO)), policy=policy)
+    assert isinstance(refused, Denied)
+    assert refused.ready_at == 2.3
 
 
 # --- whole histories ----------------------------------------------------------------------

@@ -245,6 +245,7 @@ def test_timings_add_up_by_stage() -> None:
         "detect": 1,
         "track": 1,
         "align": 4,
+        "cues": 2,
         "liveness": 2,
         "embed": 2,
     }

@@ -26,6 +26,7 @@ from appliance.types import (
     LivenessState,
     Pixels,
     Region,
+    Suspicion,
 )
 from appliance.vision.acquisition import Acquisition, FaceSizes
 from appliance.vision.alignment import FIVE_POINT_112
@@ -114,14 +115,34 @@ def mesh_in(box: Box, presence: float = 1.0) -> Landmarks:
 
 
 class ToyLiveness:
-    """Red is life: live from 0.6 on, a spoof below 0.4."""
+    """Red is life: live from 0.6 on, a spoof below 0.4. Motion: enough of the same face.
+
+    moving: how many frames in a row show a motion in depth; None: none does.
+    """
+
+    ask = None
+
+    def __init__(self, moving: int | None = None) -> None:
+        self.moving = moving
+        self.seen = self.forgotten = 0
+
+    def see(self, frame: Frame, landmarks: Landmarks) -> None:
+        self.seen += 1
+
+    def forget(self) -> None:
+        self.seen = 0
+        self.forgotten += 1
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
         x, y = landmarks.box.centre
         score = float(frame.bgr[round(y), round(x), 2]) / 250
         if score < 0.4:
-            return Liveness(LivenessState.SPOOF, score)
-        return Liveness(LivenessState.LIVE if score >= 0.6 else LivenessState.UNDETERMINED, score)
+            return Liveness(LivenessState.SPOOF, score, reasons=(Suspicion.APPEARANCE,))
+        moved = self.moving is not None and self.seen >= self.moving
+        if score < 0.6:
+            reasons = (Suspicion.APPEARANCE,)
+            return Liveness(LivenessState.UNDETERMINED, score, reasons=reasons, motion=moved)
+        return Liveness(LivenessState.LIVE, score, motion=moved)
 
 
 class ToyEmbedder:

@@ -1,4 +1,7 @@
-"""`appliance evaluate lfw`: error rates at the shipped thresholds, as figures and a picture."""
+"""`appliance evaluate lfw`: error rates at the shipped thresholds, as figures and a picture.
+
+`evaluate pad` has a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import assemble, matching
+from appliance.cli.evaluate_pad import pad
 from appliance.cli.measuring import (
     effort_of,
     embed,
@@ -60,7 +64,11 @@ def command() -> None:
     \b
     Example:
       appliance evaluate lfw lfw/
+      appliance evaluate pad recordings/
     """
+
+
+command.add_command(pad)
 
 
 @command.command("lfw")

@@ -25,6 +25,7 @@ from appliance.evaluation.rates import Trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 # What the axes show, and where they are marked.
@@ -116,6 +117,11 @@ def draw(path: Path, lines: Sequence[Line], heading: str, caption: str) -> None:
         color=_FAINT,
         linespacing=1.35,
     )
+    save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Put the picture at `path`, whole or not at all. InputError where that fails."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
     try:
         figure.savefig(draft)

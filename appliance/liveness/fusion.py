@@ -8,6 +8,7 @@ people other than those on whom the rates in docs/liveness.md were measured.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from appliance.types import Suspicion
 REACH = 3.0
 # By how much a cue must lower the log-odds to be named among the reasons.
 TELLING = 0.5
-_FILE = Path(__file__).with_name("weights.json")
+FILE = Path(__file__).with_name("weights.json")
 
 
 _REINSTALL = "Install this version of the appliance anew."
@@ -113,12 +114,22 @@ class Fusion:
         return float(1 / (1 + np.exp(-at)))
 
 
-def load(path: Path = _FILE) -> Weights:
-    """The shipped weights. ModelError where the file is missing or damaged."""
+def fingerprint(path: Path = FILE) -> str:
+    """SHA-256 of the file, in hexadecimal. ModelError where it is missing."""
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def _content(path: Path) -> bytes:
     try:
-        return Weights.model_validate_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.", hint=_REINSTALL) from error
+
+
+def load(path: Path = FILE) -> Weights:
+    """The shipped weights. ModelError where the file is missing or damaged."""
+    try:
+        return Weights.model_validate_json(_content(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -42,6 +42,7 @@ class SlowDetector(ToyDetector):
 
 class SlowLiveness(ToyLiveness):
     def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
         self._clock = clock
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
