@@ -1,0 +1,257 @@
+"""What an attacker holds up: paper that reflects, or a display that shines.
+
+A sheet's texture is made once, in mm, with the picture, its margin and everything around it, in
+light relative to a white sheet in the entrance. It is premultiplied with its own coverage, so that
+edges mix properly with what is behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from appliance.types import Pixels
+from tests.attacks.optics import Array, Field
+from tests.attacks.sensor import Light, linear
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A print. Reflectances 0..1.
+
+    white, black: of bare paper and of full ink. gamut: share of the colours' chroma that the inks
+    keep. cast: (3,) BGR error of the print's neutral. grain: noise of ink and fibre, share of the
+    reflectance. screen_mm: distance of the halftone's dots (0: none to speak of). gloss: share of
+    light mirrored at the surface; lobe_degrees: how far a lamp's reflection spreads.
+    """
+
+    width_mm: float
+    height_mm: float
+    margin_mm: float
+    white: float
+    black: float
+    gamut: float
+    cast: tuple[float, float, float]
+    grain: float
+    screen_mm: float
+    gloss: float
+    lobe_degrees: float
+
+
+@dataclass(frozen=True)
+class Display:
+    """A telephone, tablet or other screen. Lights are relative to a white sheet in the entrance.
+
+    pitch_mm: of a pixel. pentile: red and blue only on every second pixel, as on most OLEDs.
+    peak: the light of full white. black: of black, a share of peak. gamma: of the panel. gamut:
+    chroma as a multiple (a wide-gamut panel oversaturates). cast: (3,) BGR of its white. pwm_hz,
+    duty: of its dimming (0: none). refresh_hz: pictures a second. gloss, lobe_degrees: of its glass.
+    """
+
+    width_mm: float
+    height_mm: float
+    bezel_mm: float
+    pitch_mm: float
+    pentile: bool
+    peak: float
+    black: float
+    gamma: float
+    gamut: float
+    cast: tuple[float, float, float]
+    pwm_hz: float
+    duty: float
+    refresh_hz: float
+    gloss: float
+    lobe_degrees: float
+
+
+Medium = Paper | Display
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie on a sheet, in mm from the point between the shown eyes.
+
+    sheet: left, top, right, bottom of the whole thing. margin: of paper or bezel inside of it.
+    window: the part of it that can come into the camera's view and has a texture.
+    scale: mm per pixel of the content. texel_mm: of the texture. corner_mm: radius of corners.
+    """
+
+    sheet: tuple[float, float, float, float]
+    window: tuple[float, float, float, float]
+    margin: float
+    scale: float
+    texel_mm: float
+    corner_mm: float = 0.0
+
+    @property
+    def texels(self) -> tuple[int, int]:
+        """Columns and rows of the texture."""
+        left, top, right, bottom = self.window
+        across, down = (right - left) / self.texel_mm, (bottom - top) / self.texel_mm
+        return max(int(across), 2), max(int(down), 2)
+
+    @property
+    def matrix(self) -> Array:
+        """(3, 3) from texture pixels to mm."""
+        t, (left, top, _, _) = self.texel_mm, self.window
+        return np.array([[t, 0, left + t / 2], [0, t, top + t / 2], [0, 0, 1]])
+
+    def coverage(self, inset: float) -> Field:
+        """(h, w, 1) share of each texel within the sheet less `inset` mm on every side."""
+        width, height = self.texels
+        left, top, right, bottom = self.sheet
+        x = self.matrix[0, 2] + self.texel_mm * np.arange(width) - (left + right) / 2
+        y = self.matrix[1, 2] + self.texel_mm * np.arange(height) - (top + bottom) / 2
+        round_off = max(self.corner_mm - inset, 0.0)
+        across = np.abs(x)[np.newaxis, :] - ((right - left) / 2 - inset - round_off)
+        down = np.abs(y)[:, np.newaxis] - ((bottom - top) / 2 - inset - round_off)
+        outside = np.hypot(np.maximum(across, 0), np.maximum(down, 0))
+        distance = outside + np.minimum(np.maximum(across, down), 0) - round_off
+        share = np.clip(0.5 - distance / self.texel_mm, 0, 1)
+        return share.astype(np.float32)[..., np.newaxis]
+
+
+def printed(light: Light, paper: Paper, rng: np.random.Generator) -> Light:
+    """(h, w, 3) linear light of a picture to the reflectance of its print."""
+    inked = _chroma(light, paper.gamut) * np.asarray(paper.cast, np.float32)
+    inked = paper.black + (paper.white - paper.black) * np.clip(inked, 0, 1)
+    if paper.grain:
+        noise = rng.standard_normal(light.shape[:2], np.float32)[..., np.newaxis]
+        inked = inked * (1 + np.float32(paper.grain) * noise)
+    return inked.astype(np.float32)
+
+
+def displayed(light: Light, display: Display) -> Light:
+    """(h, w, 3) linear light of a picture to what the panel sends, mean over its pixels."""
+    shown = np.clip(_chroma(light, display.gamut), 0, 1)
+    if abs(display.gamma - 2.2) > 0.02:
+        shown = cv2.pow(shown, display.gamma / 2.2)
+    shown = display.black + (1 - display.black) * shown
+    return (display.peak * shown * np.asarray(display.cast, np.float32)).astype(np.float32)
+
+
+def laid_out(
+    picture: Pixels, layout: Layout, eyes: tuple[float, float], *, extend: bool
+) -> tuple[Light, Light]:
+    """The picture on the sheet: (h, w, 3) linear light, and (h, w, 1) where the picture reaches.
+
+    extend: the attacker has continued the picture's background over the whole sheet.
+    """
+    width, height = layout.texels
+    to_texture = np.array(
+        [
+            [layout.scale, 0, -layout.scale * eyes[0]],
+            [0, layout.scale, -layout.scale * eyes[1]],
+            [0, 0, 1],
+        ]
+    )
+    matrix = (np.linalg.inv(layout.matrix) @ to_texture)[:2]
+    source, matrix = _shrunk(picture, matrix)
+    border = cv2.BORDER_REFLECT_101 if extend else cv2.BORDER_CONSTANT
+    shown = cv2.warpAffine(
+        source, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border
+    )
+    inside = np.full(source.shape[:2], 255, np.uint8)
+    covered = cv2.warpAffine(inside, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    light = linear(np.asarray(shown, np.uint8))
+    share = covered.astype(np.float32)[..., np.newaxis] / 255
+    if extend:
+        far = cv2.resize(light, None, fx=1 / 16, fy=1 / 16, interpolation=cv2.INTER_AREA)
+        far = cv2.resize(cv2.GaussianBlur(far, (0, 0), 2.0), (width, height))
+        soft = cv2.erode(covered, np.ones((9, 9), np.uint8))
+        blend = cv2.GaussianBlur(soft, (0, 0), 6.0).astype(np.float32)[..., np.newaxis] / 255
+        light, share = light * blend + far * (1 - blend), np.ones_like(share)
+    return light, share
+
+
+def pixel_grid(
+    display: Display,
+    place: tuple[Field, Field],
+    per_pixel: Array,
+    aperture: float,
+    blur_px: float,
+) -> Light | None:
+    """(h, w, 3) factors: the panel's pixels as the camera's pixels sample them; None: no trace.
+
+    place: mm on the sheet that each camera pixel's centre sees. per_pixel: (2, 2), mm per camera
+    pixel, columns for a step right and a step down. The panel's light is a Fourier series; each
+    harmonic is weakened by lens and pixel aperture at its true frequency and then taken at the
+    camera's pixel centres, which is where beats (moiré) come from.
+    """
+    x, y = place
+    waves = _pentile_waves(display) if display.pentile else _stripe_waves(display)
+    factors: Light | None = None
+    for strength, frequency, phases in waves:
+        step = frequency @ per_pixel
+        kept = strength * _transfer(step, aperture, blur_px)
+        if abs(kept) < 0.002:
+            continue
+        turns = x * np.float32(frequency[0]) + y * np.float32(frequency[1])
+        turns = ((turns - np.floor(turns)) * np.float32(2 * np.pi)).astype(np.float32)
+        cos, sin = np.cos(turns), np.sin(turns)
+        if factors is None:
+            factors = np.ones((*turns.shape, 3), np.float32)
+        for channel, phase in enumerate(phases):
+            if phase is not None:
+                angle = 2 * np.pi * phase
+                factors[..., channel] += np.float32(kept * np.cos(angle)) * cos
+                factors[..., channel] += np.float32(kept * np.sin(angle)) * sin
+    return factors
+
+
+Wave = tuple[float, Array, tuple[float | None, float | None, float | None]]
+
+
+def _stripe_waves(display: Display) -> list[Wave]:
+    """Three stripes to a pixel, blue, green and red from right to left, dark between the rows."""
+    pitch, width, height = display.pitch_mm, 0.27, 0.85
+    return [
+        (2 * float(np.sinc(width)), np.array([1 / pitch, 0]), (1 / 3, 0.0, -1 / 3)),
+        (2 * float(np.sinc(height)), np.array([0, 1 / pitch]), (0.0, 0.0, 0.0)),
+        (2 * float(np.sinc(2 * width)), np.array([2 / pitch, 0]), (2 / 3, 0.0, -2 / 3)),
+    ]
+
+
+def _pentile_waves(display: Display) -> list[Wave]:
+    """Green on every pixel, red and blue on the black and the white squares of a chessboard."""
+    pitch, size = display.pitch_mm, 0.5
+    strength = 2 * float(np.sinc(size)) ** 2
+    half = 0.5 / pitch
+    green = (None, 0.0, None)
+    others = (0.5, None, 0.0)
+    return [
+        (strength, np.array([1 / pitch, 0]), green),
+        (strength, np.array([0, 1 / pitch]), green),
+        (strength, np.array([half, half]), others),
+        (strength, np.array([half, -half]), others),
+    ]
+
+
+def _transfer(frequency: Array, aperture: float, blur_px: float) -> float:
+    """What lens and pixel keep of a wave; frequency: (2,) periods per camera pixel."""
+    lens = np.exp(-2 * (np.pi * blur_px) ** 2 * float(frequency @ frequency))
+    pixel = np.sinc(aperture * frequency[0]) * np.sinc(aperture * frequency[1])
+    return float(lens * pixel)
+
+
+def _chroma(light: Light, share: float) -> Light:
+    """Colours drawn towards grey (below 1) or away from it."""
+    luma = np.array([0.0722, 0.7152, 0.2126])
+    matrix = share * np.eye(3) + (1 - share) * np.ones((3, 1)) * luma
+    return np.asarray(cv2.transform(light, matrix.astype(np.float32)), np.float32)
+
+
+def _shrunk(picture: Pixels, matrix: Array) -> tuple[Pixels, Array]:
+    """Average down first what would be shown much smaller, so that it does not alias."""
+    factor = int(1 / float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
+    if factor < 2:
+        return picture, matrix
+    height, width = picture.shape[0] // factor, picture.shape[1] // factor
+    small = cv2.resize(
+        picture[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA
+    )
+    back = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
+    return np.asarray(small, np.uint8), matrix @ back

@@ -1,0 +1,270 @@
+"""A held sheet or display as the camera's lens sees it, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tests.attacks import media
+from tests.attacks.hold import Hold, posed
+from tests.attacks.media import Display, Layout, Medium
+from tests.attacks.optics import (
+    Array,
+    Bend,
+    Field,
+    Pinhole,
+    Pose,
+    apply,
+    on_plane,
+    plane_homography,
+)
+from tests.attacks.room import Lighting
+from tests.attacks.sensor import Light, Sensor, banding
+
+# Shading and glare are smooth: they are worked out for one pixel in so many and interpolated.
+_COARSE = 12
+_MOST_PARTS = 5
+_PART_PX = 0.8
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the picture: rows top..bottom, columns left..right."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """To cut it out of an array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.right - self.left, self.bottom - self.top
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a layer sends from a part of the picture.
+
+    light: (h, w, 3), already weakened where the layer covers a pixel only in part.
+    covered: (h, w, 1), 0..1.
+    """
+
+    window: Window
+    light: Light
+    covered: Light
+
+    def over(self, behind: Light) -> None:
+        """Lay it over (height, width, 3), in place."""
+        part = behind[self.window.slices]
+        part *= 1 - self.covered
+        part += self.light
+
+
+# The sheet's texture at a time: (h, w, 4) light and coverage, premultiplied.
+Texture = Callable[[float], Light]
+
+
+class Sheet:
+    """One thing that is held up."""
+
+    def __init__(
+        self,
+        texture: Texture,
+        layout: Layout,
+        medium: Medium,
+        camera: Pinhole,
+        sensor: Sensor,
+        lighting: Lighting,
+        rest: Pose,
+        hold: Hold,
+        *,
+        pivot: Array,
+        blur_px: float,
+        bend: Callable[[float], Bend] | None = None,
+    ) -> None:
+        self._texture = texture
+        self._layout = layout
+        self._medium = medium
+        self._camera = camera
+        self._sensor = sensor
+        self._lighting = lighting
+        self._rest = rest
+        self._hold = hold
+        self._pivot = pivot
+        self._blur_px = blur_px
+        self._bend = bend
+
+    def pose(self, seconds: float) -> Pose:
+        """Where it is held at that time."""
+        return posed(self._rest, self._hold.at(seconds))
+
+    def homography(self, seconds: float) -> Array:
+        """(3, 3) from sheet mm to pixels at that instant, while it is flat."""
+        rotation, shift = self.pose(seconds).place(self._pivot)
+        return plane_homography(self._camera, rotation, shift)
+
+    def see(self, seconds: float) -> Seen | None:
+        """What the lens sees of it during the exposure that starts then; None: nothing."""
+        corners = self._outline(seconds)
+        window = _window(corners, self._camera)
+        if window is None:
+            return None
+        there = self._outline(seconds + self._sensor.exposure_s)
+        way = float(np.abs(there - corners).max())
+        parts = int(np.clip(np.ceil(way / _PART_PX), 1, _MOST_PARTS))
+        texture = self._texture(seconds)
+        times = seconds + (np.arange(parts) + 0.5) / parts * self._sensor.exposure_s
+        layers = [self._shown(texture, time, window) for time in times]
+        shown = layers[0] if parts == 1 else np.mean(layers, axis=0, dtype=np.float32)
+        light, covered = shown[..., :3], np.ascontiguousarray(shown[..., 3:])
+        return Seen(window, self._lit(light, covered, float(times[parts // 2]), window), covered)
+
+    def _outline(self, seconds: float) -> Array:
+        """(n, 2) pixels of the sheet's rim."""
+        left, top, right, bottom = self._layout.window
+        x, y = np.linspace(left, right, 9), np.linspace(top, bottom, 9)
+        rim = np.concatenate(
+            [
+                np.column_stack([x, np.full(9, top)]),
+                np.column_stack([x, np.full(9, bottom)]),
+                np.column_stack([np.full(9, left), y]),
+                np.column_stack([np.full(9, right), y]),
+            ]
+        )
+        if self._bend is None:
+            return apply(self.homography(seconds), rim)
+        rotation, shift = self.pose(seconds).place(self._pivot)
+        lifted = self._bend(seconds).lifted(rim)
+        return self._camera.project(lifted @ rotation.T + shift)
+
+    def _shown(self, texture: Light, seconds: float, window: Window) -> Light:
+        if self._bend is None:
+            to_pixels = self.homography(seconds) @ self._layout.matrix
+            shift = np.array([[1, 0, -window.left], [0, 1, -window.top], [0, 0, 1]])
+            return np.asarray(
+                cv2.warpPerspective(
+                    texture, shift @ to_pixels, window.size, flags=cv2.INTER_LINEAR
+                ),
+                np.float32,
+            )
+        x, y, _ = self._bent(seconds, window, _COARSE // 2)
+        back = np.linalg.inv(self._layout.matrix)
+        map_x = (x * back[0, 0] + back[0, 2]).astype(np.float32)
+        map_y = (y * back[1, 1] + back[1, 2]).astype(np.float32)
+        return np.asarray(
+            cv2.remap(
+                texture,
+                _fine(map_x, window, _COARSE // 2),
+                _fine(map_y, window, _COARSE // 2),
+                cv2.INTER_LINEAR,
+            ),
+            np.float32,
+        )
+
+    def _bent(self, seconds: float, window: Window, step: int) -> tuple[Array, Array, Array]:
+        assert self._bend is not None
+        rotation, shift = self.pose(seconds).place(self._pivot)
+        across, down = _nodes(window, step)
+        return self._bend(seconds).hit(self._camera, rotation, shift, across, down)
+
+    def _lit(self, light: Light, covered: Light, seconds: float, window: Window) -> Light:
+        """Add what the entrance's light does to the surface, and the display's own patterns."""
+        rotation, shift = self.pose(seconds).place(self._pivot)
+        across, down = _nodes(window, _COARSE)
+        normals = self._normals(rotation, seconds, window)
+        rays = _rays(self._camera, across, down)
+        medium = self._medium
+        mirrored = self._lighting.mirrored(rays, normals, medium.gloss, medium.lobe_degrees)
+        glare = _fine(mirrored.astype(np.float32), window, _COARSE)[..., np.newaxis]
+        if isinstance(medium, Display):
+            light = self._emitted(light, medium, (rotation, shift), seconds, window)
+        else:
+            falling = np.broadcast_to(self._lighting.on(normals), mirrored.shape)
+            falling = _fine(falling.astype(np.float32), window, _COARSE)
+            light = light * falling[..., np.newaxis]
+        return np.asarray(light + covered * glare, np.float32)
+
+    def _emitted(
+        self,
+        light: Light,
+        display: Display,
+        place: tuple[Array, Array],
+        seconds: float,
+        window: Window,
+    ) -> Light:
+        back = np.linalg.inv(plane_homography(self._camera, *place))
+        across = np.arange(window.left, window.right, dtype=np.float32)[np.newaxis, :]
+        down = np.arange(window.top, window.bottom, dtype=np.float32)[:, np.newaxis]
+        centre = apply(np.linalg.inv(back), np.zeros((1, 2)))[0]
+        around = apply(back, centre + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]]))
+        per_pixel = np.column_stack([around[0] - around[1], around[2] - around[3]])
+        grid = media.pixel_grid(
+            display,
+            on_plane(back, across, down),
+            per_pixel,
+            self._sensor.aperture,
+            self._blur_px,
+        )
+        if grid is not None:
+            light = light * grid
+        if display.pwm_hz:
+            rows = banding(
+                self._sensor, display.pwm_hz, display.duty, seconds, 0.0, self._camera.height
+            )
+            light = light * rows[window.top : window.bottom]
+        return light
+
+    def _normals(self, rotation: Array, seconds: float, window: Window) -> Array:
+        """Unit normals towards the camera: one for a flat sheet, one per coarse node else."""
+        if self._bend is None:
+            return -rotation[:, 2]
+        bend = self._bend(seconds)
+        _, _, angle = self._bent(seconds, window, _COARSE)
+        lean = np.radians(bend.lean)
+        out = np.sin(angle)
+        local = np.stack([out * np.cos(lean), out * np.sin(lean), -np.cos(angle)], -1)
+        return np.asarray(local @ rotation.T)
+
+
+def _window(corners: Array, camera: Pinhole) -> Window | None:
+    low = np.floor(corners.min(axis=0)).astype(int) - 3
+    high = np.ceil(corners.max(axis=0)).astype(int) + 4
+    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
+    right, bottom = min(int(high[0]), camera.width), min(int(high[1]), camera.height)
+    return Window(left, top, right, bottom) if right - left > 1 and bottom - top > 1 else None
+
+
+def _nodes(window: Window, step: int) -> tuple[Field, Field]:
+    """Columns (1, n) and rows (m, 1) of the middles of step by step cells, one cell beyond."""
+    middle = (step - 1) / 2
+    across = np.arange(-1, window.size[0] // step + 2, dtype=np.float32)
+    down = np.arange(-1, window.size[1] // step + 2, dtype=np.float32)
+    return (
+        (window.left + middle + step * across)[np.newaxis, :],
+        (window.top + middle + step * down)[:, np.newaxis],
+    )
+
+
+def _fine(nodes: Field, window: Window, step: int) -> Field:
+    """Interpolate a coarse grid's values at every pixel of the window."""
+    width, height = window.size
+    size = nodes.shape[1] * step, nodes.shape[0] * step
+    every = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(every[step : step + height, step : step + width], np.float32)
+
+
+def _rays(camera: Pinhole, across: Field, down: Field) -> Array:
+    """(m, n, 3) unit vectors from the lens."""
+    x = np.broadcast_to((across - camera.matrix[0, 2]) / camera.focal, (down.size, across.size))
+    y = np.broadcast_to((down - camera.matrix[1, 2]) / camera.focal, (down.size, across.size))
+    rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float64)
+    return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
