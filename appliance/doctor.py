@@ -178,10 +178,20 @@ def _liveness(config: Config) -> Check:
             "liveness",
             Status.WARN,
             "off: a photograph of an enrolled person opens the door",
-            "Set liveness.profile: passive.",
+            "Set liveness.profile: standard.",
         )
-    text = f"{profile}: frames are judged by their appearance; SECURITY.md says what may pass"
-    return Check("liveness", Status.OK, text)
+    if profile == "passive":
+        return Check(
+            "liveness",
+            Status.WARN,
+            "passive: frames are judged by what they look like, and nobody has to move",
+            "Set liveness.profile: standard; docs/liveness.md says what each profile promises.",
+        )
+    asked = config.liveness.challenges
+    text = "motion in depth is asked for" + (
+        "" if asked == "off" else f", and a challenge ({asked})"
+    )
+    return Check("liveness", Status.OK, f"{profile}: {text}; docs/liveness.md says what may pass")
 
 
 def _camera(config: Config) -> Check:

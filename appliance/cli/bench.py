@@ -46,7 +46,8 @@ _NAMES = {
     "detect": "find the face (detector and mesh)",
     "landmarks": "follow the face (mesh)",
     "align": "align",
-    "liveness": "liveness",
+    "cues": "look for life (all cues but appearance)",
+    "liveness": "judge life (appearance and all cues)",
     "embed": "embed",
     "match": "match",
 }

@@ -18,11 +18,13 @@ from appliance.perception import SEARCH_AGAIN_S, Perception
 from appliance.types import Embedding, Frame, Pixels
 
 # Stage of the report → stage of `Perception.timings`. detect: from nothing to the landmarks of
-# all faces; landmarks: the mesh on a face whose place is known.
+# all faces; landmarks: the mesh on a face whose place is known. cues: what looks for life in every
+# frame; liveness: what judges those that are compared.
 _STAGES: Mapping[str, str] = {
     "detect": "detect",
     "landmarks": "track",
     "align": "align",
+    "cues": "cues",
     "liveness": "liveness",
     "embed": "embed",
 }
@@ -111,7 +113,9 @@ def _time_one(
 
 
 def _next(frame: Frame) -> Frame:
-    return replace(frame, at=frame.at + _NEXT_FRAME_S)
+    """A moment later, when everything has moved a little: what follows corners has work to do."""
+    moved = np.ascontiguousarray(np.roll(frame.bgr, (1, 2), axis=(0, 1)))
+    return replace(frame, bgr=moved, at=frame.at + _NEXT_FRAME_S)
 
 
 def quantiles(times_ms: Sequence[float]) -> dict[str, float] | None:
