@@ -52,6 +52,7 @@ UNMOVED = (
     "Turn your head a little while you look into the camera: "
     "it could not be told whether the face is live."
 )
+UNANSWERED = "What was asked for was not seen in time. Do what is asked when it is asked for."
 TOO_FEW = "The recording ended before there were enough good pictures."
 
 

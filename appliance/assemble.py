@@ -7,6 +7,7 @@ is built twice by one caller, and no part is ever replaced by a twin that config
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -53,6 +54,8 @@ from appliance.hardware.v4l2 import V4l2Camera
 from appliance.liveness import fusion
 from appliance.liveness import watch as life
 from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
+from appliance.liveness.challenge import Challenge
+from appliance.liveness.challenge import longest_s as longest_challenge_s
 from appliance.liveness.cue import Cue
 from appliance.perception import Perception, Stages
 from appliance.ports import (
@@ -258,7 +261,14 @@ def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
     thresholds = life.Thresholds(attack, score.threshold(wanted.target_bpcer))
     appearance = _appearance(config, models)
     cues: list[Cue] = []
-    return life.LivenessWatch(appearance, cues, score, thresholds, motion=wanted.motion)
+    return life.LivenessWatch(
+        appearance, cues, score, thresholds, motion=wanted.motion, challenge=_challenge(config)
+    )
+
+
+def _challenge(config: Config) -> Challenge | None:
+    mode = config.liveness.challenges
+    return None if mode == "off" else Challenge(mode, secrets.SystemRandom())
 
 
 def liveness_identity(config: Config) -> dict[str, str]:
@@ -455,7 +465,7 @@ def rules(config: Config, *, unlock: bool, live: bool) -> Rules:
         minimum=1 if telling_from_files else wanted.frames,
         frame_interval_s=wanted.frame_interval_s,
         gap_s=GAP_S,
-        timeout_s=float("inf") if telling_from_files else wanted.timeout_s,
+        timeout_s=float("inf") if telling_from_files else _longest_attempt_s(config),
         cool_down_s=wanted.cool_down_s,
         liveness_required=config.liveness.profile != "off",
         motion_required=config.liveness.motion and not telling_from_files,
@@ -463,6 +473,11 @@ def rules(config: Config, *, unlock: bool, live: bool) -> Rules:
         pulse_s=config.door.pulse_s if unlock else None,
     )
     return Rules(policy, wanted.target_far, curves)
+
+
+def _longest_attempt_s(config: Config) -> float:
+    asks = config.liveness.challenges != "off"
+    return config.verification.timeout_s + (longest_challenge_s() if asks else 0.0)
 
 
 def enrolment_policy(config: Config, *, guided: bool) -> EnrolmentPolicy:

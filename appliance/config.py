@@ -533,7 +533,6 @@ def _lines(config: Config) -> Iterator[tuple[str, int]]:
 _BUILT: Mapping[str, tuple[object, ...]] = {
     "camera.ir": (None,),
     "model.delegate": ("cpu",),
-    "liveness.challenge": ("off",),
     "claims.identify": (False,),
     "kiosk.listen": (None,),
     "mqtt.host": (None,),

@@ -16,6 +16,8 @@ The rules, before the code:
    `motion_required`, a frame is live only when a motion in depth was seen up to it. All frames
    since then must show one face, used or not: when one does not agree with the first, what was
    seen of life before belongs to somebody else and is forgotten (`Doubt`).
+   Who does not do in time what was asked for (`Liveness.unanswered`) is not let in, and not
+   suspected.
 4. An attempt is decided once, before `timeout_s` is over: a comparison that comes later does
    not count. What was missing decides how it ends (see `_shortfall`).
 5. Accepted: the ledger first, then the audit, then the door, then the greeting. The driver
@@ -409,6 +411,10 @@ def _good_frame(state: Collecting, event: GoodFrame, now: float, policy: Policy)
     if event.liveness.state is LivenessState.SPOOF:
         verdict = replace(_told(state, Decision.SPOOF), liveness=event.liveness)
         return _denied(state.claim, verdict, state.restarts, now, policy)
+    if event.liveness.unanswered:
+        state = replace(state, doubtful=event.liveness)
+        verdict = _told(state, Decision.TIMEOUT, advice.UNANSWERED)
+        return _denied(state.claim, verdict, state.restarts, now, policy)
     state, doubts = _after_a_gap(state, now, policy)
     if not _agrees(event, state, policy):
         state, doubts = _restarted(state)
@@ -652,7 +658,7 @@ TABLE: Table[State, Action] = {
         {
             Collecting: "too few",
             Comparing: "enough agree",
-            Denied: "spoof, or time is over",
+            Denied: "spoof, no answer, or time is over",
         },
     ),
     (Collecting, BadFrame): Row(_bad_frame, {Collecting: "counted", Denied: "time is over"}),

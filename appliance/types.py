@@ -269,7 +269,8 @@ class Liveness:
     reasons: what speaks against a living person, the gravest first; empty for LIVE.
     frames: how many frames it rests on.
     motion: whether a motion in depth was seen in them, as only a solid head shows it.
-    answered: whether the movements that were asked for were made.
+    answered: whether the movements that were asked for were made. unanswered: they were not, and
+    it is too late for them.
     """
 
     state: LivenessState
@@ -279,6 +280,7 @@ class Liveness:
     frames: int = 0
     motion: bool = False
     answered: bool = False
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, eq=False)

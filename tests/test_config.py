@@ -212,7 +212,6 @@ class TestNotBuilt:
         [
             ("camera: {ir: /dev/video2}", "camera.ir: /dev/video2"),
             ("model: {delegate: tensorrt}", "model.delegate: tensorrt"),
-            ("liveness: {challenge: blink}", "liveness.challenge: blink"),
             ("claims: {identify: true}", "claims.identify: true"),
             ("kiosk: {listen: '0.0.0.0:80'}", "kiosk.listen: 0.0.0.0:80"),
             ("mqtt: {host: broker}", "mqtt.host: broker"),

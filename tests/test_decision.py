@@ -173,6 +173,14 @@ def test_whoever_did_not_move_is_told_to() -> None:
     assert verdict.liveness == UNMOVED
 
 
+def test_who_does_not_do_what_was_asked_is_not_let_in_and_not_counted() -> None:
+    late = replace(UNMOVED, motion=True, unanswered=True)
+    state, actions = run(BEGIN, frame(0.1, ALICE, UNMOVED), frame(9.0, ALICE, late))
+    assert isinstance(state, Denied)
+    assert (state.verdict.decision, state.verdict.reason) == (Decision.TIMEOUT, advice.UNANSWERED)
+    assert [type(it) for it in actions] == [Audit, decision.Tell]
+
+
 def test_after_a_spoof_nobody_is_heard_for_longer() -> None:
     policy = replace(DOOR, spoof_cool_down_s=10.0)
     ended, _ = run(BEGIN, frame(0.1, ALICE, SPOOF), policy=policy)

@@ -58,6 +58,11 @@ class Challenge(Protocol):
         """Why it failed."""
         ...
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether it runs on without hope, and without suspicion."""
+        ...
+
     def see(self, view: View) -> None:
         """The next frame of the same face."""
         ...
@@ -138,6 +143,7 @@ class LivenessWatch:
             frames=max(self._frames, 1),
             motion=self._solid and not frame.still,
             answered=challenge is not None and challenge.outcome == "passed",
+            unanswered=challenge is not None and challenge.unanswered,
         )
 
     def forget(self) -> None:

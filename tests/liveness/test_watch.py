@@ -77,6 +77,7 @@ class Asking:
     ask: Ask | None = Ask.NOD
     outcome: str = "running"
     reason: Suspicion | None = None
+    unanswered: bool = False
     seen: int = 0
 
     def see(self, view: View) -> None:
@@ -173,6 +174,9 @@ def test_a_challenge_must_be_answered_and_a_wrong_answer_is_an_attack() -> None:
     challenge.outcome = "passed"
     found = world.look(relief=9.0)
     assert (found.state, found.answered, world.watch.ask) == (L, True, None)
+    challenge.outcome, challenge.unanswered = "running", True
+    found = world.look(relief=9.0)
+    assert (found.state, found.unanswered) == (U, True)
     challenge.outcome, challenge.reason = "failed", Suspicion.TOO_EARLY
     found = world.look(relief=9.0)
     assert (found.state, found.reasons) == (S, (Suspicion.TOO_EARLY,))
