@@ -115,7 +115,7 @@ class _Clip:
             try:
                 for frame in self._of_file(path):
                     yield self._numbered(frame, number)
-            except InputError as error:
+            except InputError as error:  # noqa: PERF203 - each decodes a picture
                 self.damage = self.damage or error.message
 
     def _of_file(self, path: Path) -> Iterator[Frame]:
