@@ -61,7 +61,8 @@ class Policy:
     calm_s: how long a face is calm before its neutral is known. shortest_pause_s, longest_pause_s:
     between them nothing is asked. reaction_s: nobody hears or reads, understands and moves faster;
     a simple reaction to a light alone takes 0.2 to 0.25 s. limit_s: for the movement. return_s: for
-    coming back.
+    coming back. free: asks in a row that may come to nothing. put_off_s, longest_put_off_s: how
+    long nothing is asked after one more, and at most.
     """
 
     calm_s: float = 0.5
@@ -70,6 +71,16 @@ class Policy:
     reaction_s: float = 0.3
     limit_s: float = 4.0
     return_s: float = 3.0
+    free: int = 2
+    put_off_s: float = 10.0
+    longest_put_off_s: float = 300.0
+
+    def put_off(self, fruitless: int) -> float:
+        """Seconds to wait after so many asks in a row that came to nothing."""
+        beyond = min(fruitless - self.free, 30)
+        return (
+            0.0 if beyond <= 0 else min(self.put_off_s * 2 ** (beyond - 1), self.longest_put_off_s)
+        )
 
 
 SHIPPED: Final = Policy()
@@ -284,6 +295,8 @@ class Challenge:
         self._window: deque[Signs] = deque()
         self._neutral: Signs | None = None
         self._state: State = Waiting()
+        self._fruitless = 0
+        self._asked_at = 0.0
 
     @property
     def ask(self) -> Ask | None:
@@ -322,7 +335,7 @@ class Challenge:
             self._window.popleft()
         calm = self._calm()
         if self._neutral is None:
-            if calm is not None:
+            if calm is not None and self._may_ask(signs.at):
                 self._begin(calm, signs.at)
             return
         for made in self._movements.see(signs, self._neutral):
@@ -335,6 +348,8 @@ class Challenge:
 
     def forget(self) -> None:
         """Another face, or another attempt: begin anew, with another plan."""
+        if isinstance(self._state, Asking | Returning):
+            self._fruitless += 1
         self._movements.forget()
         self._window.clear()
         self._neutral = None
@@ -348,8 +363,19 @@ class Challenge:
     def _feed(self, event: Event, now: float) -> None:
         before = self._state
         self._state = step(before, event, now, self._policy)
+        if isinstance(self._state, Asking):
+            self._asked_at = now
         if isinstance(before, Returning) and isinstance(self._state, Pausing):
             self._movements.forget()
+        if self._state != before and isinstance(self._state, Unanswered):
+            self._fruitless += 1
+        if isinstance(self._state, Passed):
+            self._fruitless = 0
+
+    def _may_ask(self, now: float) -> bool:
+        """Rule 6. now: of a recording that begins anew, it may lie before the last ask."""
+        passed = now - self._asked_at
+        return not 0 <= passed < self._policy.put_off(self._fruitless)
 
     def _is_at_rest(self, calm: Signs) -> bool:
         if self._neutral is None:
