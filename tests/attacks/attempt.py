@@ -55,7 +55,48 @@ REPLAYS = {Species.LOOPED_REPLAY, Species.WRONG_CHALLENGE_REPLAY}
 # Sheets that are as large as life because a living face must fit behind them.
 LIFE_SIZE = {Species.CUT_OUT_EYES, Species.PASTE_OVER_MASK}
 
+# Movements that a recording may show, though another one is asked for.
+MOVEMENTS = ("blink", "turn_left", "turn_right", "nod")
+# Width and height of a recording made of a still, in distances of the eyes.
+RECORDED = (8.6, 5.7)
+
 _GRADE = {Strength.WEAK: 0, Strength.MEDIUM: 1, Strength.STRONG: 2}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What is played. movement: the one clean movement shown at moves_at seconds ("" in a loop).
+
+    begin, length: seconds of the recording that are looped; swings: forth and back instead of
+    with a jump. upright: the recording was made with the telephone upright.
+    """
+
+    movement: str
+    moves_at: float
+    begin: float
+    length: float
+    swings: bool
+    upright: bool
+
+
+@dataclass(frozen=True)
+class Worn:
+    """A print with the attacker's living head behind it.
+
+    attacker: whose head. gap_mm: between print and eyes. holes: the eyes are cut out, enlarged by
+    that factor (0: they are not). outline: size of a worn face's outline, as a multiple of the
+    face's own. rim_mm: white paper left around it. radius_mm: of its bend (0: flat). shade: light
+    that reaches the eyes behind. follows: share of the sheet's movement that the head makes too.
+    """
+
+    attacker: str
+    gap_mm: float
+    holes: float
+    outline: float
+    rim_mm: float
+    radius_mm: float
+    shade: float
+    follows: float
 
 
 @dataclass(frozen=True)
@@ -87,6 +128,8 @@ class Attempt:
     bend: Bend | None = None
     flex: float = 0.0
     flex_hz: float = 0.0
+    replay: Replay | None = None
+    worn: Worn | None = None
 
     def record(self) -> dict[str, Any]:
         """For JSON; says that nothing of it ever happened."""
@@ -108,14 +151,21 @@ def drawn(
     source: str,
     shape: tuple[float, float],
     size: tuple[int, int],
+    attacker: str = "",
 ) -> Attempt:
-    """Draw one attempt. shape: width and height of the shown picture in distances of its eyes."""
+    """Draw one attempt. shape: width and height of the shown picture in distances of its eyes.
+
+    attacker: whose living head is behind the print, for the species that have one.
+    """
     rng = generator("attempt", species, strength, seed, person, source)
+    replay = _replay(species, rng) if species in REPLAYS else None
+    if replay is not None and not shape[0]:
+        shape = RECORDED[::-1] if replay.upright else RECORDED
     grade = _GRADE[strength]
     camera = Pinhole.with_view(*size, rng.uniform(58, 78))
     sensor = drawn_sensor(rng, size[0])
     medium = _medium(species, grade, shape, rng)
-    extend = grade == 2 and not (species in REPLAYS or species in LIFE_SIZE)
+    extend = grade == 2 and species not in REPLAYS
     shown = _shown_eyes(species, medium, shape, extend, rng)
     eyes_px = float(rng.uniform(*((42, 75), (50, 100), (75, 120))[grade]))
     nearest = 130.0 if isinstance(medium, Display) else 180.0
@@ -149,8 +199,37 @@ def drawn(
         blur_px=blur,
         extend=extend,
         handling=handling,
+        replay=replay,
+        worn=_worn(species, grade, attacker, rng) if species in LIFE_SIZE else None,
     )
     return _bent(attempt, grade, rng) if species is Species.BENT_PRINT else attempt
+
+
+def _replay(species: Species, rng: np.random.Generator) -> Replay:
+    loops = species is Species.LOOPED_REPLAY
+    return Replay(
+        movement="" if loops else MOVEMENTS[int(rng.integers(len(MOVEMENTS)))],
+        moves_at=float(rng.uniform(0.3, 1.2)),
+        begin=float(rng.uniform(0, 1)),
+        length=float(rng.uniform(0.5, 2.0)) if loops else 1e6,
+        swings=bool(loops and rng.random() < 0.4),
+        upright=bool(rng.random() < 0.4),
+    )
+
+
+def _worn(species: Species, grade: int, attacker: str, rng: np.random.Generator) -> Worn:
+    held = species is Species.CUT_OUT_EYES
+    flat = held or rng.random() < (0.6, 0.2, 0.0)[grade]
+    return Worn(
+        attacker=attacker,
+        gap_mm=float(rng.uniform(*((15, 40), (10, 25), (4, 12))[grade])),
+        holes=float(rng.uniform(1.05, 1.5)) if held or rng.random() < 0.3 else 0.0,
+        outline=float(rng.uniform(*((0.85, 1.2), (0.95, 1.12), (0.98, 1.05))[grade])),
+        rim_mm=float(rng.uniform(0, 6) if grade == 0 else 0.0),
+        radius_mm=0.0 if flat else float(rng.uniform(*((120, 400), (90, 200), (75, 120))[grade])),
+        shade=float(rng.uniform(*((0.4, 0.7), (0.55, 0.85), (0.75, 0.95))[grade])),
+        follows=float(rng.uniform(*((0.0, 0.5), (0.3, 0.8), (0.7, 1.0))[grade])),
+    )
 
 
 def _bent(attempt: Attempt, grade: int, rng: np.random.Generator) -> Attempt:
@@ -189,7 +268,7 @@ def _paper(species: Species, grade: int, rng: np.random.Generator, *, lying: boo
         2: [(210, 297), (297, 420), (420, 594)],
     }[grade]
     if species in LIFE_SIZE:
-        sizes = [(210, 297)]
+        sizes = [(210, 297) if grade < 2 else (297, 420)]
     narrow, wide = sizes[int(rng.integers(len(sizes)))]
     lying = lying or grade == 2
     width, height = (wide, narrow) if lying else (narrow, wide)

@@ -87,7 +87,8 @@ class Capture:
         """(height, width, 3) linear BGR light to the picture that the camera sends."""
         gain = self._metered(light)
         scale = np.asarray(self._sensor.balance, np.float32) * np.float32(gain)
-        seen = light * (self._falloff * scale)
+        seen = cv2.multiply(light, self._falloff)
+        seen = cv2.transform(seen, np.diag(scale))
         # Variance of the electrons' number, as a share of white squared.
         spread = np.maximum(seen, 0)
         spread *= np.float32(1 / self._sensor.full_well)
@@ -137,6 +138,12 @@ def linear(picture: Pixels) -> Light:
     return np.asarray(cv2.LUT(picture, _DECODE), np.float32)
 
 
+def encode(light: Light) -> Pixels:
+    """Linear light, 0..1, to sRGB pixels: what a recording keeps."""
+    steps = np.clip(light * np.float32(_STEPS - 1), 0, _STEPS - 1).astype(np.uint16)
+    return np.take(_ENCODE, steps)
+
+
 def banding(sensor: Sensor, hz: float, duty: float, begun: float, phase: float, rows: int) -> Light:
     """(rows, 1) factors by which a light that is pulsed at `hz` shows in a rolling shutter.
 
@@ -177,3 +184,4 @@ def _decode_table() -> Light:
 
 
 _DECODE = _decode_table()
+_ENCODE = _tone_curve(0.0)

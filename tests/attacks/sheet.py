@@ -9,14 +9,12 @@ import cv2
 import numpy as np
 
 from tests.attacks import media
-from tests.attacks.hold import Hold, posed
 from tests.attacks.media import Display, Layout, Medium
 from tests.attacks.optics import (
     Array,
     Bend,
     Field,
     Pinhole,
-    Pose,
     apply,
     on_plane,
     plane_homography,
@@ -26,8 +24,8 @@ from tests.attacks.sensor import Light, Sensor, banding
 
 # Shading and glare are smooth: they are worked out for one pixel in so many and interpolated.
 _COARSE = 12
-_MOST_PARTS = 5
-_PART_PX = 0.8
+_MOST_PARTS = 4
+_PART_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Seen:
     """What a layer sends from a part of the picture.
 
     light: (h, w, 3), already weakened where the layer covers a pixel only in part.
-    covered: (h, w, 1), 0..1.
+    covered: (h, w, 3), 0..1, alike in all channels: numpy is slow where it must repeat one.
     """
 
     window: Window
@@ -65,12 +63,14 @@ class Seen:
     def over(self, behind: Light) -> None:
         """Lay it over (height, width, 3), in place."""
         part = behind[self.window.slices]
-        part *= 1 - self.covered
+        part -= part * self.covered
         part += self.light
 
 
 # The sheet's texture at a time: (h, w, 4) light and coverage, premultiplied.
 Texture = Callable[[float], Light]
+# Rotation and translation (sheet mm to camera mm) at a time.
+Placement = Callable[[float], tuple[Array, Array]]
 
 
 class Sheet:
@@ -81,36 +81,27 @@ class Sheet:
         texture: Texture,
         layout: Layout,
         medium: Medium,
+        place: Placement,
+        *,
         camera: Pinhole,
         sensor: Sensor,
         lighting: Lighting,
-        rest: Pose,
-        hold: Hold,
-        *,
-        pivot: Array,
         blur_px: float,
         bend: Callable[[float], Bend] | None = None,
     ) -> None:
         self._texture = texture
         self._layout = layout
         self._medium = medium
+        self._place = place
         self._camera = camera
         self._sensor = sensor
         self._lighting = lighting
-        self._rest = rest
-        self._hold = hold
-        self._pivot = pivot
         self._blur_px = blur_px
         self._bend = bend
 
-    def pose(self, seconds: float) -> Pose:
-        """Where it is held at that time."""
-        return posed(self._rest, self._hold.at(seconds))
-
     def homography(self, seconds: float) -> Array:
         """(3, 3) from sheet mm to pixels at that instant, while it is flat."""
-        rotation, shift = self.pose(seconds).place(self._pivot)
-        return plane_homography(self._camera, rotation, shift)
+        return plane_homography(self._camera, *self._place(seconds))
 
     def see(self, seconds: float) -> Seen | None:
         """What the lens sees of it during the exposure that starts then; None: nothing."""
@@ -123,9 +114,13 @@ class Sheet:
         parts = int(np.clip(np.ceil(way / _PART_PX), 1, _MOST_PARTS))
         texture = self._texture(seconds)
         times = seconds + (np.arange(parts) + 0.5) / parts * self._sensor.exposure_s
-        layers = [self._shown(texture, time, window) for time in times]
-        shown = layers[0] if parts == 1 else np.mean(layers, axis=0, dtype=np.float32)
-        light, covered = shown[..., :3], np.ascontiguousarray(shown[..., 3:])
+        shown = self._shown(texture, times[0], window)
+        for time in times[1:]:
+            shown += self._shown(texture, time, window)
+        if parts > 1:
+            shown *= np.float32(1 / parts)
+        light = np.asarray(cv2.cvtColor(shown, cv2.COLOR_BGRA2BGR), np.float32)
+        covered = np.asarray(tripled(cv2.extractChannel(shown, 3)), np.float32)
         return Seen(window, self._lit(light, covered, float(times[parts // 2]), window), covered)
 
     def _outline(self, seconds: float) -> Array:
@@ -142,7 +137,7 @@ class Sheet:
         )
         if self._bend is None:
             return apply(self.homography(seconds), rim)
-        rotation, shift = self.pose(seconds).place(self._pivot)
+        rotation, shift = self._place(seconds)
         lifted = self._bend(seconds).lifted(rim)
         return self._camera.project(lifted @ rotation.T + shift)
 
@@ -172,26 +167,27 @@ class Sheet:
 
     def _bent(self, seconds: float, window: Window, step: int) -> tuple[Array, Array, Array]:
         assert self._bend is not None
-        rotation, shift = self.pose(seconds).place(self._pivot)
+        rotation, shift = self._place(seconds)
         across, down = _nodes(window, step)
         return self._bend(seconds).hit(self._camera, rotation, shift, across, down)
 
     def _lit(self, light: Light, covered: Light, seconds: float, window: Window) -> Light:
         """Add what the entrance's light does to the surface, and the display's own patterns."""
-        rotation, shift = self.pose(seconds).place(self._pivot)
+        rotation, shift = self._place(seconds)
         across, down = _nodes(window, _COARSE)
         normals = self._normals(rotation, seconds, window)
         rays = _rays(self._camera, across, down)
         medium = self._medium
         mirrored = self._lighting.mirrored(rays, normals, medium.gloss, medium.lobe_degrees)
-        glare = _fine(mirrored.astype(np.float32), window, _COARSE)[..., np.newaxis]
+        glare = tripled(_fine(mirrored.astype(np.float32), window, _COARSE))
         if isinstance(medium, Display):
             light = self._emitted(light, medium, (rotation, shift), seconds, window)
         else:
             falling = np.broadcast_to(self._lighting.on(normals), mirrored.shape)
-            falling = _fine(falling.astype(np.float32), window, _COARSE)
-            light = light * falling[..., np.newaxis]
-        return np.asarray(light + covered * glare, np.float32)
+            light *= tripled(_fine(falling.astype(np.float32), window, _COARSE))
+        glare *= covered
+        glare += light
+        return glare
 
     def _emitted(
         self,
@@ -215,12 +211,12 @@ class Sheet:
             self._blur_px,
         )
         if grid is not None:
-            light = light * grid
+            light *= grid
         if display.pwm_hz:
             rows = banding(
                 self._sensor, display.pwm_hz, display.duty, seconds, 0.0, self._camera.height
             )
-            light = light * rows[window.top : window.bottom]
+            light *= rows[window.top : window.bottom]
         return light
 
     def _normals(self, rotation: Array, seconds: float, window: Window) -> Array:
@@ -233,6 +229,11 @@ class Sheet:
         out = np.sin(angle)
         local = np.stack([out * np.cos(lean), out * np.sin(lean), -np.cos(angle)], -1)
         return np.asarray(local @ rotation.T)
+
+
+def tripled(one: Field) -> Light:
+    """(h, w) to (h, w, 3)."""
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(one), cv2.COLOR_GRAY2BGR), np.float32)
 
 
 def _window(corners: Array, camera: Pinhole) -> Window | None:
