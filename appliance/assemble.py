@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 from appliance import decision, door, lockdown, lockout, matching
@@ -198,16 +199,19 @@ def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
     each core.
     """
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
-    pipeline = perception(single)
+    models = manifest(single)
+    stages = perception(single, liveness=False).stages
     if any_size:
-        limits = replace(pipeline.stages.limits, min_eye_distance=0.0)
-        pipeline = Perception(replace(pipeline.stages, limits=limits), clock())
+        stages = replace(stages, limits=replace(stages.limits, min_eye_distance=0.0))
+
+    def fresh(random: Random) -> Perception:
+        return Perception(replace(stages, liveness=_liveness(single, models, random)), clock())
+
     door = rules(single, unlock=True, live=True)
     policy = replace(door.policy, pulse_s=None, cool_down_s=0.0, spoof_cool_down_s=0.0)
     # As `verify` tells of a single picture: there is no second frame, and no motion in it.
     alone = replace(policy, minimum=1, motion_required=False)
-    stills = replace(door, policy=alone)
-    return Judge(pipeline, replace(door, policy=policy), stills, clock())
+    return Judge(fresh, replace(door, policy=policy), replace(door, policy=alone), clock())
 
 
 def aligner(config: Config) -> Aligner:
@@ -252,7 +256,10 @@ def _second_detector(models: Manifest, threads: int) -> Detector:
     return BlazeFace(entry, _tflite(models, entry.name, "detector", threads))
 
 
-def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
+def _liveness(
+    config: Config, models: Manifest, random: Random | None = None
+) -> LivenessCheck | None:
+    """random: what draws a challenge; None: what nobody can foretell."""
     wanted = config.liveness
     if wanted.profile == "off":
         return None
@@ -262,13 +269,18 @@ def _liveness(config: Config, models: Manifest) -> LivenessCheck | None:
     appearance = _appearance(config, models)
     cues: list[Cue] = []
     return life.LivenessWatch(
-        appearance, cues, score, thresholds, motion=wanted.motion, challenge=_challenge(config)
+        appearance,
+        cues,
+        score,
+        thresholds,
+        motion=wanted.motion,
+        challenge=_challenge(config, random),
     )
 
 
-def _challenge(config: Config) -> Challenge | None:
+def _challenge(config: Config, random: Random | None) -> Challenge | None:
     mode = config.liveness.challenges
-    return None if mode == "off" else Challenge(mode, secrets.SystemRandom())
+    return None if mode == "off" else Challenge(mode, random or secrets.SystemRandom())
 
 
 def liveness_identity(config: Config) -> dict[str, str]:

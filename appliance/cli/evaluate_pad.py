@@ -69,6 +69,12 @@ def _attempts(_context: click.Context, _option: click.Parameter, value: str) -> 
     "Default: camera.fps.",
 )
 @click.option(
+    "--seed",
+    type=int,
+    default=0,
+    help="What challenges are drawn by: another number asks for other movements. Default: 0.",
+)
+@click.option(
     "--separate",
     is_flag=True,
     help="Take each picture of a sub-folder for a presentation of its own, not for a clip's frame.",
@@ -123,7 +129,8 @@ def pad(session: Session, /, folder: Path, **options: Any) -> None:
     config = _with_profile(session.config, options["profile"])
     _check_places(plot, files)
     found = find(folder, separate=options["separate"])
-    showing = Showing(assemble.one_file, options["attempts"], options["fps"] or config.camera.fps)
+    fps = options["fps"] or config.camera.fps
+    showing = Showing(assemble.one_file, options["attempts"], fps, options["seed"])
     build = partial(assemble.pad_judge, config, any_size=options["any_size"])
     count = options["workers"] or fitting(os.cpu_count() or 1)
     started = time.monotonic()
@@ -135,6 +142,7 @@ def pad(session: Session, /, folder: Path, **options: Any) -> None:
         "any_size": options["any_size"],
         "attempts": showing.attempts or ALL,
         "fps": showing.fps,
+        "seed": showing.seed,
         **report(judged, found.species),
         "ignored": len(found.ignored),
     }

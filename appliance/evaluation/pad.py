@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import chain
+from random import Random
 
 from appliance.attempt import Attempt, Rules
 from appliance.perception import Observation, Perception
 from appliance.ports import Clock
 from appliance.types import (
+    Ask,
     Claim,
     Decision,
     Embedding,
@@ -67,6 +69,7 @@ class Lack(str, Enum):
 
     MOTION = "motion"  # no motion in depth was seen
     ANSWER = "answer"  # the movement that was asked for was not made
+    CERTAINTY = "certainty"  # what was found lies between the two thresholds
     LIVE_FRAMES = "live_frames"  # too few that follow each other were judged live
 
 
@@ -99,45 +102,53 @@ class Presented:
 class Judge:
     """The appliance's liveness detection, as an attempt at a door uses it.
 
-    perception: with the liveness check that is to be measured. clips, stills: how an attempt on a
-    recording is decided, and one on a single picture. clock: for the time that it takes.
+    fresh: makes the pipeline with the liveness check that is to be measured, anew for each attempt,
+    for what happened in one must not reach into the next; it is handed what draws a challenge.
+    clips, stills: how an attempt on a recording is decided, and one on a single picture.
+    clock: for the time that it takes.
     """
 
-    def __init__(self, perception: Perception, clips: Rules, stills: Rules, clock: Clock) -> None:
-        self._perception = perception
+    def __init__(
+        self, fresh: Callable[[Random], Perception], clips: Rules, stills: Rules, clock: Clock
+    ) -> None:
+        self._fresh = fresh
         self._clips = clips
         self._stills = stills
         self._clock = clock
 
-    def judge(self, frames: Iterable[Frame], attempts: int | None = 1) -> list[Presented]:
+    def judge(
+        self, frames: Iterable[Frame], attempts: int | None = 1, *, seed: str = ""
+    ) -> list[Presented]:
         """Judge one presentation, from frames in order, each with its time.
 
         attempts: how many are made one after the other in a long recording, each from where the
         last one was decided; None: as many as it holds. Those that the end of the recording cuts
         off are left out, unless it is the first. Without a frame there is none.
+        seed: the same one draws the same challenges; let it differ between presentations.
         Frames are drawn one by one and none is kept. A single one is judged as a picture.
         """
+        random = Random(seed)  # noqa: S311 - to measure anew what was measured, not to guard a door
         stream = iter(frames)
         first, second = next(stream, None), next(stream, None)
         if first is None:
             return []
         if second is None:
             still = _Recording(iter([replace(first, still=True)]))
-            return [replace(self._attempt(still, self._stills), still=True)]
+            return [replace(self._attempt(still, self._stills, random), still=True)]
         found: list[Presented] = []
         rest = chain((first, second), stream)
         while attempts is None or len(found) < attempts:
             recording = _Recording(rest)
-            presented = self._attempt(recording, self._clips)
+            presented = self._attempt(recording, self._clips, random)
             if recording.ended and found:
                 break  # it had not its full time
             found.append(presented)
         return found
 
-    def _attempt(self, recording: _Recording, rules: Rules) -> Presented:
+    def _attempt(self, recording: _Recording, rules: Rules, random: Random) -> Presented:
         notes = _Notes()
+        attempt = Attempt(self._fresh(random), rules, self._clock)
         began = self._clock.monotonic()
-        attempt = Attempt(self._perception, rules, self._clock)
         verdict = attempt.run(_CLAIM, Whoever(), recording, seen=notes.see)
         return replace(
             notes.presented(verdict, rules),
@@ -204,11 +215,13 @@ class _Notes:
         self._looked = self._judged = 0
         self._faults: Counter[Fault] = Counter()
         self._last: Liveness | None = None
+        self._challenged = False
 
     def see(self, observation: Observation) -> None:
         """One frame."""
         self._looked += 1
         self._faults.update(observation.faults[:1])
+        self._challenged |= observation.ask not in {None, Ask.MOVE}
         if observation.liveness.state is not LivenessState.NOT_CHECKED:
             self._judged += 1
             self._last = observation.liveness
@@ -220,7 +233,7 @@ class _Notes:
         found = verdict.liveness if decided else self._last
         lack = None
         if outcome is Outcome.UNDETERMINED and found is not None and not found.reasons:
-            lack = _lack(found, rules)
+            lack = self._lack(found, rules)
         return Presented(
             outcome,
             score=found.score if found else None,
@@ -241,8 +254,9 @@ class _Notes:
             return Outcome.UNDETERMINED
         return _UNJUDGED.get(decision, Outcome.UNDETERMINED)
 
-
-def _lack(found: Liveness, rules: Rules) -> Lack:
-    if rules.policy.motion_required and not found.motion:
-        return Lack.MOTION
-    return Lack.LIVE_FRAMES if found.state is LivenessState.LIVE else Lack.ANSWER
+    def _lack(self, found: Liveness, rules: Rules) -> Lack:
+        if rules.policy.motion_required and not found.motion:
+            return Lack.MOTION
+        if self._challenged and not found.answered:
+            return Lack.ANSWER
+        return Lack.LIVE_FRAMES if found.state is LivenessState.LIVE else Lack.CERTAINTY

@@ -37,11 +37,13 @@ class Showing:
 
     open_file: a camera that shows one file. attempts: on a recording; None: as many as fit.
     fps: how many frames a second are shown, and how fast the frames of a folder follow each other.
+    seed: the same one asks the same of the same file.
     """
 
     open_file: Open
     attempts: int | None
     fps: float
+    seed: int = 0
 
 
 class Build(Protocol):
@@ -87,7 +89,7 @@ def show(judge: Judge, presentation: Presentation, showing: Showing) -> Judged:
     label, name = presentation.label, presentation.name
     clip = _Clip(presentation.files, showing)
     try:
-        attempts = judge.judge(clip.frames(), showing.attempts)
+        attempts = judge.judge(clip.frames(), showing.attempts, seed=f"{showing.seed} {name}")
     except InputError as error:
         return Judged(label, name, unreadable=error.message)
     if not attempts:
