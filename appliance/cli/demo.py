@@ -12,7 +12,8 @@ from rich.markup import escape
 from appliance.cli.session import Session, json_option, printable
 from appliance.cli.wording import describe_match, history_json, print_history
 from appliance.demo import sheet, story
-from appliance.types import Decision
+from appliance.demo.cameras import Shot
+from appliance.types import Decision, Liveness
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,10 +39,11 @@ def command(
     genuine: Path | None,
     impostor: Path | None,
 ) -> None:
-    """Enrol one person, then try the door with four pictures; the lock is simulated.
+    """Enrol one person, then try the door five times; the lock is simulated.
 
-    Uses bundled pictures, or yours. Everything is done by the parts that work at a real door, in
-    a temporary folder; only the contact sheet stays.
+    Uses a bundled recording and pictures, or yours: a picture is judged by what it looks like
+    alone, a recording must move as a head does. Everything is done by the parts that work at a
+    real door, in a temporary folder; only the contact sheet stays.
 
     \b
     Example:
@@ -49,7 +51,11 @@ def command(
       appliance demo --enrol me1.jpg --enrol me2.jpg --genuine me3.jpg --impostor you.jpg
     """
     usual = story.Cast()
-    cast = story.Cast(enrol or usual.enrolled, genuine or usual.genuine, impostor or usual.impostor)
+    cast = story.Cast(
+        [Shot(path) for path in enrol] or usual.enrolled,
+        Shot(genuine) if genuine else usual.genuine,
+        Shot(impostor) if impostor else usual.impostor,
+    )
     with tempfile.TemporaryDirectory(prefix="appliance-demo-") as name:
         folder = Path(name)
         config = story.settings(folder / "state", session.config)
@@ -62,12 +68,13 @@ def command(
 
 
 def _introduce(cast: story.Cast) -> None:
-    names = printable(" and ".join(path.name for path in cast.enrolled))
+    names = printable(" and ".join(str(shot) for shot in cast.enrolled))
     click.echo(f"Enrolling {story.NAME!r} from {names}.")
     click.echo(
-        "Then four attempts at the door. Each picture stands in for a person who stands still: it "
-        "is shown three\ntimes, moved by a few pixels. Demo settings: simulated lock, "
-        "0.5 s pulse, fewer than 5 pictures\nenrolled, no wait between attempts.\n"
+        "Then five attempts at the door. A recording plays as it is. A picture stands in for a "
+        "person who stands\nstill: it is shown three times, moved by a few pixels, and judged by "
+        "its appearance alone. Demo settings:\nsimulated lock, 0.5 s pulse, one good frame is "
+        "enough to enrol, no wait between attempts.\n"
     )
 
 
@@ -87,10 +94,15 @@ def _tell(session: Session, step: story.Step) -> None:
     if verdict.match is not None:
         console.print(f"    {describe_match(verdict.match)}")
     if verdict.liveness.score is not None:
-        live = verdict.liveness
-        console.print(f"    liveness: {live.state.value}, score {live.score:.2f}, by appearance")
+        console.print(f"    liveness: {_describe(step.profile, verdict.liveness)}")
     stages = ", ".join(f"{name} {spent:.0f}" for name, spent in step.timings_ms.items())
     console.print(f"    {verdict.frames_used} frames used; ms: {stages}")
+
+
+def _describe(profile: str, live: Liveness) -> str:
+    text = f"{live.state.value}, score {live.score:.2f}, profile {profile}"
+    reasons = ", ".join(why.value.replace("_", " ") for why in live.reasons)
+    return f"{text}; against it: {reasons}" if reasons else text
 
 
 def _as_json(account: story.Account, path: Path) -> dict[str, Any]:
@@ -116,6 +128,8 @@ def _step_json(step: story.Step) -> dict[str, Any]:
         "similarity": round(match.similarity, 5) if match else None,
         "threshold": round(match.threshold, 5) if match else None,
         "liveness": verdict.liveness.score if verdict else None,
+        "liveness_profile": step.profile if verdict else None,
+        "liveness_reasons": [why.value for why in verdict.liveness.reasons] if verdict else [],
         "error": step.error or None,
         "opened": any(event.state.value == "unlocked" for event in step.lock),
         "timings_ms": step.timings_ms,

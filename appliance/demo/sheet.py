@@ -33,7 +33,8 @@ Lines = Sequence[tuple[str, tuple[int, int, int]]]
 
 def draw(account: Account) -> Pixels:
     """The whole sheet, (height, width, 3) uint8 BGR."""
-    cards = [_enrolled_card(item, account) for item in account.enrolled]
+    shown = [*account.enrolled[:1], *account.enrolled[-1:]]  # of a recording: first and last
+    cards = [_enrolled_card(item, account) for item in shown]
     cards += [_step_card(step) for step in account.steps]
     columns = 2
     rows = -(-len(cards) // columns)
@@ -87,7 +88,9 @@ def _step_card(step: Step) -> Pixels:
         lines.append((f"target FAR {match.target_far:.0e}", FAINT))
     if verdict is not None and verdict.liveness.score is not None:
         live = verdict.liveness
-        lines.append((f"{live.state.value} {live.score:.2f}", INK))
+        lines.append((f"{live.state.value} {live.score:.2f}, {step.profile}", INK))
+        if live.reasons:
+            lines.append((live.reasons[0].value.replace("_", " "), RED))
     opened = any(event.state.value == "unlocked" for event in step.lock)
     lines.append(("door opened" if opened else "door stayed shut", GREEN if opened else RED))
     return _card(step.seen, lines)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,34 +13,46 @@ import numpy as np
 
 from appliance import assemble
 from appliance.attempt import Attempt, DoorRoom
-from appliance.config import Config, DoorConfig, EnrolmentConfig, StoreConfig, VerificationConfig
+from appliance.config import (
+    Config,
+    DoorConfig,
+    EnrolmentConfig,
+    LivenessConfig,
+    StoreConfig,
+    VerificationConfig,
+)
+from appliance.demo.cameras import ClipCamera, DemoCamera, PrintCamera, Shot, camera_of
 from appliance.enrolment.enrol import enrol
 from appliance.errors import InputError
 from appliance.matching import Claimed
 from appliance.perception import Observation, Perception
 from appliance.store.store import Store
-from appliance.types import Claim, DoorEvent, Frame, Pixels, Template, Verdict
+from appliance.types import Claim, DoorEvent, Pixels, Template, Verdict
 
 PICTURES = Path(__file__).parent / "pictures"
 NAME = "alice"
 
-# One picture stands in for a person who stands still: (right, down, larger) per frame.
-_SWAY = ((0, 0, 1.0), (6, 3, 1.01), (-5, 4, 1.02))
-_FRAME_INTERVAL_S = 0.2
+_CLIP = PICTURES / "single_face.mp4"
+# Enrolled from one part, recognised in the other.
+_GENUINE, _ENROLLED = Shot(_CLIP, end=1.4), Shot(_CLIP, begin=1.4)
+_IMPOSTOR = Shot(PICTURES / "biden.jpg")
 
 
 @dataclass(frozen=True)
 class Cast:
-    """The pictures that play the parts."""
+    """What plays the parts."""
 
-    enrolled: Sequence[Path] = (PICTURES / "obama.jpg", PICTURES / "obama2.jpg")
-    genuine: Path = PICTURES / "obama3.jpg"
-    impostor: Path = PICTURES / "biden.jpg"
+    enrolled: Sequence[Shot] = (_ENROLLED,)
+    genuine: Shot = _GENUINE
+    impostor: Shot = _IMPOSTOR
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One attempt at the door. seen: its last frame; error: why a file was refused."""
+    """One attempt at the door. seen: its last frame; error: why a file was refused.
+
+    profile: of the liveness check; a picture is judged as one, for it cannot move.
+    """
 
     title: str
     source: str
@@ -48,6 +60,7 @@ class Step:
     verdict: Verdict | None
     error: str
     lock: Sequence[DoorEvent]
+    profile: str
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -64,28 +77,30 @@ class Account:
 def settings(folder: Path, base: Config) -> Config:
     """The given config with a simulated lock, in a folder of its own.
 
-    Two pictures are enrolled instead of five, the pulse is short, and nobody waits between
-    attempts. Thresholds, quality and liveness stay as they are.
+    One good frame is enough to enrol, the pulse is short, and nobody waits between attempts.
+    Thresholds, quality and liveness stay as they are.
     """
     verification = base.verification.model_dump() | {"cool_down_s": 0.0}
     enrolled = base.enrolment.model_dump() | {"min_frames_for_door": 1}
+    liveness = base.liveness.model_dump() | {"spoof_cool_down_s": 0.0}
     return base.model_copy(
         update={
             "door": DoorConfig(driver="simulated", pulse_s=0.5),
             "store": StoreConfig(path=folder),
             "verification": VerificationConfig(**verification),
             "enrolment": EnrolmentConfig(**enrolled),
+            "liveness": LivenessConfig(**liveness),
         }
     )
 
 
 def play(config: Config, cast: Cast, folder: Path, told: Callable[[Step], None]) -> Account:
-    """Run the whole story. folder: for two made-up files. told: hears each step when it is over.
+    """Run the whole story. folder: for made-up files. told: hears each step when it is over.
 
     Raises InputError before anything is done when a picture of the cast is none.
     """
-    for path in (cast.genuine, cast.impostor):
-        StillCamera(path).close()
+    for shot in (cast.genuine, cast.impostor):
+        camera_of(shot).close()
     with ExitStack() as stack:
         store = stack.enter_context(assemble.store(config))
         stack.enter_context(assemble.devices(config))
@@ -93,40 +108,22 @@ def play(config: Config, cast: Cast, folder: Path, told: Callable[[Step], None])
         enrolled, template = _enrol(config, cast.enrolled, store)
         room = assemble.door_room(config, lock, store)
         stage = _Stage(config, store, assemble.perception(config), room, lambda: lock.history)
+        hall, damaged = _empty_hall(folder), _damaged(folder, PICTURES / "obama.jpg")
         steps = []
-        for title, path in (
-            ("the same person", cast.genuine),
-            ("another person", cast.impostor),
-            ("an empty hall", _empty_hall(folder)),
-            ("a damaged file", _damaged(folder, Cast().genuine)),
+        for title, source, opened in (
+            ("the same person", str(cast.genuine), lambda: camera_of(cast.genuine)),
+            ("another person", str(cast.impostor), lambda: camera_of(cast.impostor)),
+            (
+                "a printed photograph of the same person",
+                f"made from {cast.genuine.path.name}",
+                lambda: stage.print_of(cast.genuine, hall),
+            ),
+            ("an empty hall", hall.name, lambda: camera_of(Shot(hall))),
+            ("a damaged file", damaged.name, lambda: camera_of(Shot(damaged))),
         ):
-            steps.append(stage.attempt(title, path))
+            steps.append(stage.attempt(title, source, opened))
             told(steps[-1])
     return Account(enrolled, template, steps, list(lock.history))
-
-
-class StillCamera:
-    """Plays one picture as if its person stood before a camera for a moment; never live."""
-
-    live = False
-
-    def __init__(self, path: Path) -> None:
-        self._files = assemble.file_camera([path])
-        self.length = len(_SWAY)
-
-    def frames(self) -> Iterator[Frame]:
-        """The picture, a little moved each time. Raises InputError."""
-        for frame in self._files.frames():
-            for number, sway in enumerate(_SWAY):
-                at = number * _FRAME_INTERVAL_S
-                yield Frame(_moved(frame.bgr, *sway), at, frame.source, number)
-
-    def pace(self, fps: float | None) -> None:
-        """The few frames there are all count."""
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._files.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,61 +134,77 @@ class _Stage:
     room: DoorRoom
     history: Callable[[], Sequence[DoorEvent]]
 
-    def attempt(self, title: str, path: Path) -> Step:
-        """One attempt to open the door as NAME with a picture."""
-        perception = Perception(self.perception.stages, assemble.clock())
+    def attempt(self, title: str, source: str, opened: Callable[[], DemoCamera]) -> Step:
+        """One attempt to open the door as NAME with what a camera plays."""
         frames: list[Observation] = []
-        rules = assemble.rules(self.config, unlock=True, live=False)
-        attempt = Attempt(perception, rules, assemble.clock(), self.room)
         person = self.store.people.get(NAME)
         before, started = len(self.history()), time.monotonic()
-        verdict, error, decided = None, "", [started]
+        verdict, error, decided, profile = None, "", [started], self.config.liveness.profile
+        timings: dict[str, float] = {}
         try:
-            with closing(StillCamera(path)) as camera:
-                verdict = attempt.run(
+            with closing(opened()) as camera:
+                config = self.config if camera.moves else _judged_as_a_picture(self.config)
+                profile = config.liveness.profile
+                stages = self.perception.stages
+                if config is not self.config:
+                    stages = replace(stages, liveness=assemble.liveness(config))
+                perception = Perception(stages, assemble.clock())
+                rules = assemble.rules(config, unlock=True, live=False)
+                verdict = Attempt(perception, rules, assemble.clock(), self.room).run(
                     Claim(NAME, "demo"),
                     Claimed(person) if person else None,
                     camera,
                     seen=frames.append,
                     told=lambda _: decided.append(time.monotonic()),
                 )
+                timings = perception.timings.rounded()
         except InputError as refused:
             error = refused.message
         spent = {"total": round((decided[-1] - started) * 1000, 1)}
         return Step(
             title,
-            path.name,
+            source,
             frames[-1] if frames else None,
             verdict,
             error,
             list(self.history())[before:],
-            perception.timings.rounded() | spent,
+            profile,
+            timings | spent,
         )
+
+    def print_of(self, shot: Shot, hall: Path) -> PrintCamera:
+        """Whoever a shot shows first, on paper before the hall. InputError without a face."""
+        with closing(assemble.file_camera([shot.path])) as camera:
+            for frame in camera.frames():
+                faces = self.perception.search(frame)
+                if faces:
+                    return PrintCamera(frame.bgr, faces[0].box, _read(hall), "print")
+        raise InputError(f"{shot} shows no face, so there is nothing to print.")
+
+
+def _judged_as_a_picture(config: Config) -> Config:
+    """The profile for what cannot move; off stays off."""
+    wanted = config.liveness
+    if wanted.profile == "off":
+        return config
+    passive = LivenessConfig(**wanted.model_dump() | {"profile": "passive", "challenge": "off"})
+    return config.model_copy(update={"liveness": passive})
 
 
 def _enrol(
-    config: Config, paths: Sequence[Path], store: Store
+    config: Config, shots: Sequence[Shot], store: Store
 ) -> tuple[list[Observation], Template]:
     seen: list[Observation] = []
-    with closing(assemble.file_camera(paths)) as camera:
+    with ExitStack() as stack:
+        cameras = [stack.enter_context(closing(ClipCamera(shot))) for shot in shots]
         enrolled = enrol(
-            camera.frames(),
+            (frame for camera in cameras for frame in camera.frames()),
             assemble.perception(config, liveness=False),
             assemble.enrolment_policy(config, guided=False),
             seen=lambda look: seen.append(look.observation),
         )
     person = store.people.add(NAME, enrolled.template)
     return seen, person.template
-
-
-def _moved(bgr: Pixels, right: int, down: int, larger: float) -> Pixels:
-    height, width = bgr.shape[:2]
-    middle = np.array(
-        [[larger, 0, (1 - larger) * width / 2], [0, larger, (1 - larger) * height / 2]]
-    )
-    matrix = middle + np.array([[0, 0, right], [0, 0, down]])
-    moved = cv2.warpAffine(bgr, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, dtype=np.uint8)
 
 
 def _empty_hall(folder: Path) -> Path:
@@ -214,6 +227,11 @@ def _damaged(folder: Path, whole: Path) -> Path:
     content = whole.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     return path
+
+
+def _read(path: Path) -> Pixels:
+    with closing(assemble.file_camera([path])) as camera:
+        return next(camera.frames()).bgr
 
 
 def _write(path: Path, bgr: Pixels) -> None:

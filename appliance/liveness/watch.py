@@ -17,7 +17,7 @@ The rules, before the code:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -28,6 +28,10 @@ from appliance.types import Ask, Frame, Landmarks, Liveness, LivenessState, Susp
 
 # The measure of motion in depth; see `geometry`.
 RELIEF = "relief"
+# How many frames the network looks at while something else is missing still. When nothing is, it
+# looks at each, for only frames that it was shown itself are used.
+LOOKS = 3
+_NOT_LOOKED_AT = Liveness(LivenessState.NOT_CHECKED)
 # Seconds without a motion in depth after which the person is asked to move.
 PATIENCE_S = 1.2
 
@@ -127,13 +131,12 @@ class LivenessWatch:
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
         """Judge one frame that `see` was shown, with all that was seen before it."""
-        own = self._appearance.check(frame, landmarks)
-        if own.score is not None:
-            self._scores.append(own.score)
-        measures = self._measures()
-        opinion = self._fusion.judge(measures)
-        self._solid = measures.get(RELIEF, 0.0) >= self._fusion.relief
         challenge = None if frame.still else self._challenge
+        found = self._cues_found()
+        self._solid = found.get(RELIEF, 0.0) >= self._fusion.relief
+        own = self._own(frame, landmarks, challenge)
+        measures = {CUE: sum(self._scores) / len(self._scores), **found}
+        opinion = self._fusion.judge(measures)
         state, reasons = self._verdict(own, opinion, challenge, still=frame.still)
         return Liveness(
             state,
@@ -156,13 +159,26 @@ class LivenessWatch:
         if self._challenge is not None:
             self._challenge.forget()
 
-    def _measures(self) -> Mapping[str, float]:
+    def _own(self, frame: Frame, landmarks: Landmarks, challenge: Challenge | None) -> Liveness:
+        """What the frame by itself looks like; the network runs on few that cannot count anyway."""
+        enough = len(self._scores) >= LOOKS
+        if enough and not frame.still and self._is_open(challenge, still=False):
+            return _NOT_LOOKED_AT
+        own = self._appearance.check(frame, landmarks)
+        # What cannot be judged, or is not a number, is no life.
+        self._scores.append(own.score if own.score is not None and own.score >= 0 else 0.0)
+        return own
+
+    def _cues_found(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        if self._scores:
-            found[CUE] = sum(self._scores) / len(self._scores)
         for cue in self._cues:
             found |= cue.measures()
         return found
+
+    def _is_open(self, challenge: Challenge | None, *, still: bool) -> bool:
+        """Whether motion or an answer is still missing."""
+        missing = self._motion and not self._solid and not still
+        return missing or (challenge is not None and challenge.outcome != "passed")
 
     def _verdict(
         self, own: Liveness, opinion: Opinion, challenge: Challenge | None, *, still: bool
@@ -170,13 +186,12 @@ class LivenessWatch:
         attack = self._attack(own, opinion, challenge)
         if attack is not None:
             return LivenessState.SPOOF, attack
-        if own.state is not LivenessState.LIVE:
+        if own is not _NOT_LOOKED_AT and own.state is not LivenessState.LIVE:
             return LivenessState.UNDETERMINED, opinion.reasons or (Suspicion.APPEARANCE,)
         if opinion.score < self._thresholds.live:
             return LivenessState.UNDETERMINED, opinion.reasons
-        missing = self._motion and not self._solid and not still
-        unanswered = challenge is not None and challenge.outcome != "passed"
-        return (LivenessState.UNDETERMINED if missing or unanswered else LivenessState.LIVE), ()
+        live = own.state is LivenessState.LIVE and not self._is_open(challenge, still=still)
+        return (LivenessState.LIVE if live else LivenessState.UNDETERMINED), ()
 
     def _attack(
         self, own: Liveness, opinion: Opinion, challenge: Challenge | None

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.liveness.cue import View
 from appliance.liveness.fusion import Fusion, Weights
-from appliance.liveness.watch import PATIENCE_S, LivenessWatch, Thresholds
+from appliance.liveness.watch import LOOKS, PATIENCE_S, LivenessWatch, Thresholds
 from appliance.types import (
     Ask,
     Box,
@@ -47,8 +47,10 @@ class Says:
     """An appearance check that says what it is told to."""
 
     score: float = 1.0
+    looks: int = 0
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
+        self.looks += 1
         state = S if self.score < 0.4 else L if self.score >= 0.6 else U
         return Liveness(state, self.score, {"appearance": self.score})
 
@@ -165,6 +167,16 @@ def test_appearance_counts_as_the_mean_of_the_frames_and_each_frame_for_itself()
     found = world.look(relief=9.0)
     assert found.state is L
     assert found.cues["appearance"] == pytest.approx(2.5 / 3)
+
+
+def test_the_network_rests_while_nothing_can_come_of_it_and_looks_at_all_that_counts() -> None:
+    world = World()
+    for _ in range(10):
+        assert world.look().state is U
+    assert world.appearance.looks == LOOKS
+    for _ in range(4):
+        assert world.look(relief=9.0).state is L
+    assert world.appearance.looks == LOOKS + 4
 
 
 def test_a_challenge_must_be_answered_and_a_wrong_answer_is_an_attack() -> None:
