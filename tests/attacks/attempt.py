@@ -87,6 +87,7 @@ class Worn:
     that factor (0: they are not). outline: size of a worn face's outline, as a multiple of the
     face's own. rim_mm: white paper left around it. radius_mm: of its bend (0: flat). shade: light
     that reaches the eyes behind. follows: share of the sheet's movement that the head makes too.
+    match: how far the print's colours have been fitted to the attacker's skin (1: wholly).
     """
 
     attacker: str
@@ -97,6 +98,7 @@ class Worn:
     radius_mm: float
     shade: float
     follows: float
+    match: float
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ def drawn(
     medium = _medium(species, grade, shape, rng)
     extend = grade == 2 and species not in REPLAYS
     shown = _shown_eyes(species, medium, shape, extend, rng)
-    eyes_px = float(rng.uniform(*((42, 75), (50, 100), (75, 120))[grade]))
+    eyes_px = float(rng.uniform(*((42, 75), (50, 90), (70, 120))[grade]))
+    # A face larger than this does not fit into the picture.
+    eyes_px = min(eyes_px, 0.27 * size[1])
     nearest = 130.0 if isinstance(medium, Display) else 180.0
     distance = max(camera.focal * shown / eyes_px, nearest)
     eyes_px = camera.focal * shown / distance
@@ -178,7 +182,8 @@ def drawn(
         yaw=rng.normal(0, (6.0, 4.0, 2.5)[grade]),
         roll=rng.normal(0, 2.0),
         x=distance / camera.focal * rng.normal(0, 0.05) * size[0],
-        y=distance / camera.focal * rng.normal(0, 0.05) * size[1],
+        # The face is in the middle, not its eyes.
+        y=distance / camera.focal * rng.normal(0, 0.04) * size[1] - 0.55 * shown,
         z=distance,
     )
     attempt = Attempt(
@@ -229,6 +234,7 @@ def _worn(species: Species, grade: int, attacker: str, rng: np.random.Generator)
         radius_mm=0.0 if flat else float(rng.uniform(*((120, 400), (90, 200), (75, 120))[grade])),
         shade=float(rng.uniform(*((0.4, 0.7), (0.55, 0.85), (0.75, 0.95))[grade])),
         follows=float(rng.uniform(*((0.0, 0.5), (0.3, 0.8), (0.7, 1.0))[grade])),
+        match=float(rng.uniform(*((0.0, 0.5), (0.4, 0.9), (0.85, 1.0))[grade])),
     )
 
 
@@ -377,7 +383,7 @@ def _handled(
     """How it is held, and whether it is moved on purpose."""
     quiet = rng.uniform(0.5, 1.5)
     drift_mm, drift_degrees = ((4.0, 1.6), (2.5, 1.0), (1.0, 0.4))[grade]
-    tremor_mm, tremor_degrees = ((0.3, 0.15), (0.2, 0.10), (0.08, 0.04))[grade]
+    tremor_mm, tremor_degrees = ((0.10, 0.06), (0.05, 0.03), (0.02, 0.012))[grade]
     ways = ("still", "tilt", "turn", "move", "all")
     handling = ways[int(rng.choice(5, p=(0.3, 0.15, 0.25, 0.15, 0.15)))]
     if species in LIFE_SIZE:

@@ -116,6 +116,7 @@ class Head:
         self.alpha = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.float32)
         empty = _emptied(picture, mask)
         self.background = np.asarray(cv2.resize(empty, size, interpolation=cv2.INTER_CUBIC))
+        self._alpha8 = np.asarray(np.round(255 * self.alpha), np.uint8)
         self._depth, self._follows = self._relief()
         self._open = self._layer(self.picture)
 
@@ -129,28 +130,60 @@ class Head:
         """(n, 2) pixels of the picture to mm from between the eyes."""
         return np.asarray((points - self.between_eyes) * self.mm_per_px)
 
-    def see(
-        self, camera: Pinhole, rest: Pose, moved: Array, closed: float, shade: float = 1.0
-    ) -> Seen:
+    def see(self, camera: Pinhole, rest: Pose, moved: Array, closed: float) -> Seen:
         """The head at `rest` moved by (6,) degrees and mm, lids `closed`, in linear light."""
         layer = self._layer(self._blinked(closed)) if closed > 0.02 else self._open
         map_x, map_y = self._maps(camera, rest, moved)
         shown = cv2.remap(layer, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         light = np.asarray(cv2.cvtColor(shown, cv2.COLOR_BGRA2BGR), np.float32)
-        if shade < 1.0:
-            light *= np.float32(shade)
         covered = tripled(np.asarray(cv2.extractChannel(shown, 3), np.float32))
         return Seen(Window(0, 0, camera.width, camera.height), light, covered)
 
-    def behind(self, camera: Pinhole, rest: Pose) -> Light:
-        """(height, width, 3): the picture's background, continued over the whole view."""
+    def film(
+        self, camera: Pinhole, rest: Pose, moved: Array, closed: float, behind: Pixels
+    ) -> Pixels:
+        """As `see`, before `behind`, but as a telephone's recording: sRGB pixels."""
+        picture = self._blinked(closed) if closed > 0.02 else self.picture
+        map_x, map_y = self._maps(camera, rest, moved)
+        flags, rim = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        shown = cv2.remap(picture, map_x, map_y, flags, borderMode=rim)
+        covered = cv2.remap(self._alpha8, map_x, map_y, flags, borderMode=cv2.BORDER_CONSTANT)
+        share = cv2.cvtColor(covered, cv2.COLOR_GRAY2BGR)
+        person = cv2.multiply(shown, share, scale=1 / 255)
+        rest_of = cv2.multiply(behind, cv2.bitwise_not(share), scale=1 / 255)
+        return np.asarray(cv2.add(person, rest_of), np.uint8)
+
+    def behind(self, camera: Pinhole, rest: Pose, hall: Light) -> Light:
+        """(height, width, 3): a room in the colours of the picture's background.
+
+        hall: linear light of a drawn room. The picture's own background is too blurred to show
+        anybody; the drawn room gives it things that stand still.
+        """
         scale = camera.focal / rest.z * self.mm_per_px
         where = camera.matrix[:2, 2] + camera.focal * np.array([rest.x, rest.y]) / rest.z
         shift = where - scale * self.between_eyes
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
         size = (camera.width, camera.height)
         shown = cv2.warpAffine(self.background, matrix, size, borderMode=cv2.BORDER_REFLECT_101)
-        return linear(np.asarray(shown, np.uint8))
+        far = cv2.GaussianBlur(shown, (0, 0), 0.5 * EYES_MM / self.mm_per_px * scale)
+        structure = np.clip(hall / hall.mean(axis=(0, 1)), 0.5, 2.0)
+        return np.asarray(linear(np.asarray(far, np.uint8)) * structure, np.float32)
+
+    @property
+    def facing(self) -> Array:
+        """(3, 3): how the face is turned in the picture; columns are its right, down and back."""
+        solid = self.points * self.mm_per_px
+        right = solid[263] - solid[33]
+        down = solid[152] - solid[10]
+        right = right / np.linalg.norm(right)
+        down = down - (down @ right) * right
+        down /= np.linalg.norm(down)
+        return np.column_stack([right, down, np.cross(right, down)])
+
+    @property
+    def skin(self) -> Array:
+        """(3,) mean BGR linear light of the face."""
+        return mean_skin(self.picture, self.points)
 
     def _layer(self, picture: Pixels) -> Light:
         light = linear(picture) * self.alpha[..., np.newaxis]
@@ -226,6 +259,13 @@ class Head:
                 self.picture, picture, *(self.points[list(n), :2] for n in (upper, lower, brow)), closed
             )
         return picture
+
+
+def mean_skin(picture: Pixels, points: Array) -> Array:
+    """(3,) mean BGR linear light within the face's outline."""
+    inside = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [points[list(FACE_OVAL), :2].astype(np.int32)], 255)
+    return np.asarray(cv2.mean(linear(picture), inside)[:3])
 
 
 def _draw_lid(

@@ -12,6 +12,7 @@ from tests.attacks.attempt import EYES_MM
 from tests.attacks.heads import Head, Performance, natural
 from tests.attacks.hold import Hold, Sweep
 from tests.attacks.optics import Pinhole, Pose
+from tests.attacks.room import backdrop
 from tests.attacks.sensor import Capture, drawn_sensor, linear
 from tests.attacks.sources import Content
 
@@ -36,7 +37,8 @@ class LiveHead:
         grip = replace(show.grip, sweeps=(*show.grip.sweeps, turn))
         self.show = Performance(grip, show.blinks)
         self._hold = Hold(grip, rng)
-        self._behind = head.behind(self._camera, self.rest)
+        hall = backdrop(*size, rng, blur_px=1.5)
+        self._behind = head.behind(self._camera, self.rest, hall)
         self._capture = Capture(drawn_sensor(rng, size[0]), *size, rng)
 
     def picture(self, at: float) -> Pixels:

@@ -114,29 +114,29 @@ class Layout:
         return share.astype(np.float32)[..., np.newaxis]
 
 
-def printed(light: Light, paper: Paper, rng: np.random.Generator) -> Light:
-    """(h, w, 3) linear light of a picture to the reflectance of its print."""
-    inked = _chroma(light, paper.gamut) * np.asarray(paper.cast, np.float32)
+def printed(pixels: Pixels, paper: Paper, rng: np.random.Generator) -> Light:
+    """(h, w, 3) sRGB pixels to the reflectance of their print."""
+    inked = cv2.transform(linear(pixels), _matrix(paper.gamut, paper.cast))
     inked = paper.black + (paper.white - paper.black) * np.clip(inked, 0, 1)
     if paper.grain:
-        noise = rng.standard_normal(light.shape[:2], np.float32)[..., np.newaxis]
+        noise = rng.standard_normal(pixels.shape[:2], np.float32)[..., np.newaxis]
         inked = inked * (1 + np.float32(paper.grain) * noise)
-    return inked.astype(np.float32)
+    return np.asarray(inked, np.float32)
 
 
-def displayed(light: Light, display: Display) -> Light:
-    """(h, w, 3) linear light of a picture to what the panel sends, mean over its pixels."""
-    shown = np.clip(_chroma(light, display.gamut), 0, 1)
-    if abs(display.gamma - 2.2) > 0.02:
-        shown = cv2.pow(shown, display.gamma / 2.2)
-    shown = display.black + (1 - display.black) * shown
-    return (display.peak * shown * np.asarray(display.cast, np.float32)).astype(np.float32)
+def displayed(pixels: Pixels, display: Display) -> Light:
+    """(h, w, 3) sRGB pixels to what the panel sends, mean over its own pixels."""
+    # A panel bends each primary by itself; then the primaries' own colours mix.
+    table = linear(np.arange(256, dtype=np.uint8)[np.newaxis]) ** (display.gamma / 2.2)
+    table = display.peak * (display.black + (1 - display.black) * table)
+    light = cv2.LUT(pixels, table.astype(np.float32))
+    return np.asarray(cv2.transform(light, _matrix(display.gamut, display.cast)), np.float32)
 
 
 def laid_out(
     picture: Pixels, layout: Layout, eyes: tuple[float, float], *, extend: bool
-) -> tuple[Light, Light]:
-    """The picture on the sheet: (h, w, 3) linear light, and (h, w, 1) where the picture reaches.
+) -> tuple[Pixels, Light]:
+    """The picture on the sheet: (h, w, 3) sRGB pixels, and (h, w) where the picture reaches.
 
     extend: the attacker has continued the picture's background over the whole sheet.
     """
@@ -151,20 +151,20 @@ def laid_out(
     matrix = (np.linalg.inv(layout.matrix) @ to_texture)[:2]
     source, matrix = _shrunk(picture, matrix)
     border = cv2.BORDER_REFLECT_101 if extend else cv2.BORDER_CONSTANT
-    shown = cv2.warpAffine(
-        source, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border
-    )
+    size = (width, height)
+    # Pictures are enlarged with care, the frames of a recording as players do it.
+    flags = cv2.INTER_CUBIC if abs(np.linalg.det(matrix[:, :2])) > 2 else cv2.INTER_LINEAR
+    shown = cv2.warpAffine(source, matrix, size, flags=flags, borderMode=border)
     inside = np.full(source.shape[:2], 255, np.uint8)
-    covered = cv2.warpAffine(inside, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    light = linear(np.asarray(shown, np.uint8))
-    share = covered.astype(np.float32)[..., np.newaxis] / 255
+    covered = cv2.warpAffine(inside, matrix, size, flags=cv2.INTER_LINEAR)
+    share = covered.astype(np.float32) / 255
     if extend:
-        far = cv2.resize(light, None, fx=1 / 16, fy=1 / 16, interpolation=cv2.INTER_AREA)
-        far = cv2.resize(cv2.GaussianBlur(far, (0, 0), 2.0), (width, height))
+        far = cv2.resize(shown, None, fx=1 / 16, fy=1 / 16, interpolation=cv2.INTER_AREA)
+        far = cv2.resize(cv2.GaussianBlur(far, (0, 0), 2.0), size)
         soft = cv2.erode(covered, np.ones((9, 9), np.uint8))
         blend = cv2.GaussianBlur(soft, (0, 0), 6.0).astype(np.float32)[..., np.newaxis] / 255
-        light, share = light * blend + far * (1 - blend), np.ones_like(share)
-    return light, share
+        shown, share = shown * blend + far * (1 - blend), np.ones_like(share)
+    return np.asarray(shown, np.uint8), share
 
 
 def pixel_grid(
@@ -237,11 +237,11 @@ def _transfer(frequency: Array, aperture: float, blur_px: float) -> float:
     return float(lens * pixel)
 
 
-def _chroma(light: Light, share: float) -> Light:
-    """Colours drawn towards grey (below 1) or away from it."""
+def _matrix(share: float, cast: tuple[float, float, float]) -> Light:
+    """(3, 3) for BGR: colours drawn towards grey (below 1) or away from it, then the cast."""
     luma = np.array([0.0722, 0.7152, 0.2126])
     matrix = share * np.eye(3) + (1 - share) * np.ones((3, 1)) * luma
-    return np.asarray(cv2.transform(light, matrix.astype(np.float32)), np.float32)
+    return (np.array(cast)[:, np.newaxis] * matrix).astype(np.float32)
 
 
 def _shrunk(picture: Pixels, matrix: Array) -> tuple[Pixels, Array]:

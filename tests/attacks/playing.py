@@ -13,6 +13,7 @@ from tests.attacks.heads import Blink, Head, Performance, natural
 from tests.attacks.hold import Hold
 from tests.attacks.living import placed
 from tests.attacks.optics import Pinhole
+from tests.attacks.room import backdrop
 from tests.attacks.sensor import encode
 from tests.attacks.sources import Content
 
@@ -88,7 +89,8 @@ class _Recorded:
         self._rest = placed(head, self._camera, _RECORDED_EYES)
         self._show = _show(replay, rng)
         self._hold = Hold(self._show.grip, rng)
-        self._behind = head.behind(self._camera, self._rest)
+        hall = backdrop(width, height, rng, blur_px=1.5)
+        self._behind = encode(head.behind(self._camera, self._rest, hall))
         self._length = round(4.0 * _RECORDED_FPS)
         middle = self._camera.matrix[:2, 2]
         scale = self._camera.focal / self._rest.z
@@ -103,11 +105,9 @@ class _Recorded:
 
     def __getitem__(self, number: int) -> Pixels:
         at = number / _RECORDED_FPS
-        light = self._behind.copy()
         closed = max((blink.closed(at) for blink in self._show.blinks), default=0.0)
         moved = self._hold.at(at) + self._show.turned(at)
-        self._head.see(self._camera, self._rest, moved, closed).over(light)
-        return encode(light)
+        return self._head.film(self._camera, self._rest, moved, closed, self._behind)
 
 
 def _show(replay: Replay, rng: np.random.Generator) -> Performance:

@@ -57,7 +57,7 @@ def backdrop(width: int, height: int, rng: np.random.Generator, blur_px: float) 
         _panel(scene, horizon, rng)
     if rng.random() < 0.5:
         _window(scene, rng)
-    scene *= 1 + 0.06 * _clouds(width, height, rng)[..., np.newaxis]
+    scene *= 1 + 0.03 * _clouds(width, height, rng)[..., np.newaxis]
     scene = cv2.GaussianBlur(scene, (0, 0), max(blur_px, 0.4))
     return np.asarray(np.clip(scene, 0.005, 6.0), np.float32)
 
@@ -71,7 +71,7 @@ def _wall(width: int, height: int, rng: np.random.Generator) -> Light:
 
 def _paint(rng: np.random.Generator, dark: float, bright: float) -> Light:
     grey = rng.uniform(dark, bright)
-    return np.asarray(grey * np.exp(rng.normal(0, 0.12, 3)), np.float32)
+    return np.asarray(grey * np.exp(rng.normal(0, 0.06, 3)), np.float32)
 
 
 def _panel(scene: Light, horizon: int, rng: np.random.Generator) -> None:
@@ -102,7 +102,7 @@ def _window(scene: Light, rng: np.random.Generator) -> None:
 def _clouds(width: int, height: int, rng: np.random.Generator) -> Light:
     """Uneven light and dirt at several sizes, unit variance."""
     field = np.zeros((height, width), np.float32)
-    for cells in (4, 12, 48, 160):
+    for cells in (3, 8, 24, 96):
         small = rng.standard_normal((max(cells * height // width, 2), cells), np.float32)
         field += cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(field / field.std(), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,14 +11,22 @@ import numpy as np
 from appliance.types import Pixels
 from tests.attacks import media
 from tests.attacks.attempt import Attempt, Species, generator
-from tests.attacks.heads import FACE_OVAL, LOWER_LIDS, NECK_MM, UPPER_LIDS, Head, natural
+from tests.attacks.heads import (
+    FACE_OVAL,
+    LOWER_LIDS,
+    NECK_MM,
+    UPPER_LIDS,
+    Head,
+    mean_skin,
+    natural,
+)
 from tests.attacks.hold import Hold, posed
-from tests.attacks.media import Display, Layout
+from tests.attacks.media import Display, Layout, Paper
 from tests.attacks.optics import Array, Bend, Pose
 from tests.attacks.playing import Player, player
 from tests.attacks.room import backdrop
 from tests.attacks.sensor import Capture, Light
-from tests.attacks.sheet import Placement, Seen, Sheet
+from tests.attacks.sheet import Placement, Seen, Sheet, tripled
 from tests.attacks.sources import Content
 
 # Texels per camera pixel: finer shows nothing, coarser blurs.
@@ -47,7 +56,8 @@ class Scene:
             )
         else:
             self.sheet, self.layers = _worn(attempt, content, attacker, hold, rng)
-            self._behind = attacker.behind(camera, attempt.rest)
+            hall = backdrop(camera.width, camera.height, rng, blur_px=1.5)
+            self._behind = attacker.behind(camera, attempt.rest, hall)
         self._capture = Capture(attempt.sensor, camera.width, camera.height, rng)
 
     def light(self, at: float) -> Light:
@@ -89,7 +99,7 @@ def _worn(
     worn = attempt.worn
     assert worn is not None
     show = natural(rng, 60.0, lively=1.0 if attempt.species is Species.PASTE_OVER_MASK else 0.35)
-    own = Hold(show.grip, rng)
+    own, facing = Hold(show.grip, rng), attacker.facing
     pasted = attempt.species is Species.PASTE_OVER_MASK
     rest = Pose(x=attempt.rest.x, y=attempt.rest.y, z=attempt.rest.z)
 
@@ -105,14 +115,15 @@ def _worn(
         now = moved(seconds)
         turn = Pose(*now[:3].tolist()).rotation
         # The paper rests on the nose; bent paper comes to rest on the cheeks too.
-        offset = np.array([0.0, 0.0, -attacker.nose_mm * (0.6 if worn.radius_mm else 1.0)])
+        offset = -attacker.nose_mm * (0.6 if worn.radius_mm else 1.0) * facing[:, 2]
         shift = turn @ (offset - NECK_MM) + NECK_MM + now[3:]
-        return turn, shift + np.array([rest.x, rest.y, rest.z])
+        return turn @ facing, shift + np.array([rest.x, rest.y, rest.z])
 
     def in_hand(seconds: float) -> tuple[Array, Array]:
         pivot = np.array([0.0, attempt.grip_below_mm, 0.0])
         return posed(attempt.rest, hold.at(seconds)).place(pivot)
 
+    attempt = _fitted(attempt, content, attacker)
     shown = Player([content.frames[content.best]], 0.0, content.eyes)
     layout = _layout(attempt, shown.size, shown.eyes)
     texture = _texture(attempt, shown, layout, rng, cut=_cut(attempt, content, layout))
@@ -125,6 +136,17 @@ def _worn(
         bend=None if bend is None else lambda _: bend,
     )
     return sheet, [head, sheet.see]
+
+
+def _fitted(attempt: Attempt, content: Content, attacker: Head) -> Attempt:
+    """The print made as bright and as coloured as the skin beside it, as far as planned."""
+    paper, worn = attempt.medium, attempt.worn
+    assert isinstance(paper, Paper)
+    assert worn is not None
+    shown = mean_skin(content.frames[content.best], content.face.points.astype(np.float64))
+    gain = np.clip(attacker.skin / np.maximum(shown, 0.01), 0.3, 2.5) ** worn.match
+    cast = (np.array(paper.cast) * gain).tolist()
+    return replace(attempt, medium=replace(paper, cast=(cast[0], cast[1], cast[2])))
 
 
 def _sheet(
@@ -195,52 +217,75 @@ def _texture(
     shown: Player,
     layout: Layout,
     rng: np.random.Generator,
-    cut: Light | None = None,
+    cut: tuple[Light, Light] | None = None,
 ) -> Callable[[float], Light]:
-    """(h, w, 4) of what is on the sheet at a time; made once for each picture of a recording."""
-    whole, inner = layout.coverage(0.0), layout.coverage(layout.margin)
-    if cut is not None:
-        whole = whole * cut
+    """(h, w, 4) of what is on the sheet at a time: light and coverage, premultiplied.
+
+    Made once for each picture of a recording. cut: as `_cut` gives it.
+    """
+    surface = _Surface(attempt, layout, rng, cut)
     made: dict[int, Light] = {}
 
     def at(seconds: float) -> Light:
         number = shown.number(seconds)
         if number not in made:
-            if len(made) > 1:
-                made.clear()
-            made[number] = _painted(attempt, shown, number, layout, (whole, inner), rng)
+            made.clear()
+            made[number] = surface.showing(shown.picture(number), shown.eyes)
         return made[number]
 
     return at
 
 
-def _painted(
-    attempt: Attempt,
-    shown: Player,
-    number: int,
-    layout: Layout,
-    coverage: tuple[Light, Light],
-    rng: np.random.Generator,
-) -> Light:
-    """Light and coverage, premultiplied and blurred by the lens."""
-    x, y, _ = shown.eyes
-    light, reached = media.laid_out(shown.picture(number), layout, (x, y), extend=attempt.extend)
-    whole, inner = coverage
-    reached = reached * inner
-    if isinstance(attempt.medium, Display):
-        # Bezel and switched-off parts are black glass: they only mirror.
-        light = media.displayed(light, attempt.medium) * reached + 0.01 * (1 - reached)
-    else:
-        light = media.printed(light, attempt.medium, rng)
-        light = light * reached + attempt.medium.white * (1 - reached)
-    texture = np.concatenate([light * whole, whole], axis=2).astype(np.float32)
-    sigma = attempt.blur_px * _TEXELS
-    soft = cv2.GaussianBlur(texture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(soft, np.float32)
+class _Surface:
+    """A sheet that pictures are put on."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        layout: Layout,
+        rng: np.random.Generator,
+        cut: tuple[Light, Light] | None,
+    ) -> None:
+        self._attempt = attempt
+        self._layout = layout
+        self._rng = rng
+        whole = layout.coverage(0.0)[..., 0]
+        self._inner = layout.coverage(layout.margin)[..., 0]
+        dark = np.zeros_like(whole)
+        if cut is not None:
+            # Where there is a hole, the paper only takes away some of the light behind it.
+            dark = cut[1]
+            whole = whole * cut[0]
+        self._whole = tripled(whole)
+        self._covered = self._soft(np.maximum(whole, dark))
+
+    def showing(self, picture: Pixels, eyes: tuple[float, float, float]) -> Light:
+        """The sheet with that picture, blurred by the lens."""
+        medium, extend = self._attempt.medium, self._attempt.extend
+        pixels, reached = media.laid_out(picture, self._layout, eyes[:2], extend=extend)
+        if isinstance(medium, Display):
+            light = media.displayed(pixels, medium)
+            # Bezel and switched-off parts are black glass: they only mirror.
+            bare = 0.01
+        else:
+            light = media.printed(pixels, medium, self._rng)
+            bare = medium.white
+        share = tripled(reached * self._inner)
+        light -= bare
+        light *= share
+        light += bare
+        light *= self._whole
+        return np.asarray(cv2.merge([*cv2.split(self._soft(light)), self._covered]), np.float32)
+
+    def _soft(self, light: Light) -> Light:
+        sigma = self._attempt.blur_px * _TEXELS
+        return np.asarray(
+            cv2.GaussianBlur(light, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32
+        )
 
 
-def _cut(attempt: Attempt, content: Content, layout: Layout) -> Light:
-    """(h, w, 1) what the scissors left: without eyes, or only the face."""
+def _cut(attempt: Attempt, content: Content, layout: Layout) -> tuple[Light, Light]:
+    """(h, w) what the scissors left, and (h, w) how far the holes are in the paper's shade."""
     worn = attempt.worn
     assert worn is not None
     x, y, _ = content.eyes
@@ -249,6 +294,7 @@ def _cut(attempt: Attempt, content: Content, layout: Layout) -> Light:
     texels = (points - np.array([left, top])) / layout.texel_mm
     width, height = layout.texels
     paper = np.full((height, width), 1.0, np.float32)
+    dark = np.zeros_like(paper)
     if attempt.species is Species.PASTE_OVER_MASK:
         oval = texels[list(FACE_OVAL)]
         middle = oval.mean(axis=0)
@@ -261,8 +307,10 @@ def _cut(attempt: Attempt, content: Content, layout: Layout) -> Light:
             middle = eye.mean(axis=0)
             # Scissors cut higher than an eye is.
             grown = middle + worn.holes * np.array([1.05, 1.5]) * (eye - middle)
-            _fill(paper, cv2.convexHull(grown.astype(np.float32))[:, 0], 0.0)
-    return paper[..., np.newaxis]
+            outline = np.asarray(cv2.convexHull(grown.astype(np.float32))[:, 0], np.float64)
+            _fill(paper, outline, 0.0)
+            _fill(dark, outline, 1 - worn.shade)
+    return paper, dark
 
 
 def _fill(paper: Light, outline: Array, value: float) -> None:

@@ -18,9 +18,9 @@ import numpy as np
 
 from appliance.errors import InputError
 from appliance.hardware.videos import Video
-from appliance.types import Landmarks, Pixels
+from appliance.types import Landmarks, Pixels, Region
 from appliance.vision.mesh import eye_centres
-from tests.portraits import acquisition
+from tests.portraits import acquisition, blazeface, mesh
 
 # The person in each clip of the measuring data.
 CLIPS = {
@@ -213,7 +213,19 @@ def _promising(path: Path) -> bool:
     if picture is None or _has_black_corner(picture):
         return False
     height, width = picture.shape[:2]
-    return _detail(picture[height // 4 : -height // 4, width // 4 : -width // 4]) > _LEAST_DETAIL
+    face = picture[height // 4 : -height // 4, width // 4 : -width // 4]
+    return _detail(face) > _LEAST_DETAIL and _shows_one_frontal_face(picture)
+
+
+def _shows_one_frontal_face(picture: Pixels) -> bool:
+    """An attacker takes a picture that looks into the camera; a second face would spoil it."""
+    side = picture.shape[0]
+    points = mesh().locate(picture, Region(side / 2, 0.5 * side, 0.6 * side)).points
+    left, right = eye_centres(points)
+    between = float(np.linalg.norm(right - left))
+    aside = abs(float((points[1, :2] - (left + right) / 2) @ (right - left))) / max(between, 1) ** 2
+    boxes = blazeface().detect(picture, 0.1 * side)
+    return between >= _LEAST_EYES and aside < 0.22 and len(boxes) == 1
 
 
 def _has_black_corner(picture: Pixels) -> bool:
