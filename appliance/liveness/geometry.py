@@ -1,0 +1,170 @@
+"""Passive cue: a picture, flat or bent, moves as a sheet does; a living head does not.
+
+A head that turns moves its nose against its cheeks, and a face that lives stirs. A sheet does
+neither, however it is held, tilted, shaken or bent. Corners in the face are followed from a
+reference frame on, and what a sheet can do is taken off (see `sheet`); what is left is noise for a
+picture. Noise changes from frame to frame, life goes on: the product of what is left in one frame
+and in the next has the mean zero for noise, whatever its strength, and the motion's mean square
+for life. The motion has to show in the median corner, so neither a finger that passes nor one
+patch of glare makes it.
+
+The cue cannot see that a moving picture is not a face: a recording on a display moves as the
+recorded head did. The mesh is asked for the pose only, for it sees a head in every picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from appliance.liveness.cue import View
+from appliance.liveness.reference import FEWEST, Reference, Sample
+from appliance.liveness.sheet import Doubles
+
+# Looked at this often, seconds; more often costs and shows the same. Just below 1/15 s.
+EVERY_S = 0.06
+# What was seen longer ago tells nothing of who is there now, seconds.
+WINDOW_S = 3.0
+# A reference serves until it is this old, seconds, or the face turned this far, radians.
+_OLDEST_S = 2.0
+_FARTHEST = 0.3
+# A blurred frame may lose the corners; a new reference is taken only when it lasts, seconds.
+_LOST_S = 0.2
+# Frames that are needed, and the share of them in which a corner must be found to count.
+FEWEST_SAMPLES = 6
+_STEADY = 0.7
+# Motion that compression, glare and the curl of paper leave, thousandths of the eyes' distance: it
+# is no noise that averages out, and is reckoned with as if it were there always.
+_LEFT_OVER = 2.0
+# Neighbouring corners share their noise: so many are worth one.
+_ALIKE = 4
+# The standard error of a median over that of a mean.
+_OF_MEDIAN = 1.2533
+# The least turn, degrees, for which a head must show its relief; the mesh's own noise is below.
+_LEAST_TURN = 0.8
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one reference and the frames compared with it tell.
+
+    relief: the motion beyond a sheet's, in units of its noise. beyond: the same as the root mean
+    square of the median corner, in thousandths of the distance between the eyes. turn: root mean
+    square turn of the mesh, degrees. parallax: the share of that turn that the corners' depth
+    confirms, with its standard error.
+    """
+
+    relief: float
+    beyond: float
+    turn: float
+    parallax: float
+    error: float
+
+
+def judged(samples: Sequence[Sample]) -> Found | None:
+    """None where there are too few frames or corners."""
+    if len(samples) < FEWEST_SAMPLES:
+        return None
+    beyond = np.stack([sample.beyond for sample in samples])
+    steady = np.isfinite(beyond[..., 0]).mean(axis=0) >= _STEADY
+    if steady.sum() < FEWEST // 2:
+        return None
+    slow, noise = _moved(beyond[:, steady])
+    error = (noise + _LEFT_OVER**2) * _OF_MEDIAN / math.sqrt(2 * (len(samples) - 1))
+    error /= math.sqrt(steady.sum() / _ALIKE)
+    claimed = np.stack([sample.claimed for sample in samples])
+    seen = np.stack([sample.seen for sample in samples])
+    weight = np.array([1 / sample.noise**2 for sample in samples])[:, None]
+    claimed = claimed - (weight * claimed).sum(axis=0) / weight.sum()
+    seen = seen - (weight * seen).sum(axis=0) / weight.sum()
+    energy = float((weight * claimed**2).sum()) + 1e-12
+    return Found(
+        slow / error,
+        math.sqrt(max(slow, 0.0)),
+        math.degrees(math.sqrt(max(float((claimed[1:] * claimed[:-1]).sum(axis=1).mean()), 0.0))),
+        float((weight * claimed * seen).sum()) / energy,
+        1 / math.sqrt(energy),
+    )
+
+
+def _moved(beyond: Doubles) -> tuple[float, float]:
+    """Mean square of what goes on from frame to frame, and of what does not; median corner's."""
+    centred = beyond - np.nanmean(beyond, axis=0)
+    before, after = centred[:-1], centred[1:]
+    goes_on = np.nanmean((before * after).sum(axis=2), axis=0)
+    changes = np.nanmean(((after - before) ** 2).sum(axis=2), axis=0) / 2
+    return float(np.nanmedian(goes_on)), float(np.nanmedian(changes))
+
+
+class GeometryCue:
+    """Port Cue.
+
+    Measures, of the last WINDOW_S: `relief`, motion beyond a sheet's in units of its noise: about
+    0 for a picture, however it moves. `beyond`: the same in thousandths of the distance between
+    the eyes. `turn`: how far the mesh turned, degrees (root mean square). Where it turned enough:
+    `parallax`, the share of that turn that the corners' depth confirms: 1 for a head, 0 for a
+    picture; it is absent while its standard error is too large to tell the two apart.
+    """
+
+    def __init__(self) -> None:
+        self._kept: deque[tuple[Reference, list[Sample]]] = deque(maxlen=4)
+        self._at = -math.inf
+        self._found: Mapping[str, float] | None = None
+
+    def see(self, view: View) -> None:
+        """See Cue."""
+        at = view.frame.at
+        if 0 <= at - self._at < EVERY_S:
+            return
+        if at < self._at:
+            self.forget()
+        self._at = at
+        self._found = None
+        while self._kept and at - self._kept[0][0].at > WINDOW_S:
+            self._kept.popleft()
+        if not self._compared(view):
+            reference = Reference(view)
+            if reference.useful:
+                self._kept.append((reference, []))
+
+    def _compared(self, view: View) -> bool:
+        """Whether the last reference still serves."""
+        if not self._kept:
+            return False
+        reference, samples = self._kept[-1]
+        if view.frame.at - reference.at > _OLDEST_S:
+            return False
+        sample = reference.compare(view)
+        if sample is None:
+            last = samples[-1].at if samples else reference.at
+            return view.frame.at - last <= _LOST_S
+        samples.append(sample)
+        return sample.far < _FARTHEST
+
+    def measures(self) -> Mapping[str, float]:
+        """See Cue."""
+        if self._found is None:
+            self._found = self._measured()
+        return self._found
+
+    def _measured(self) -> Mapping[str, float]:
+        found = [one for _, samples in self._kept if (one := judged(samples)) is not None]
+        if not found:
+            return {}
+        best = max(found, key=lambda one: one.relief)
+        turn = max(one.turn for one in found)
+        measures = {"relief": best.relief, "beyond": best.beyond, "turn": turn}
+        surest = min(found, key=lambda one: one.error)
+        if surest.turn >= _LEAST_TURN:
+            measures["parallax"] = surest.parallax
+        return measures
+
+    def forget(self) -> None:
+        """See Cue."""
+        self._kept.clear()
+        self._at = -math.inf
+        self._found = None
