@@ -36,7 +36,8 @@ def notes(data: Mapping[str, Any], config: Config, found: Presentations) -> list
             "interval is a bootstrap over clips."
         )
     if data["ignored"]:
-        told.append(f"{data['ignored']} files are neither pictures nor clips and were left out.")
+        count = "1 file is" if data["ignored"] == 1 else f"{data['ignored']} files are"
+        told.append(f"{count} no picture and no clip, and left out.")
     return told
 
 
