@@ -47,8 +47,8 @@ _DRAWN: Final[Mapping[Mode, tuple[Ask, ...]]] = {
 # Movements in one attempt. A blink asks for little, so there it may be one.
 _FEWEST: Final[Mapping[Mode, int]] = {"blink": 1, "turn": 2, "random": 2}
 _MOST: Final = 2
-# In `random`, one attempt of so many is asked for a blink besides, at any place in the order.
-BLINK_IN: Final = 4
+# In `random`, one attempt in so many is asked for a blink besides, at any place in the order.
+BLINK_IN: Final = 6
 # Pixels between the outer eye corners below which a blink cannot be told well enough to ask for it
 # where something else may be asked.
 BLINK_NEEDS: Final = 64.0

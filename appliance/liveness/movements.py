@@ -35,13 +35,17 @@ NOD: Final = 10.0
 # asks for 4 mm each of a mouth 50 mm wide.
 SMILE: Final = 0.15
 # Speaking parts the lips by up to a quarter of the mouth's width, a smile that shows the teeth too.
-OPEN: Final = 0.35
-# Both eyes close by this share; faces of 30 pixels between the eyes show no more in a full blink.
-BLINK: Final = 0.25
+OPEN: Final = 0.30
+_TEETH: Final = 0.2
+# Both eyes close by this share. The mesh shows 0.4 to 0.5 of a full blink on a large face, and half
+# of that where the eyes are 30 pixels apart; it trembles by 0.03 there.
+BLINK: Final = 0.20
 # Above this the head is not at rest, and eyes and mouth are not looked at.
 _HEAD_MOVES: Final = 0.5
-# Seconds before a frame that tell how open the eyes are.
+# Seconds before the lids go down that tell how open the eyes are, and after which they are not
+# waited for any more.
 _EYES_OVER_S: Final = 0.4
+_EYES_SHUT_S: Final = 1.0
 # Seconds without a frame, or without a view of eyes and mouth, after which nothing is known.
 LONGEST_GAP_S: Final = 0.35
 
@@ -186,8 +190,8 @@ class Movements:
 
     def _closed(self, signs: Signs) -> float | None:
         """How far both eyes are closed compared with a moment ago; None where that is unknown."""
-        while self._eyes and signs.at - self._eyes[0][0] > _EYES_OVER_S:
-            self._eyes.popleft()
+        if self._eyes and signs.at - self._eyes[-1][0] > _EYES_SHUT_S:
+            self._eyes.clear()  # nobody blinks so long: they are as open as they are
         before = np.array([(left, right) for _, left, right in self._eyes])
         if len(before) < 3:  # a median of fewer tells nothing
             level = None
@@ -196,6 +200,8 @@ class Movements:
             level = float(1 - max(signs.left_eye / left, signs.right_eye / right)) / BLINK
         if level is None or level < 1:
             self._eyes.append((signs.at, signs.left_eye, signs.right_eye))
+            while signs.at - self._eyes[0][0] > _EYES_OVER_S:
+                self._eyes.popleft()
         return level
 
 
@@ -203,12 +209,15 @@ def levels_of(signs: Signs, neutral: Signs) -> dict[Ask, float]:
     """How far each movement but the blink is made: 0 at neutral, 1 when it is unmistakable."""
     yaw, pitch = signs.yaw - neutral.yaw, signs.pitch - neutral.pitch
     wider = signs.width / neutral.width - 1
-    # A laugh opens the mouth too, and widens it; who opens it for the camera does not.
-    opened = signs.gap - neutral.gap - max(wider, 0.0)
+    parted = signs.gap - neutral.gap
+    # A smile widens the mouth and shows the teeth, no more; an open mouth does not widen. What
+    # does both, a laugh, is neither.
+    opened = parted - max(wider, 0.0) / 2
+    smiling = wider - max(parted - _TEETH, 0.0)
     return {
         Ask.TURN_LEFT: yaw / TURN,
         Ask.TURN_RIGHT: -yaw / TURN,
         Ask.NOD: pitch / NOD,
         Ask.OPEN_MOUTH: opened / OPEN,
-        Ask.SMILE: wider / SMILE,
+        Ask.SMILE: smiling / SMILE,
     }

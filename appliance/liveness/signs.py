@@ -42,6 +42,8 @@ _MIDDLE = {
 _HEAD = {**_HALF, **{_TWINS[at]: (-x, y, z) for at, (x, y, z) in _HALF.items()}, **_MIDDLE}
 BONE = tuple(_HEAD)
 _MODEL: NDArray[np.float64] = np.array(list(_HEAD.values()), np.float64)
+_WIDTH = float(np.ptp(_MODEL[:, 0]))
+_SOLVER = cv2.SOLVEPNP_ITERATIVE
 # Focal length over the picture's larger side; that of a lens which sees 53 degrees. Only how much
 # a near face is distorted depends on it.
 _FOCAL = 1.0
@@ -110,10 +112,15 @@ def head_pose(points: Floats, picture: int) -> tuple[float, float, float]:
     seen = points[list(BONE), :2].astype(np.float64)
     focal = _FOCAL * picture
     camera = np.array([[focal, 0, 0], [0, focal, 0], [0, 0, 1]], np.float64)
-    _, turn, _ = cv2.solvePnP(
-        _MODEL, seen - seen.mean(axis=0), camera, None, flags=cv2.SOLVEPNP_SQPNP
+    seen -= seen.mean(axis=0)
+    # From a head that looks into the camera: without a guess, a small face is sometimes found to
+    # look away from it, hollow side first.
+    far = focal / max(float(np.ptp(seen[:, 0])) / _WIDTH, 1.0)
+    turn, shift = np.zeros(3), np.array([0.0, 0.0, far])
+    _, found, _ = cv2.solvePnP(
+        _MODEL, seen, camera, None, turn, shift, useExtrinsicGuess=True, flags=_SOLVER
     )
-    axes = cv2.Rodrigues(turn)[0]
+    axes = cv2.Rodrigues(found)[0]
     across, ahead = axes[:, 0], -axes[:, 2]
     yaw = np.arctan2(ahead[0], -ahead[2])
     pitch = np.arctan2(ahead[1], np.hypot(ahead[0], ahead[2]))
