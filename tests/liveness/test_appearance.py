@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 
-from appliance.assemble import APPEARANCE_CONTEXT, APPEARANCE_THRESHOLDS
+from appliance.assemble import APPEARANCE_THRESHOLDS
 from appliance.liveness.appearance import (
     LOPSIDED,
+    SHIPPED,
     AppearanceCheck,
     Context,
     Thresholds,
     is_lopsided,
 )
+from appliance.liveness.network import Network, Recipe, recipe_of
 from appliance.types import Box, Floats, Frame, Landmarks, Liveness, LivenessState, Pixels, Region
 from appliance.vision import manifest
 from tests.portraits import NAMES, acquisition, face, network, picture, read
 from tests.toys import mesh_in
 
+SIDE = 16
+
 
 class Scripted:
-    """A network that gives these logits and keeps what it was shown."""
+    """A network that gives these logits, in turns, and keeps what it was shown."""
 
-    def __init__(self, *logits: float) -> None:
-        self.logits = np.array([logits], np.float32)
-        self.shown: Floats = np.zeros(0, np.float32)
+    input_shape = (1, SIDE, SIDE, 3)
+    output_shapes: ClassVar = [(1, 3)]
+
+    def __init__(self, *turns: Sequence[float]) -> None:
+        self.turns = [np.array([logits], np.float32) for logits in turns]
+        self.shown: list[Floats] = []
 
     def run(self, tensor: Floats) -> tuple[Floats, ...]:
-        self.shown = tensor
-        return (self.logits,)
+        self.shown.append(tensor[0])
+        # The first picture is the trial of the network itself.
+        return (self.turns[(len(self.shown) - 2) % len(self.turns)],)
 
 
-def check(model: object) -> AppearanceCheck:
-    entry = manifest.load(manifest.shipped_folder()).entry("antispoof", "liveness")
-    return AppearanceCheck(
-        entry,
-        model,  # type: ignore[arg-type]
-        APPEARANCE_CONTEXT,
-        APPEARANCE_THRESHOLDS,
-    )
+def check(model: Scripted, thresholds: Thresholds = APPEARANCE_THRESHOLDS) -> AppearanceCheck:
+    made = AppearanceCheck(Network("scripted", model, Recipe()), SHIPPED, thresholds)
+    assert len(model.shown) == 1
+    return made
 
 
 @cache
 def real() -> AppearanceCheck:
-    return check(network("antispoof"))
+    entry = manifest.load(manifest.shipped_folder()).entry("antispoof", "liveness")
+    shipped = Network(entry.name, network("antispoof"), recipe_of(entry))
+    return AppearanceCheck(shipped, SHIPPED, APPEARANCE_THRESHOLDS)
 
 
-FRAME = Frame(np.full((400, 400, 3), (10, 20, 30), np.uint8), 0.0, "grey")
+GREY = np.full((400, 400, 3), (10, 20, 30), np.uint8)
+FRAME = Frame(GREY, 0.0, "grey")
+STILL = Frame(GREY, 0.0, "grey", still=True)
 FACE = mesh_in(Box(150, 150, 100, 120))
 
 
@@ -71,37 +81,66 @@ def logits(live: float) -> list[float]:
     ],
 )
 def test_between_attack_and_live_nothing_is_decided(score: float, state: LivenessState) -> None:
-    found = check(Scripted(*logits(score))).check(FRAME, FACE)
+    found = check(Scripted(logits(score))).check(FRAME, FACE)
     assert found.state is state
     assert found.score == pytest.approx(score, abs=1e-5)
     assert found.cues == {"appearance": found.score}
 
 
 def test_thresholds_belong_to_the_side_that_they_open() -> None:
-    entry = manifest.load(manifest.shipped_folder()).entry("antispoof")
-    half = AppearanceCheck(
-        entry,
-        Scripted(0.0, 0.0, -1e9),  # type: ignore[arg-type]
-        APPEARANCE_CONTEXT,
-        Thresholds(attack=0.5, live=0.5),
-    )
+    half = check(Scripted([0.0, 0.0, -1e9]), Thresholds(attack=0.5, live=0.5))
     assert half.check(FRAME, FACE).state is LivenessState.LIVE
 
 
-def test_huge_logits_do_not_overflow() -> None:
-    assert check(Scripted(1e6, 0, 0)).check(FRAME, FACE).score == 1.0
-    assert check(Scripted(-1e6, 0, 0)).check(FRAME, FACE).score == 0.0
+def test_huge_logits_do_not_overflow_and_one_look_outvotes_no_other_by_them() -> None:
+    assert check(Scripted([1e6, 0, 0])).check(FRAME, FACE).score == pytest.approx(1, abs=1e-6)
+    assert check(Scripted([-1e6, 0, 0])).check(FRAME, FACE).score == pytest.approx(0, abs=1e-6)
+    apart = check(Scripted([1e6, 0, 0], [-1e6, 0, 0]))
+    assert apart.check(FRAME, FACE).score == pytest.approx(0.5)
 
 
-def test_the_network_is_shown_raw_pixels_and_black_beyond_the_edge() -> None:
-    model = Scripted(0, 0, 0)
-    check(model).check(FRAME, FACE)
-    assert model.shown.shape == (1, 128, 128, 3)
-    assert model.shown.dtype == np.float32
-    assert model.shown[0, 64, 64].tolist() == [10, 20, 30]
+def test_two_looks_are_averaged_in_log_odds() -> None:
+    found = check(Scripted([3.0, 0.0, -1e9], [1.0, 0.0, -1e9])).check(FRAME, FACE)
+    assert found.score == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6)
+
+
+def test_what_is_shown_nothing_is_not_built() -> None:
+    with pytest.raises(ValueError, match="shown nothing"):
+        AppearanceCheck(
+            Network("scripted", Scripted([0, 0, 0]), Recipe()), (), APPEARANCE_THRESHOLDS
+        )
+
+
+def test_the_tight_square_is_black_beyond_the_edge_and_the_wide_one_stays_inside() -> None:
+    model = Scripted([0, 0, 0])
     check(model).check(FRAME, mesh_in(Box(-50, 150, 100, 120)))
-    assert model.shown[0, 64, 5].tolist() == [0, 0, 0]
-    assert model.shown[0, 64, 120].tolist() == [10, 20, 30]
+    _, tight, wide = model.shown
+    assert tight.dtype == np.float32
+    assert tight[SIDE // 2, 1].tolist() == [0, 0, 0]
+    assert tight[SIDE // 2, SIDE - 2].tolist() == [10, 20, 30]
+    assert wide.min() == 10
+
+
+def test_a_square_that_is_larger_than_the_picture_is_shrunk_into_it() -> None:
+    bgr = np.zeros((100, 200, 3), np.uint8)
+    bgr[:, :100] = 200
+    huge = mesh_in(Box(80, -20, 100, 140))
+    crop = Context(2.0, outside="inside").crop(bgr, huge, 100)
+    # A square of the picture's height about x = 130: 20 columns of the bright half and 80 others.
+    assert (crop[50] > 100).all(axis=1).sum() == pytest.approx(20, abs=2)
+    assert (crop[0] == crop[-1]).all()
+
+
+def test_a_stretched_crop_has_the_proportions_of_the_face() -> None:
+    bgr = np.zeros((400, 400, 3), np.uint8)
+    bgr[100:300, 150:250] = 255  # the box of the face, exactly
+    known = mesh_in(Box(149.5, 99.5, 100, 200))
+    square = Context(2.0).crop(bgr, known, 100)
+    stretched = Context(2.0, stretch=True).crop(bgr, known, 100)
+    across = [(it[50] > 127).all(axis=1).sum() for it in (square, stretched)]
+    down = [(it[:, 50] > 127).all(axis=1).sum() for it in (square, stretched)]
+    assert across == pytest.approx([25, 50], abs=1)
+    assert down == pytest.approx([50, 50], abs=1)
 
 
 def test_the_surroundings_are_a_square_around_the_face() -> None:
@@ -162,9 +201,26 @@ CORNER, LARGE = mesh_in(Box(0, 0, 100, 120)), mesh_in(Box(20, 0, 360, 400))
 def test_a_face_at_the_edge_is_never_live_and_still_found_out(
     score: float, where: Landmarks, state: LivenessState
 ) -> None:
-    found = check(Scripted(*logits(score))).check(FRAME, where)
+    found = check(Scripted(logits(score))).check(FRAME, where)
     assert found.state is state
     assert found.score == pytest.approx(score, abs=1e-5)  # what was measured is told all the same
+
+
+@pytest.mark.parametrize(
+    ("frame", "where", "state"),
+    [
+        (STILL, LEFT, LivenessState.SPOOF),
+        (FRAME, LEFT, LivenessState.UNDETERMINED),
+        (STILL, MIDDLE, LivenessState.LIVE),
+        (FRAME, MIDDLE, LivenessState.LIVE),
+    ],
+)
+def test_who_is_seen_at_the_edge_for_a_moment_is_not_accused_of_the_black_beyond_it(
+    frame: Frame, where: Landmarks, state: LivenessState
+) -> None:
+    """The tight look says 0.1 and the wide one 0.99; a picture by itself has no next frame."""
+    found = check(Scripted(logits(0.1), logits(0.99))).check(frame, where)
+    assert found.state is state
 
 
 # --- real faces ---------------------------------------------------------------------------
@@ -199,7 +255,7 @@ def judged(path: Path) -> Liveness:
     bgr = read(path)
     faces = acquisition().faces(bgr)
     assert faces, f"no face in {path.name}"
-    return real().check(Frame(bgr, 0.0, path.name), faces[0])
+    return real().check(Frame(bgr, 0.0, path.name, still=True), faces[0])
 
 
 def test_live_faces_pass_and_photographed_attacks_are_refused(data: Path) -> None:
@@ -230,8 +286,12 @@ def cut_beside(bgr: Pixels, known: Landmarks, side: str, share: float) -> tuple[
     return cut, Landmarks(points, known.presence)
 
 
-@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
-def test_an_attack_held_half_out_of_the_picture_is_never_live(data: Path, side: str) -> None:
+@pytest.mark.parametrize(
+    ("side", "still"), [("left", False), ("right", True), ("top", False), ("bottom", True)]
+)
+def test_an_attack_held_half_out_of_the_picture_is_never_live(
+    data: Path, side: str, *, still: bool
+) -> None:
     paths = [*sorted((data / "pad").glob("attack_*")), *sorted((data / "pad").glob("print_*"))]
     if not paths:
         pytest.skip("the measuring data has no pad")
@@ -241,7 +301,7 @@ def test_an_attack_held_half_out_of_the_picture_is_never_live(data: Path, side: 
         (known, *_) = acquisition().faces(bgr)
         for share in (-0.15, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 0.4):
             cut, shifted = cut_beside(bgr, known, side, share)
-            found = real().check(Frame(cut, 0.0, path.name), shifted)
+            found = real().check(Frame(cut, 0.0, path.name, still=still), shifted)
             if found.state is LivenessState.LIVE:
                 live.append((path.name, share, found.score))
     assert live == []
