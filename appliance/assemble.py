@@ -26,7 +26,7 @@ from appliance.claims.badge import BadgeWatch
 from appliance.claims.desk import Answer, Desk
 from appliance.claims.desk import Tools as ClaimTools
 from appliance.claims.reading import Reading
-from appliance.config import Config
+from appliance.config import Config, OwnLivenessModel
 from appliance.door_controller import DoorController
 from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
@@ -54,10 +54,11 @@ from appliance.hardware.steady_keys import SteadyKeys
 from appliance.hardware.v4l2 import V4l2Camera
 from appliance.liveness import fusion
 from appliance.liveness import watch as life
-from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
+from appliance.liveness.appearance import SHIPPED, AppearanceCheck, Context, Thresholds
 from appliance.liveness.challenge import Challenge
 from appliance.liveness.challenge import longest_s as longest_challenge_s
 from appliance.liveness.cue import Cue
+from appliance.liveness.network import Network, Recipe, read_own, recipe_of
 from appliance.perception import Perception, Stages
 from appliance.ports import (
     Aligner,
@@ -108,9 +109,7 @@ from appliance.vision.scene import SceneWatch, shows_something
 GAP_S = 1.5
 # However often a door is granted in a row, its line rests after this many pulses' time.
 LONGEST_PULSES = 3
-# The part of the picture that the appearance network was found to judge best, and its scores:
-# `models/README.md` has the figures.
-APPEARANCE_CONTEXT = Context(side=1.4, drop=0.0)
+# Of the shipped appearance network: `models/README.md` has the figures.
 APPEARANCE_THRESHOLDS = Thresholds(attack=0.4, live=0.6)
 # An attempt ends as an attack only where this share of `liveness.target_bpcer` would; between
 # the two thresholds a frame is undetermined, which keeps out and accuses nobody.
@@ -285,6 +284,9 @@ def _challenge(config: Config, random: Random | None) -> Challenge | None:
 
 def liveness_identity(config: Config) -> dict[str, str]:
     """What the liveness verdict is made of, by name, as SHA-256. Raises ModelError."""
+    own = config.liveness.model
+    if own is not None:
+        return {own.file.name: own.sha256, fusion.FILE.name: fusion.fingerprint()}
     entry = _antispoof(manifest(config))
     return {entry.name: entry.sha256, fusion.FILE.name: fusion.fingerprint()}
 
@@ -294,9 +296,29 @@ def _antispoof(models: Manifest) -> Entry:
 
 
 def _appearance(config: Config, models: Manifest) -> AppearanceCheck:
+    if config.liveness.model is not None:
+        return _own_appearance(config.liveness.model, config.model.threads)
     entry = _antispoof(models)
     model = _tflite(models, entry.name, "liveness", config.model.threads)
-    return AppearanceCheck(entry, model, APPEARANCE_CONTEXT, APPEARANCE_THRESHOLDS)
+    network = Network(entry.name, model, recipe_of(entry))
+    return AppearanceCheck(network, SHIPPED, APPEARANCE_THRESHOLDS)
+
+
+def _own_appearance(wanted: OwnLivenessModel, threads: int) -> AppearanceCheck:
+    content = read_own(wanted.file, wanted.sha256)
+    model = TfliteModel(content, name=str(wanted.file), threads=threads)
+    recipe = Recipe(
+        colour=wanted.colour,
+        mean=wanted.mean,
+        scale=wanted.scale,
+        output=wanted.output,
+        index=wanted.live_index,
+        activation=wanted.activation,
+        higher_is_live=wanted.higher_is_live,
+    )
+    context = Context(wanted.crop, wanted.drop, wanted.outside, wanted.stretch)
+    network = Network(str(wanted.file), model, recipe)
+    return AppearanceCheck(network, (context,), Thresholds(wanted.attack, wanted.live))
 
 
 def _tflite(models: Manifest, name: str, role: str, threads: int) -> TfliteModel:

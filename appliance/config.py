@@ -61,6 +61,11 @@ def _off_is_a_word(value: object) -> object:
     return "off" if value is False else value
 
 
+def _none_is_a_word(value: object) -> object:
+    # So does an unquoted `null` or `~`, but for None; nothing else can be meant here.
+    return "none" if value is None else value
+
+
 def _spelt(value: object) -> str:
     """A value as it is written in YAML."""
     if value is None or value == ():
@@ -275,6 +280,69 @@ class EnrolmentConfig(_Section):
     timeout_s: float = Field(60.0, gt=0, le=600)
 
 
+def _as_numbers(value: object) -> object:
+    """One number for all three channels may be written without a list."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (value,) if plain else value
+
+
+_PerChannel = Annotated[tuple[float, ...], BeforeValidator(_as_numbers)]
+
+
+class OwnLivenessModel(_Section):
+    """An anti-spoof network of the user's own, in the place of the shipped one.
+
+    What nobody can guess has no default: the file, its sum, the crop and which number means life.
+    crop: the side of the square that it is shown, over the larger side of the mesh's box. drop,
+    outside, stretch: see liveness.appearance.Context. colour, mean, scale, output, live_index,
+    activation, higher_is_live: see liveness.network.Recipe. attack, live: probabilities of life,
+    an attack below the one, live from the other on.
+    """
+
+    file: _Path
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    crop: float = Field(gt=0, le=8)
+    drop: float = Field(0.0, ge=-2, le=2)
+    outside: Literal["inside", "black"] = "inside"
+    stretch: bool = False
+    colour: Literal["bgr", "rgb"] = "bgr"
+    mean: _PerChannel = (0.0,)
+    scale: _PerChannel = (1.0,)
+    output: int = Field(0, ge=0, le=63)
+    live_index: int = Field(ge=0, le=4095)
+    activation: Annotated[
+        Literal["softmax", "sigmoid", "none"], BeforeValidator(_none_is_a_word)
+    ] = "softmax"
+    higher_is_live: bool = True
+    attack: float = Field(0.4, ge=0, le=1)
+    live: float = Field(0.6, gt=0, le=1)
+
+    @field_validator("sha256", mode="before")
+    @classmethod
+    def _sums_are_written_small(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("mean", "scale")
+    @classmethod
+    def _one_or_three(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(value) not in {1, 3}:
+            raise ValueError(f"one number or three are expected, not {len(value)}")
+        return value
+
+    @field_validator("scale")
+    @classmethod
+    def _shows_something(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if 0 in value:
+            raise ValueError("a scale of 0 shows the network nothing")
+        return value
+
+    @model_validator(mode="after")
+    def _an_attack_is_not_live(self) -> OwnLivenessModel:
+        if self.attack > self.live:
+            raise ValueError("attack must not be above live")
+        return self
+
+
 class LivenessConfig(_Section):
     """Presentation attack detection.
 
@@ -291,6 +359,7 @@ class LivenessConfig(_Section):
     ] = "off"
     target_bpcer: float = Field(0.01, ge=0.001, le=0.1)
     spoof_cool_down_s: float = Field(10.0, ge=0, le=600)
+    model: OwnLivenessModel | None = None
 
     @property
     def motion(self) -> bool:
@@ -572,13 +641,27 @@ def _anchored(config: Config, folder: Path) -> Config:
         config = _with_path(config, "camera", "source", folder)
     if config.feedback.greeting not in {"off", "speech"}:
         config = _with_path(config, "feedback", "greeting", folder)
+    if config.liveness.model is not None:
+        config = _with_own_model(config, config.liveness.model, folder)
     return config
+
+
+def _with_own_model(config: Config, model: OwnLivenessModel, folder: Path) -> Config:
+    if _stands_alone(model.file):
+        return config
+    anchored = model.model_copy(update={"file": folder / model.file})
+    liveness = config.liveness.model_copy(update={"model": anchored})
+    return config.model_copy(update={"liveness": liveness})
+
+
+def _stands_alone(path: Path | str) -> bool:
+    return Path(path).is_absolute() or str(path).startswith("~")
 
 
 def _with_path(config: Config, section: str, key: str, folder: Path) -> Config:
     part: BaseModel = getattr(config, section)
     value = getattr(part, key)
-    if value is None or Path(value).is_absolute() or str(value).startswith("~"):
+    if value is None or _stands_alone(value):
         return config
     anchored = type(value)(folder / value) if isinstance(value, Path) else str(folder / value)
     return config.model_copy(update={section: part.model_copy(update={key: anchored})})
@@ -669,6 +752,8 @@ def _fault(item: Any) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] in {"model_type", "model_attributes_type"}:
         message = f"holds {_kind(item['input'])} where keys are expected"
+    elif item["type"] == "missing":
+        return f"{where} is missing"
     elif item["type"] in _EXPECTED:
         message = f"{_EXPECTED[item['type']]} is expected, not {_quoted(item, place)}"
     elif item["type"] != "value_error":
@@ -684,7 +769,9 @@ def _quoted(item: Any, place: tuple[str, ...]) -> str:
 
 def _did_you_mean(place: tuple[str, ...]) -> str:
     known = known_keys()
-    if len(place) == 1:
+    if place[:2] == ("liveness", "model") and len(place) > 2:
+        choices = sorted(OwnLivenessModel.model_fields)
+    elif len(place) == 1:
         choices = sorted({path.split(".")[0] for path in known})
     else:
         choices = [path.split(".")[1] for path in known if path.startswith(place[0] + ".")]
