@@ -35,6 +35,12 @@ def notes(data: Mapping[str, Any], config: Config, found: Presentations) -> list
             "Attempts on one clip are not independent: where a clip gave more than one, the "
             "interval is a bootstrap over clips."
         )
+    if data["shown_apart"]:
+        told.append(
+            f"Sub-folders whose pictures do not follow each other as frames do: "
+            f"{data['shown_apart']}. Each of their pictures was shown by itself; the interval is a "
+            "bootstrap over folders."
+        )
     if data["ignored"]:
         count = "1 file is" if data["ignored"] == 1 else f"{data['ignored']} files are"
         told.append(f"{count} no picture and no clip, and left out.")

@@ -62,7 +62,8 @@ def find(folder: Path, *, separate: bool = False) -> Presentations:
     """Read FOLDER/live and FOLDER/SPECIES; `live` may be written in any case.
 
     A file is one presentation. A sub-folder that holds only pictures is one presentation too: they
-    are its frames, in the order of their names; with `separate` each is a presentation of its own.
+    are its frames, in the order of their names (see `pad_run.show` for those that cannot be); with
+    `separate` each is a presentation of its own.
     Any other sub-folder only groups what is in it. Hidden files are left out.
     Raises InputError for a folder without live/, or with nothing to show.
     """

@@ -36,6 +36,7 @@ class Judged:
 
     label: `live`, or the species. unreadable: why it gave no frame; then there is no attempt.
     damage: what of it could not be read, though the rest was judged.
+    apart: whether it is a folder of pictures that do not follow each other: each is an attempt.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Judged:
     attempts: Sequence[Presented] = ()
     unreadable: str | None = None
     damage: str | None = None
+    apart: bool = False
 
 
 def report(judged: Sequence[Judged], species: Sequence[str]) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def report(judged: Sequence[Judged], species: Sequence[str]) -> dict[str, Any]:
         "unreadable_files": [
             {"name": item.name, "reason": item.unreadable} for item in unreadable[:MOST_NAMED]
         ],
+        "shown_apart": sum(item.apart for item in judged),
         "damaged": len(damaged),
         "damaged_files": [
             {"name": item.name, "reason": item.damage} for item in damaged[:MOST_NAMED]

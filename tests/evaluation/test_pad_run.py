@@ -17,6 +17,7 @@ from appliance.evaluation.pad_report import Judged
 from appliance.evaluation.pad_run import PROCESS_MB, Showing, fitting, run, show
 from appliance.types import Frame
 from tests.evaluation.pads import LIVE, SPOOF, FilmCamera, film, toy_judge
+from tests.toys import ALICE, Toy, scene
 
 
 class Shelf:
@@ -57,6 +58,19 @@ def test_pictures_of_a_folder_are_frames_that_follow_each_other() -> None:
     (slow,) = one(Shelf(stills), *stills, fps=10.0).attempts
     assert fast.attempts[0].outcome is Outcome.UNDETERMINED
     assert (slow.outcome, slow.still) == (Outcome.LIVE, False)
+
+
+def test_photographs_in_a_folder_that_are_no_frames_of_a_clip_are_judged_one_by_one() -> None:
+    places = [(60, 65), (255, 170), (150, 65), (60, 175)]
+    photographs: dict[str, Sequence[Frame] | str] = {
+        f"{number}.jpg": [scene(float(number), Toy(ALICE, x=x, y=y, width=100))]
+        for number, (x, y) in enumerate(places)
+    }
+    photographs["9.jpg"] = "9.jpg is empty."
+    judged = one(Shelf(photographs), *photographs)
+    assert [(it.outcome, it.still) for it in judged.attempts] == [(Outcome.LIVE, True)] * 4
+    assert (judged.apart, judged.damage) == (True, "9.jpg is empty.")
+    assert not one(Shelf({"1.mp4": film(LIVE, LIVE, LIVE)}), "1.mp4").apart
 
 
 def test_a_bad_frame_of_a_folder_is_left_out_and_told() -> None:
