@@ -87,7 +87,9 @@ def natural(rng: np.random.Generator, seconds: float, *, lively: float = 1.0) ->
             (0, 1, 2), (4.0, 6.0, 2.0), rng.uniform(0, 6.3, 3).tolist(), strict=True
         )
     )
-    grip = Grip(lively * float(rng.uniform(1, 4)), lively * float(rng.uniform(0.3, 1)), 0, 0, sweeps)
+    grip = Grip(
+        lively * float(rng.uniform(1, 4)), lively * float(rng.uniform(0.3, 1)), 0, 0, sweeps
+    )
     blinks, at = [], float(rng.uniform(0.2, 3))
     while at < seconds:
         blinks.append(Blink(at, float(rng.uniform(0.15, 0.35))))
@@ -206,7 +208,11 @@ class Head:
         for _ in range(_ROUNDS):
             where = (found / _GRID).astype(np.float32)
             wrong = cv2.remap(
-                error, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                error,
+                where[..., 0],
+                where[..., 1],
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
             )
             found = (wanted - wrong - centre) * to_px + offset
         size = found.shape[1] * step, found.shape[0] * step
@@ -256,7 +262,10 @@ class Head:
         picture = self.picture.copy()
         for upper, lower, brow in zip(UPPER_LIDS, LOWER_LIDS, BROWS, strict=True):
             _draw_lid(
-                self.picture, picture, *(self.points[list(n), :2] for n in (upper, lower, brow)), closed
+                self.picture,
+                picture,
+                *(self.points[list(n), :2] for n in (upper, lower, brow)),
+                closed,
             )
         return picture
 
@@ -287,9 +296,7 @@ def _draw_lid(
     stretched = crease + (y - crease) * (lid - crease) / np.maximum(margin - crease, 1e-6)
     from_y = np.where((y > crease) & (y < margin), stretched, y)
     from_x = np.broadcast_to(columns, from_y.shape)
-    part = cv2.remap(
-        source, from_x.astype(np.float32), from_y.astype(np.float32), cv2.INTER_LINEAR
-    )
+    part = cv2.remap(source, from_x.astype(np.float32), from_y.astype(np.float32), cv2.INTER_LINEAR)
     # The lashes' shadow along the margin.
     near = np.exp(-(((y - margin) / 1.2) ** 2)) * closed * 0.45
     picture[top:bottom, left : right + 1] = part * (1 - near[..., np.newaxis])
@@ -308,7 +315,9 @@ def _person(picture: Pixels, points: NDArray[np.float32]) -> Field:
     """(height, width) 0..1: where the person is (GrabCut, Rother et al., SIGGRAPH 2004)."""
     height, width = picture.shape[:2]
     shrink = max(max(height, width) / 250, 1.0)
-    small = cv2.resize(picture, (round(width / shrink), round(height / shrink)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        picture, (round(width / shrink), round(height / shrink)), interpolation=cv2.INTER_AREA
+    )
     spots = (points[:, :2] / shrink).astype(np.float64)
     marks = _first_guess(small.shape[:2], spots)
     back, fore = np.zeros((1, 65)), np.zeros((1, 65))
@@ -320,7 +329,9 @@ def _person(picture: Pixels, points: NDArray[np.float32]) -> Field:
     middle = spots.mean(axis=0).astype(int)
     person = (labels == labels[middle[1], middle[0]]).astype(np.float32)
     person = cv2.GaussianBlur(person, (0, 0), 0.9)
-    return np.asarray(cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(
+        cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
 
 
 def _first_guess(shape: tuple[int, ...], spots: Array) -> Pixels:

@@ -49,13 +49,17 @@ class LiveHead:
         return self._capture.expose(light)
 
 
-def placed(head: Head, camera: Pinhole, eyes_px: float) -> Pose:
-    """Where a head stands so that its eyes are so far apart and its body is cut by the edge."""
-    distance = camera.focal * EYES_MM / eyes_px
-    per_px = distance / camera.focal
+def standing(head: Head, camera: Pinhole, rest: Pose) -> Pose:
+    """That place, lowered until the picture's lower edge, where the body ends, is out of sight."""
     below = (head.picture.shape[0] - head.between_eyes[1]) * head.mm_per_px
-    lowest = camera.height * per_px / 2 - below
-    return Pose(x=0.0, y=max(-0.1 * camera.height * per_px, lowest + 8.0), z=distance)
+    lowest = camera.height * rest.z / camera.focal / 2 - below
+    return Pose(x=rest.x, y=max(rest.y, lowest + 8.0), z=rest.z)
+
+
+def placed(head: Head, camera: Pinhole, eyes_px: float) -> Pose:
+    """Where a head stands whose eyes are to be so far apart."""
+    distance = camera.focal * EYES_MM / eyes_px
+    return standing(head, camera, Pose(y=-0.1 * camera.height * EYES_MM / eyes_px, z=distance))
 
 
 class Recaptured:

@@ -68,9 +68,7 @@ class Player:
         return self._pictures[number]
 
 
-def player(
-    replay: Replay, content: Content, rng: np.random.Generator, *, moving: bool
-) -> Player:
+def player(replay: Replay, content: Content, rng: np.random.Generator, *, moving: bool) -> Player:
     """moving: the content is a clip; otherwise its picture is brought to move."""
     if moving:
         return Player(content.frames, content.fps, content.eyes, replay)

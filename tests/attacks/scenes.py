@@ -21,6 +21,7 @@ from tests.attacks.heads import (
     natural,
 )
 from tests.attacks.hold import Hold, posed
+from tests.attacks.living import standing
 from tests.attacks.media import Display, Layout, Paper
 from tests.attacks.optics import Array, Bend, Pose
 from tests.attacks.playing import Player, player
@@ -101,7 +102,7 @@ def _worn(
     show = natural(rng, 60.0, lively=1.0 if attempt.species is Species.PASTE_OVER_MASK else 0.35)
     own, facing = Hold(show.grip, rng), attacker.facing
     pasted = attempt.species is Species.PASTE_OVER_MASK
-    rest = Pose(x=attempt.rest.x, y=attempt.rest.y, z=attempt.rest.z)
+    rest = standing(attacker, attempt.camera, attempt.rest)
 
     def moved(seconds: float) -> Array:
         return own.at(seconds) + (0 if pasted else worn.follows * hold.at(seconds))
@@ -121,7 +122,7 @@ def _worn(
 
     def in_hand(seconds: float) -> tuple[Array, Array]:
         pivot = np.array([0.0, attempt.grip_below_mm, 0.0])
-        return posed(attempt.rest, hold.at(seconds)).place(pivot)
+        return posed(replace(attempt.rest, y=rest.y), hold.at(seconds)).place(pivot)
 
     attempt = _fitted(attempt, content, attacker)
     shown = Player([content.frames[content.best]], 0.0, content.eyes)
@@ -197,6 +198,9 @@ def _layout(attempt: Attempt, size: tuple[int, int], eyes: tuple[float, float, f
     per_px = attempt.rest.z / attempt.camera.focal
     half_w = (0.5 + _SPARE) * attempt.camera.width * per_px + abs(attempt.rest.x)
     half_h = (0.5 + _SPARE) * attempt.camera.height * per_px + abs(attempt.rest.y)
+    if attempt.bend is not None:
+        # Bent paper is narrower than it is long: all of it may be in view.
+        half_w, half_h = across, down
     window = (
         max(sheet[0], -half_w),
         max(sheet[1], -half_h),
