@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from appliance.types import Decision, Fault, Pose
+from appliance.phrases import ASKED
+from appliance.types import Ask, Decision, Fault, Pose
 
 FAULTS: Mapping[Fault, str] = {
     Fault.NO_FACE: "Look into the camera.",
@@ -30,6 +31,8 @@ POSES: Mapping[Pose, str] = {
     Pose.DOWN: "Lower your chin a little.",
 }
 
+ASKS: Mapping[Ask, str] = {Ask.LOOK: "Look straight at the camera.", **ASKED["en"]}
+
 DECISIONS: Mapping[Decision, str] = {
     Decision.ACCEPT: "Welcome.",
     Decision.REJECT: "The face was not recognised.",
@@ -44,6 +47,9 @@ DECISIONS: Mapping[Decision, str] = {
 }
 
 HOLD = "Hold still."
+_MOVEMENTS = frozenset(ask.value for ask in ASKS if ask is not Ask.LOOK)
+# What keeps a movement from being seen.
+_IN_THE_WAY = (Fault.NO_FACE, Fault.SEVERAL_FACES, Fault.CUT_OFF)
 UNJUDGED = (
     "Move into the middle of the picture and hold still: "
     "it could not be told whether the face is live."
@@ -56,9 +62,20 @@ UNANSWERED = "What was asked for was not seen in time. Do what is asked when it 
 TOO_FEW = "The recording ended before there were enough good pictures."
 
 
-def of_frame(faults: Sequence[Fault]) -> str:
-    """What to do about one frame's faults, the worst first; about none: nothing."""
-    return FAULTS[faults[0]] if faults else HOLD
+def of_frame(faults: Sequence[Fault], ask: Ask | None = None) -> tuple[str, str]:
+    """What to do about one frame, as a code and a sentence: its worst fault, or what is asked for.
+
+    Whoever is asked to turn the head is not told to look straight for doing it.
+    """
+    fault = faults[0] if faults else None
+    if ask is not None and (fault is None or (ask is not Ask.LOOK and fault not in _IN_THE_WAY)):
+        return ask.value, ASKS[ask]
+    return ("hold", HOLD) if fault is None else (fault.value, FAULTS[fault])
+
+
+def is_urgent(code: str) -> bool:
+    """Whether it asks for a movement, which counts for a few seconds only."""
+    return code in _MOVEMENTS
 
 
 def locked_out(seconds: float) -> str:

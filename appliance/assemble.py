@@ -582,9 +582,22 @@ def speaker(config: Config) -> Speaker | None:
     return SoundSpeaker(Path(wanted.greeting), os.environ)
 
 
-def feedback(config: Config, lamps: Indicators, voice: Speaker | None) -> Feedback:
-    """What plays on them what happens at the door; lamps and voice stay their owner's."""
-    return Feedback(lamps, voice, language=config.feedback.language)
+def instructor(config: Config, greeter: Speaker | None) -> Speaker | None:
+    """What says what a person is to do, where config asks for it; the greeter, where that speaks.
+
+    One voice for both: an instruction then cuts off a greeting instead of sounding over it.
+    """
+    if not config.feedback.speak:
+        return None
+    speaks = isinstance(greeter, EspeakSpeaker)
+    return greeter if speaks else EspeakSpeaker(config.feedback.language, os.environ)
+
+
+def feedback(
+    config: Config, lamps: Indicators, voice: Speaker | None, instructor: Speaker | None = None
+) -> Feedback:
+    """What plays on them what happens at the door; lamps and voices stay their owner's."""
+    return Feedback(lamps, voice, instructor, language=config.feedback.language)
 
 
 def house_policy(config: Config) -> HousePolicy:

@@ -427,7 +427,8 @@ class FeedbackConfig(_Section):
     """What people at the door see and hear; None: nothing is connected.
 
     greeting: "off", "speech" (espeak-ng), or a sound file that welcomes whoever is let in.
-    language: a voice of espeak-ng.
+    speak: whether espeak-ng says what a person is to do for the camera. language: a voice of
+    espeak-ng.
     """
 
     ready_led_pin: int | None = Field(None, ge=0, le=1023)
@@ -435,6 +436,7 @@ class FeedbackConfig(_Section):
     denied_led_pin: int | None = Field(None, ge=0, le=1023)
     buzzer_pin: int | None = Field(None, ge=0, le=1023)
     greeting: Annotated[str, BeforeValidator(_off_is_a_word), BeforeValidator(_a_real_path)] = "off"
+    speak: bool = False
     language: str = "en"
 
     @field_validator("language")

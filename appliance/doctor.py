@@ -20,6 +20,7 @@ from appliance import access, assemble, auto, installed
 from appliance.config import AUTO, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
 from appliance.model_choice import Choice, figures, why_not
+from appliance.phrases import ASKED, known_as
 from appliance.types import Frame, TroubleKind
 from appliance.vision.interpreter import runtime
 from appliance.vision.scene import SceneLimits, fault_of, measure
@@ -411,6 +412,28 @@ def _greeting(config: Config) -> Check:
     return Check("greeting", Status.OK, what if config.feedback.greeting == "speech" else "a sound")
 
 
+def _instructions(config: Config) -> Check:
+    """Whether people can know what a challenge asks of them."""
+    wanted = config.feedback
+    voice = assemble.instructor(config, None)
+    if voice is None:
+        if config.liveness.challenges == "off":
+            return Check("instructions", Status.OK, "off")
+        detail = (
+            "A challenge is set, and nobody hears what is asked; lamps and buzzer cannot tell it."
+        )
+        hint = "Set feedback.speak: true; docs/feedback.md says what is needed."
+        return Check("instructions", Status.WARN, detail, hint)
+    with closing(voice):
+        faults = voice.examine()
+    if known_as(wanted.language) not in ASKED:
+        faults = (f"Nothing can be asked for in {wanted.language} (feedback.language).", *faults)
+    if faults:
+        hint = f"Without it nobody is told what to do. Languages: {', '.join(ASKED)}."
+        return Check("instructions", Status.WARN, " ".join(faults), hint)
+    return Check("instructions", Status.OK, f"espeak-ng in {wanted.language}")
+
+
 def _readers(config: Config) -> Check:
     """Keypad and card reader: whether they can be had."""
     asked = {"keypad": assemble.keypad, "card": assemble.card_reader}
@@ -516,6 +539,7 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "schedules": _schedules,
     "lamps": _lamps,
     "greeting": _greeting,
+    "instructions": _instructions,
     "readers": _readers,
     "claims": _claims,
     "disk": _disk,

@@ -13,6 +13,8 @@ The rules, before the code:
 5. The lamp "ready" burns while a claim can be served; it is dark while nothing works.
 6. Only who was let in is greeted, and only where the config asks for it: a greeting tells everybody
    in earshot who comes.
+7. What a person is to do for the camera is said aloud where the config asks for it. Lamp and buzzer
+   can only tell that something is asked.
 
 `Feedback` is the hand that plays what `step` returns; it never raises and never waits.
 docs/feedback.md shows the patterns.
@@ -27,9 +29,10 @@ from threading import Lock as Mutex
 from typing import Final, TypeAlias
 
 from appliance.door_values import AlarmKind, DoorChange, DoorStatus, Happening
+from appliance.phrases import instruction, welcome
 from appliance.ports import Indicators, Speaker
 from appliance.signals import ON, Output, Pattern, Patterns
-from appliance.types import Decision, Verdict
+from appliance.types import Ask, Decision, Verdict
 
 # Seconds. A contact that broke on a Friday must not sound until Monday.
 LONGEST_S: Final = 180
@@ -62,7 +65,7 @@ class Judged:
     verdict: Verdict
 
 
-Event: TypeAlias = DoorStatus | DoorChange | Judged | Readiness | Cue
+Event: TypeAlias = DoorStatus | DoorChange | Judged | Readiness | Cue | Ask
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,15 @@ class Situation:
 
 @dataclass(frozen=True)
 class Shown:
-    """base: what is shown from now on. once: what is played above it. greeted: a name, or none."""
+    """base: what is shown from now on. once: what is played above it. greeted: a name, or none.
+
+    asked: what is said that the person is to do.
+    """
 
     base: Patterns
     once: Patterns = field(default_factory=dict)
     greeted: str = ""
+    asked: Ask | None = None
 
 
 MAY_PASS: Final[Patterns] = {Output.BUZZER: Pattern(0.25, 0, 1)}
@@ -91,6 +98,10 @@ REFUSED: Final[Patterns] = {
 TRY_AGAIN: Final[Patterns] = {
     Output.DENIED: Pattern(0.3, 0.3, 3),
     Output.BUZZER: Pattern(0.1, 0.1, 2),
+}
+SOMETHING_ASKED: Final[Patterns] = {
+    Output.READY: Pattern(0.05, 0.05, 20),
+    Output.BUZZER: Pattern(0.03, 0.07, 4),
 }
 CUES: Final[Mapping[Cue, Patterns]] = {
     Cue.KEY: {Output.BUZZER: Pattern(0.03, 0, 1)},
@@ -139,22 +150,6 @@ VERDICTS: Final[Mapping[Decision, Patterns]] = {
     Decision.TIMEOUT: TRY_AGAIN,
 }
 
-# How a language of espeak-ng welcomes somebody, whoever it is.
-WELCOMES: Final[Mapping[str, str]] = {
-    "cs": "Dobrý den, {name}.",
-    "da": "Velkommen, {name}.",
-    "de": "Willkommen, {name}.",
-    "en": "Welcome, {name}.",
-    "es": "Hola, {name}.",
-    "fi": "Tervetuloa, {name}.",
-    "fr": "Bonjour, {name}.",
-    "it": "Buongiorno, {name}.",
-    "nl": "Welkom, {name}.",
-    "pl": "Witamy, {name}.",
-    "pt": "Olá, {name}.",
-    "sv": "Välkommen, {name}.",
-}
-
 
 def step(situation: Situation, event: Event) -> tuple[Situation, Shown]:
     """The situation after an event, and what to play. Any event fits any situation."""
@@ -169,7 +164,11 @@ def step(situation: Situation, event: Event) -> tuple[Situation, Shown]:
     if isinstance(event, Readiness):
         situation = replace(situation, readiness=event)
         return situation, Shown(base(situation))
-    return situation, Shown(base(situation), CUES[event])
+    if not isinstance(event, Ask):
+        return situation, Shown(base(situation), CUES[event])
+    # Between two movements there is nothing to do.
+    asked = Shown(base(situation), SOMETHING_ASKED, asked=event)
+    return situation, Shown(base(situation)) if event is Ask.LOOK else asked
 
 
 def base(situation: Situation) -> dict[Output, Pattern]:
@@ -187,12 +186,6 @@ def base(situation: Situation) -> dict[Output, Pattern]:
     return found
 
 
-def welcome(name: str, language: str) -> str:
-    """What is said to somebody; the bare name in a language that is not known here."""
-    form = WELCOMES.get(language.lower().partition("-")[0].partition("+")[0], "{name}")
-    return form.format(name=name)
-
-
 def table() -> str:
     """All patterns as a table in Markdown, for docs/feedback.md."""
     rows: list[tuple[str, Patterns]] = [
@@ -200,6 +193,7 @@ def table() -> str:
         ("people may pass", {Output.GRANTED: ON, **MAY_PASS}),
         ("refused, whatever the reason", REFUSED),
         ("stand differently and try again", TRY_AGAIN),
+        ("a movement is asked for", SOMETHING_ASKED),
         *((f"answer: {it.value}", patterns) for it, patterns in CUES.items()),
         *((f"alarm: {it.value}", patterns) for it, patterns in ALARMS.items()),
     ]
@@ -246,14 +240,21 @@ def _door_changed(situation: Situation, change: DoorChange) -> tuple[Situation, 
 class Feedback:
     """Plays what `step` returns. May be called from any thread; never raises, never waits.
 
-    speaker: None where nobody is greeted. language: of the greeting.
+    speaker: None where nobody is greeted. instructor: what says what a person is to do; None where
+    nothing does. language: of both.
     """
 
     def __init__(
-        self, indicators: Indicators, speaker: Speaker | None = None, *, language: str = "en"
+        self,
+        indicators: Indicators,
+        speaker: Speaker | None = None,
+        instructor: Speaker | None = None,
+        *,
+        language: str = "en",
     ) -> None:
         self._indicators = indicators
         self._speaker = speaker
+        self._instructor = instructor
         self._language = language
         self._situation = Situation()
         # Two events at once must not be shown in another order than they were counted.
@@ -273,3 +274,5 @@ class Feedback:
                 self._indicators.play(shown.once)
         if shown.greeted and self._speaker is not None:
             self._speaker.greet(welcome(shown.greeted, self._language))
+        if shown.asked is not None and self._instructor is not None:
+            self._instructor.say(instruction(shown.asked, self._language))

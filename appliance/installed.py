@@ -45,6 +45,8 @@ def shortcomings(installed: Installed, config: Config) -> Iterator[tuple[str, st
         yield _missing(f"camera.driver is {config.camera.driver}", camera)
     if config.feedback.greeting != "off" and "sound" not in installed.drop_ins:
         yield _missing("feedback.greeting is on", "sound")
+    elif config.feedback.speak and "sound" not in installed.drop_ins:
+        yield _missing("feedback.speak is true", "sound")
 
 
 def key_for_one_command(installed: Installed) -> str | None:

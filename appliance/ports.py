@@ -291,6 +291,10 @@ class Speaker(Protocol):
         """Welcome somebody; while it still speaks, nothing is said."""
         ...
 
+    def say(self, text: str) -> None:
+        """Tell somebody what to do at once, in place of what still sounds; never late."""
+        ...
+
     def close(self) -> None:
         """Be silent at once; may be called twice."""
         ...

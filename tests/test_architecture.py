@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # know each other. A new room gets its place here, as low as it can stand.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"debounce", "door_values", "signals", "types", "errors", "yaml_dialect"}),
-    frozenset({"ports", "config", "table"}),
+    frozenset({"ports", "config", "phrases", "table"}),
     frozenset({"access", "door_records", "feedback"}),
     frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
     frozenset(

@@ -181,5 +181,18 @@ def test_what_a_greeting_lacks_is_a_warning_and_no_failure(
     assert (check.status, "sudo apt install espeak-ng" in check.detail) == (Status.WARN, True)
 
 
-def test_all_three_are_among_the_checks() -> None:
-    assert {"schedules", "lamps", "greeting"} <= set(doctor._CHECKS)
+def test_a_challenge_that_nobody_hears_is_a_warning(sounding: Path) -> None:
+    name = "instructions"
+    assert doctor._instructions(parse("")) == Check(name, Status.OK, "off")
+    for asks in ("profile: strict", "challenge: turn"):
+        check = doctor._instructions(parse(f"liveness: {{{asks}}}"))
+        assert (check.status, "nobody hears" in check.detail) == (Status.WARN, True)
+        check = doctor._instructions(parse(f"liveness: {{{asks}}}\nfeedback: {{speak: true}}"))
+        assert check == Check(name, Status.OK, "espeak-ng in en")
+    check = doctor._instructions(parse("feedback: {speak: true, language: eo}"))
+    assert check.detail == "Nothing can be asked for in eo (feedback.language)."
+    assert check.status is Status.WARN
+
+
+def test_all_four_are_among_the_checks() -> None:
+    assert {"schedules", "lamps", "greeting", "instructions"} <= set(doctor._CHECKS)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance import feedback
+from appliance import feedback, phrases
 from appliance.claims.desk import Answer
 from appliance.door_values import AlarmKind, DoorChange, DoorStatus, DoorWord, Happening
 from appliance.feedback import Cue, Event, Feedback, Judged, Readiness, Shown, Situation, step
 from appliance.signals import ON, Output, Pattern, Patterns
-from appliance.types import Decision, Verdict
+from appliance.types import Ask, Decision, Verdict
 
 READY, GRANTED, DENIED, BUZZER = Output
 
@@ -36,6 +36,7 @@ EVENTS: tuple[Event, ...] = (
     *map(judged, Decision),
     *Readiness,
     *Cue,
+    *Ask,
 )
 
 
@@ -121,7 +122,12 @@ def test_what_a_reader_answers_is_a_cue() -> None:
 
 def test_what_looks_alike_to_a_person_at_the_door_means_the_same() -> None:
     """Refused, try again, and each state of readiness: none is taken for another."""
-    distinct: list[Patterns] = [feedback.REFUSED, feedback.TRY_AGAIN, feedback.MAY_PASS]
+    distinct: list[Patterns] = [
+        feedback.REFUSED,
+        feedback.TRY_AGAIN,
+        feedback.MAY_PASS,
+        feedback.SOMETHING_ASKED,
+    ]
     assert len({repr(it) for it in distinct}) == len(distinct)
     shown = {readiness: repr(it) for readiness, it in feedback.READINESS.items()}
     lit = [shown[it] for it in (Readiness.READY, Readiness.LOOKING, Readiness.DEGRADED)]
@@ -145,7 +151,7 @@ def test_only_who_is_let_in_is_greeted() -> None:
     ],
 )
 def test_people_are_welcomed_in_the_door_s_language(language: str, text: str) -> None:
-    assert feedback.welcome("Zoë {name}", language) == text
+    assert phrases.welcome("Zoë {name}", language) == text
 
 
 def test_the_ready_lamp_says_how_the_appliance_does() -> None:
@@ -247,6 +253,9 @@ class Voice:
     def greet(self, text: str) -> None:
         self.said.append(text)
 
+    def say(self, text: str) -> None:
+        self.said.append(f"! {text}")
+
     def examine(self) -> tuple[str, ...]:
         return ()
 
@@ -270,6 +279,23 @@ def test_the_hand_plays_what_the_table_says() -> None:
     ]
     assert voice.said == ["Willkommen, alice."]
     assert hand.situation == Situation(Readiness.READY)
+
+
+def test_what_is_asked_is_said_by_whoever_gives_instructions() -> None:
+    lamps, greeter, voice = Lamps(), Voice(), Voice()
+    hand = Feedback(lamps, greeter, voice, language="de-x")
+    for event in (Ask.LOOK, Ask.NOD, Ask.LOOK):
+        hand.tell(event)
+    assert lamps.told == [
+        ("show", {}),
+        ("show", {}),
+        ("play", feedback.SOMETHING_ASKED),
+        ("show", {}),
+    ]
+    assert (greeter.said, voice.said) == ([], ["! Nicken Sie einmal."])
+    mute = Feedback(Lamps(), greeter)
+    mute.tell(Ask.NOD)
+    assert greeter.said == []
 
 
 def test_without_a_voice_nobody_is_greeted() -> None:

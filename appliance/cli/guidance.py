@@ -30,6 +30,7 @@ class Guidance(AbstractContextManager["Guidance"]):
         self._session, self._now = session, now
         self._live: Live | None = None
         self._said: str | None = None
+        self._told: str | None = None
         self._said_at = float("-inf")
 
     def __enter__(self) -> Guidance:
@@ -51,11 +52,18 @@ class Guidance(AbstractContextManager["Guidance"]):
             self._live.stop()
             self._live = None
 
-    def tell(self, say: str, taken: int = 0, of: int | None = None) -> None:
-        """What to do now. of: how many frames are wanted; None shows no count."""
+    def tell(
+        self, say: str, taken: int = 0, of: int | None = None, *, urgent: bool = False
+    ) -> None:
+        """What to do now. of: how many frames are wanted; None shows no count.
+
+        urgent: it is to be done at once, so it is a line however short ago the last one was.
+        """
+        before, self._told = self._told, say
+        due = say != self._said and self._now() - self._said_at >= _APART_S
         if self._live is not None:
             self._live.update(_shown(say, taken, of), refresh=True)
-        elif say != self._said and self._now() - self._said_at >= _APART_S:
+        elif due or (urgent and say != before):
             self._said, self._said_at = say, self._now()
             self._session.say(say if of is None else f"{say} ({taken} of {of} frames)")
 

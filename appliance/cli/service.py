@@ -71,7 +71,7 @@ def guided(session: Session, events: Generator[Event, None, None]) -> JsonObject
     with closing(events), Guidance(session) as guidance:
         for event in events:
             if isinstance(event, Guide):
-                guidance.tell(event.say, event.taken, event.of)
+                guidance.tell(event.say, event.taken, event.of, urgent=event.urgent)
             elif isinstance(event, Result):
                 return event.data
     raise RuntimeError("a job of the service ended without a result")

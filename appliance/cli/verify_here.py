@@ -75,7 +75,12 @@ def _shown(
     """Advice for who stands at a camera, progress through files."""
     if live:
         with Guidance(session) as guidance:
-            yield lambda seen: guidance.tell(advice.of_frame(seen.faults))
+            yield lambda seen: _guide(guidance, seen)
         return
     with session.progress("Looking at frames", length) as advance:
         yield lambda _: advance()
+
+
+def _guide(guidance: Guidance, seen: Observation) -> None:
+    code, say = advice.of_frame(seen.faults, seen.ask)
+    guidance.tell(say, urgent=advice.is_urgent(code))

@@ -149,8 +149,8 @@ class Alive(_Model):
 class Guide(_Model):
     """What the person at the camera should do now.
 
-    code: the value of a types.Fault or Pose, "hold" where all is well. say: the sentence. taken,
-    of: good frames so far, and how many are wanted.
+    code: the value of a types.Fault, Pose or Ask, "hold" where all is well. say: the sentence.
+    taken, of: good frames so far, and how many are wanted. urgent: it counts for a few seconds.
     """
 
     kind: Literal["guide"] = "guide"
@@ -158,6 +158,7 @@ class Guide(_Model):
     say: str
     taken: int = 0
     of: int | None = None
+    urgent: bool = False
 
 
 class Result(_Model):

@@ -32,7 +32,7 @@ from appliance.journal import fields
 from appliance.perception import Perception
 from appliance.ports import Clock, Watch
 from appliance.store.store import Store
-from appliance.types import Claim, TroubleKind, Verdict
+from appliance.types import Ask, Claim, TroubleKind, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -173,11 +173,13 @@ class House:
         self._connected = inputs is not None
         lamps = self._stack.enter_context(closing(assemble.indicators(config)))
         voice = assemble.speaker(config)
-        if voice is not None:
-            self._stack.enter_context(closing(voice))
-        for fault in (*lamps.faults, *(voice.faults if voice else ())):
+        instructor = assemble.instructor(config, voice)
+        voices = dict.fromkeys(it for it in (voice, instructor) if it is not None)
+        for it in voices:
+            self._stack.enter_context(closing(it))
+        for fault in (*lamps.faults, *(fault for it in voices for fault in it.faults)):
             log.warning("%s", fault)
-        self._feedback = assemble.feedback(config, lamps, voice)
+        self._feedback = assemble.feedback(config, lamps, voice, instructor)
         self._feedback.tell(Readiness.STARTING)
         self.controller.listen(self._hear_the_door)
         self._feedback.tell(self.controller.status())  # as it was before anybody listened
@@ -209,12 +211,17 @@ class House:
             broke=lambda _claim: self._show(Cue.REFUSED),
             sole=self._sole if "sole_user" in config.claims.sources else None,
             read=assemble.badge_reader(config, desk),
+            asked=self._ask,
         )
         self.vigil = Vigil(tools)
         self._start(vigil.TASK, self.vigil.run, VISION_WITHIN_S)
         if self.controller is not None:
             for reading in assemble.claim_readings(config, desk):
                 self._start(reading.name, partial(self._read, reading), READER_WITHIN_S)
+
+    def _ask(self, ask: Ask) -> None:
+        if self._feedback is not None:
+            self._feedback.tell(ask)
 
     def _read(self, reading: Reading) -> None:
         reading.run(self._stopping, lambda trouble: self._beats.beat(reading.name, trouble))

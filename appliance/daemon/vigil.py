@@ -31,7 +31,7 @@ from appliance.perception import Observation, Perception, Timings
 from appliance.ports import Clock, Watch
 from appliance.reports.accounts import Account, account_json, warnings
 from appliance.reports.verdicts import verdict_json
-from appliance.types import Claim, Fault, Frame, Trouble, TroubleKind, Verdict
+from appliance.types import Ask, Claim, Fault, Frame, Trouble, TroubleKind, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ class Tools:
     attempt at the door needs; None where no door is configured. beat: says that the loop lives,
     and why it serves only in part. told: hears every verdict at the door. broke: hears that a
     claim came to nothing. sole: whom a face at the door claims to be by itself, where that is
-    configured. read: looks for a badge in a frame while nothing else is going on.
+    configured. read: looks for a badge in a frame while nothing else is going on. asked: hears what
+    the person at the camera is to do, at once.
     """
 
     config: Config
@@ -77,6 +78,7 @@ class Tools:
     broke: Callable[[Claim], None]
     sole: Callable[[], str | None] | None = None
     read: Callable[[Frame], None] | None = None
+    asked: Callable[[Ask], None] = lambda _: None
 
 
 @dataclass(eq=False)
@@ -84,7 +86,7 @@ class _Going:
     """An attempt under way.
 
     unlock: it is one at the door. errand: who asked for it, where that was over the socket.
-    attempt: None until everything that it needs was found.
+    attempt: None until everything that it needs was found. asked: what the person is to do.
     """
 
     claim: Claim
@@ -93,6 +95,7 @@ class _Going:
     errand: Verification | None = None
     attempt: Attempt | None = None
     told: bool = False
+    asked: Ask | None = None
 
 
 class Vigil:
@@ -359,10 +362,12 @@ class Vigil:
             going.errand.succeed(verdict_json(going.claim.name, verdict, target_far, spent))
 
     def _guide(self, going: _Going, seen: Observation) -> None:
+        if seen.ask is not None and seen.ask is not going.asked:
+            self._tools.asked(seen.ask)
+        going.asked = seen.ask
         if going.errand is not None:
-            fault = seen.faults[0] if seen.faults else None
-            say = advice.FAULTS[fault] if fault else "Hold still."
-            going.errand.guide(Guide(code=fault.value if fault else "hold", say=say))
+            code, say = advice.of_frame(seen.faults, seen.ask)
+            going.errand.guide(Guide(code=code, say=say, urgent=advice.is_urgent(code)))
 
     # --- enrolment ------------------------------------------------------------------------
 

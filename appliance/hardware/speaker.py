@@ -1,19 +1,22 @@
-"""A loudspeaker: espeak-ng makes a welcome, or a file holds a sound, and aplay plays it.
+"""A loudspeaker: espeak-ng makes what is said, or a file holds a sound, and aplay plays it.
 
 Both are other programs, started without a shell, with a time limit and a scanty environment; what
 is said and what is played goes to their standard input. espeak-ng could play by itself, but ends as
 if all were well where nothing can be heard. A greeting is never waited for and never queued: who
-comes while it still sounds is let in in silence. What is missing is told in `faults`, and the door
-opens all the same.
+comes while it still sounds is let in in silence. An instruction cuts off whatever sounds, an older
+instruction too, and is not said at all where it would come late: what is asked for has to be done
+within seconds. What is missing is told in `faults`, and the door opens all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import shutil
 import stat
 import subprocess
+import time
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -31,6 +34,8 @@ _PACKAGES: Final[Mapping[str, str]] = {SPEECH: "espeak-ng", PLAYER: "alsa-utils"
 # Seconds after which a program is cut off, and that the end of the service waits for it.
 LONGEST_S: Final = 10.0
 _STOPS_IN: Final = 1.0
+# Seconds after which an instruction that does not sound yet is worse than none.
+LATE_S: Final = 0.8
 # Characters that are said at most, and bytes of a sound.
 LONGEST_TEXT: Final = 120
 LARGEST_SOUND: Final = 10_000_000
@@ -41,7 +46,10 @@ CARDS: Final = Path("/proc/asound/cards")
 
 
 class _Speaker(ABC):
-    """What both share: one greeting at a time, in a thread, in other programs."""
+    """What both share: one sound at a time, in a thread, in other programs."""
+
+    # Whether it can say what somebody is to do.
+    _instructs = False
 
     def __init__(self, environment: Mapping[str, str], longest_s: float, cards: Path) -> None:
         self._environment = {it: environment[it] for it in _PASSED_ON if it in environment}
@@ -54,6 +62,8 @@ class _Speaker(ABC):
         self._thread: Thread | None = None
         self._used = False
         self._closed = False
+        # Counts the instructions; what sounds for an older one than the newest is to be silent.
+        self._turn = self._sounding = 0
 
     @abstractmethod
     def _sound(self, text: str) -> bytes | None:
@@ -84,11 +94,31 @@ class _Speaker(ABC):
             return
         self._used = True
         try:
-            self._thread = Thread(target=self._speak, args=(text,), name="greeting", daemon=True)
+            self._thread = Thread(
+                target=self._speak, args=(text, self._turn), name="greeting", daemon=True
+            )
             self._thread.start()
         except RuntimeError as error:  # no more threads
             self._busy.release()
             self._fails("thread", f"Nobody can be greeted: {error}.")
+
+    def say(self, text: str) -> None:
+        """Tell somebody what to do at once, in place of what still sounds; never late."""
+        if self._closed or not text or not self._instructs:
+            return
+        self._used = True
+        latest = time.monotonic() + LATE_S
+        with self._guard:
+            self._turn += 1
+            turn = self._turn
+            if self._process is not None:
+                self._process.kill()
+        try:
+            Thread(
+                target=self._instruct, args=(text, turn, latest), name="instruction", daemon=True
+            ).start()
+        except RuntimeError as error:  # no more threads
+            self._fails("thread", f"Nobody can be told what to do: {error}.")
 
     def close(self) -> None:
         """Be silent at once; may be called twice."""
@@ -99,11 +129,18 @@ class _Speaker(ABC):
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_STOPS_IN)
 
-    def _speak(self, text: str) -> None:
+    def _instruct(self, text: str, turn: int, latest: float) -> None:
+        # What sounded was cut off, and gives way as soon as its thread has noticed.
+        if self._busy.acquire(timeout=LATE_S):
+            self._speak(text, turn, latest)
+
+    def _speak(self, text: str, turn: int, latest: float = math.inf) -> None:
+        """Make it sound, unless a newer instruction came or it would be late. Frees the voice."""
         try:
             self._mended("thread")
+            self._sounding = turn
             sound = self._sound(text)
-            if sound is not None and self._is_a_sound(sound):
+            if sound is not None and self._is_a_sound(sound) and time.monotonic() < latest:
                 self._run(PLAYER, ["-q"], sound)
         finally:
             self._busy.release()
@@ -129,7 +166,7 @@ class _Speaker(ABC):
 
     def _answer(self, command: list[str], program: str, given: bytes) -> bytes | None:
         with self._guard:
-            if self._closed:
+            if self._closed or self._sounding != self._turn:
                 return None
             self._process = subprocess.Popen(  # noqa: S603 - no shell, and our own arguments
                 command,
@@ -152,7 +189,7 @@ class _Speaker(ABC):
         if code == 0:
             self._mended(program)
             return answer
-        if not self._closed:  # or it was told to be silent
+        if not self._closed and self._sounding == self._turn:  # or it was told to be silent
             self._fails(program, f"{program} failed with the exit code {code}.")
         return None
 
@@ -175,6 +212,8 @@ class _Speaker(ABC):
 
 class EspeakSpeaker(_Speaker):
     """Says the text. voice: of espeak-ng, such as en or pt-br. environment: the process's."""
+
+    _instructs = True
 
     def __init__(
         self,

@@ -217,7 +217,8 @@ def test_doctor(enrolled: Appliance) -> None:
     checks = {item["name"]: item for item in told.data["checks"]}
     assert set(checks) == {
         "runtime", "models", "embedder", "liveness", "camera", "door", "store", "clock", "disk",
-        "schedules", "lamps", "greeting", "contacts", "readers", "claims", "service",
+        "schedules", "lamps", "greeting", "instructions", "contacts", "readers", "claims",
+        "service",
     }  # fmt: skip
     for item in checks.values():
         assert item["status"] in {"ok", "warn", "fail"}

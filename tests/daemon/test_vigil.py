@@ -27,6 +27,7 @@ from appliance.perception import Perception
 from appliance.store.location import StoreLocation
 from appliance.store.store import Store
 from appliance.types import (
+    Ask,
     Claim,
     Decision,
     Embedding,
@@ -45,6 +46,7 @@ from tests.toys import (
     MODEL,
     Toy,
     ToyEmbedder,
+    ToyLiveness,
     scene,
     toy_perception,
     vector_of,
@@ -119,6 +121,7 @@ class Hall:
         self.verdicts: list[tuple[str, str, Decision]] = []
         self.broken: list[str] = []
         self.beats: list[str] = []
+        self.asked: list[Ask] = []
         self.perception = toy_perception(self.clock)
         self.live = True
         self.sole: Callable[[], str | None] | None = None
@@ -161,6 +164,7 @@ class Hall:
             told=self._told,
             broke=lambda claim: self.broken.append(claim.via),
             sole=self.sole,
+            asked=self.asked.append,
         )
 
     def _told(self, claim: Claim, verdict: Verdict) -> None:
@@ -275,6 +279,42 @@ class TestAtTheDoor:
             *film(BOB, 1.0, 0.6),
         )
         assert camera.paces == [5.0, 15.0, 5.0]
+
+
+class TestAsking:
+    def test_what_is_asked_is_told_at_once_and_once(self, hall: Hall) -> None:
+        hall.enrol("alice", ALICE)
+        liveness = ToyLiveness()
+        errand = Verification("alice", ROOT, unlock=False)
+
+        def asks(ask: Ask | None) -> Callable[[], None]:
+            return lambda: setattr(liveness, "ask", ask)
+
+        perception = toy_perception(hall.clock, liveness=liveness)
+        dim = [scene(1.0 + number / 10, Toy(ALICE, live=0.5)) for number in range(8)]
+        hall.watch(
+            lambda: hall.vigil.ask(errand),
+            asks(Ask.LOOK),
+            *dim[:2],
+            asks(Ask.NOD),
+            *dim[2:4],
+            asks(Ask.LOOK),
+            *empty(1.4, 0.1),
+            *dim[5:6],
+            asks(Ask.NOD),
+            *dim[6:],
+            perception=perception,
+        )
+        assert hall.asked == [Ask.LOOK, Ask.NOD, Ask.LOOK, Ask.NOD]
+        guides = [it for it in errand._events.queue if isinstance(it, Guide)]
+        assert [(it.code, it.urgent) for it in guides] == [
+            ("look", False),
+            ("nod", True),
+            ("no_face", False),
+            ("look", False),
+            ("nod", True),
+        ]
+        assert guides[1].say == "Nod once."
 
 
 class TestTrouble:

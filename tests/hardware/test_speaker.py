@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance import assemble
+from appliance import assemble, phrases
 from appliance.config import parse
 from appliance.hardware import speaker
 from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker, spoken
+from appliance.types import Ask
 
 # What a voice made of the fake espeak-ng's input: a WAV file as far as its head goes.
 SPEAK = "printf 'RIFF....WAVE'; cat"
@@ -339,3 +340,60 @@ def test_the_real_program_speaks(bench: Bench) -> None:
     greet(bench.speech(), "Welcome, Zoë.")
     assert bench.heard.read_bytes()[8:12] == b"WAVE"
     assert bench.heard.stat().st_size > 10_000
+
+
+def test_an_instruction_cuts_off_what_sounds_and_the_newest_counts(bench: Bench) -> None:
+    bench.put("aplay", f"cat >> {bench.heard}; exec sleep 60")
+    voice = bench.speech()
+    voice.greet("hello")
+    await_(lambda: bench.told.endswith("hello"))
+    voice.say("Nod once.")
+    await_(lambda: bench.told.endswith("Nod once."))
+    voice.say("Blink.")
+    await_(lambda: bench.told.endswith("Blink."))
+    assert bench.told == "RIFF....WAVEhelloRIFF....WAVENod once.RIFF....WAVEBlink."
+    assert voice.faults == ()  # nothing failed: it was cut off
+
+
+def test_an_instruction_that_would_come_late_is_not_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put("espeak-ng", f"sleep 0.2; {SPEAK}")
+    voice = bench.speech()
+    with monkeypatch.context() as patch:
+        patch.setattr(speaker, "LATE_S", 0.1)
+        voice.say("Nod once.")
+        await_(lambda: not silent(voice))
+        await_(lambda: silent(voice))
+    assert bench.told == ""
+    assert voice.faults == ()
+
+
+def test_a_sound_gives_no_instructions_and_neither_does_silence(
+    bench: Bench, chime: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    voice, sound = bench.speech(), bench.sound(chime)
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    sound.say("Nod once.")
+    voice.say("")
+    assert (voice.faults, sound.faults) == ((), ())
+    voice.say("Nod once.")
+    assert voice.faults == ("Nobody can be told what to do: can't start new thread.",)
+    voice.close()
+    voice.say("Blink.")
+    assert bench.told == ""
+
+
+def test_every_instruction_of_every_language_is_said_as_it_is_written() -> None:
+    asks = {ask for ask in Ask if ask is not Ask.LOOK}
+    assert phrases.ASKED.keys() == phrases.WELCOMES.keys()
+    for language, sentences in phrases.ASKED.items():
+        assert sentences.keys() == asks
+        assert len(set(sentences.values())) == len(asks)
+        assert phrases.instruction(Ask.NOD, f"{language}-x+f2") == sentences[Ask.NOD]
+        for sentence in sentences.values():
+            assert spoken(sentence) == sentence
+    assert phrases.instruction(Ask.NOD, "eo") == ""
