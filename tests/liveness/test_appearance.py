@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -32,10 +31,9 @@ SIDE = 16
 class Scripted:
     """A network that gives these logits, in turns, and keeps what it was shown."""
 
-    input_shape = (1, SIDE, SIDE, 3)
-    output_shapes: ClassVar = [(1, 3)]
-
     def __init__(self, *turns: Sequence[float]) -> None:
+        self.input_shape: tuple[int, ...] = (1, SIDE, SIDE, 3)
+        self.output_shapes: list[tuple[int, ...]] = [(1, 3)]
         self.turns = [np.array([logits], np.float32) for logits in turns]
         self.shown: list[Floats] = []
 
