@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,13 +56,47 @@ def each(
         return
     wanted = workers.count or os.cpu_count() or 1
     # spawn, not fork: the networks' thread pools do not survive a fork.
+    context = get_context("spawn")
+    over = context.Event()
     with ProcessPoolExecutor(
         min(wanted, math.ceil(len(tasks) / workers.chunk)),
-        get_context("spawn"),
+        context,
         initializer=_begin,
-        initargs=(workers.build, workers.open_picture),
+        initargs=(workers.build, workers.open_picture, over),
     ) as pool:
-        yield from pool.map(function, tasks, chunksize=workers.chunk)
+        try:
+            with _deaf():
+                found = pool.map(partial(_interruptible, function), tasks, chunksize=workers.chunk)
+            yield from found
+        finally:
+            over.set()  # what was handed out already and is not begun need not be done
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C; see `_interruptible`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread decides what is heard
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interruptible(function: Callable[[Task], Result], task: Task) -> Result:
+    """Ctrl-C, which reaches all processes of a terminal, ends a task and not the process.
+
+    One that died while it waited for a task would say so, and break what all of them share.
+    """
+    if _Here.over is not None and _Here.over.is_set():
+        raise InterruptedError
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return function(task)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def perception() -> Perception:
@@ -86,11 +125,13 @@ class _Here:
 
     built: object
     open_picture: Open
+    over: Event | None
 
 
-def _begin(build: Build, open_picture: Open) -> None:
+def _begin(build: Build, open_picture: Open, over: Event | None = None) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    _Here.over = over
     _Here.built = build()
     _Here.open_picture = staticmethod(open_picture)
