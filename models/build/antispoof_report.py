@@ -1,38 +1,39 @@
-"""Measures the anti-spoof network: against its ONNX file, and on live and attack material.
+"""Measures the anti-spoof network: against its ONNX file, in 8 bits, and beside another network.
 
 Run `python -m models.build.antispoof_report --help`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from appliance.liveness.appearance import AppearanceCheck, Context, Thresholds
-from appliance.types import Landmarks, Pixels
-from appliance.vision import manifest
-from appliance.vision.interpreter import TfliteModel
-from appliance.vision.warp import region_matrix, warp
-from models.build.faces import Finder, load, read_picture
+from appliance.liveness.appearance import SHIPPED, TIGHT
+from appliance.types import LivenessState, Pixels
+from models.build.antispoof_material import Face, Material, people, single
+from models.build.antispoof_precision import print_precisions
+from models.build.antispoof_subjects import Subject, rivals, shipped, shipped_network
+from models.build.faces import Finder, load
 from models.build.fetch import obtain
-from models.build.job import MODELS, BuildError
+from models.build.job import MODELS
 from models.build.speed import milliseconds
 
 Floats = NDArray[np.float32]
 
 SIZE = 128
-
-# What is compared with the ONNX file, and how many frames are taken of a clip.
+FILE = MODELS / "antispoof.tflite"
+# How many crops are compared with the ONNX file, and with 8 bits of each kind.
 PARITY_CROPS = 200
-CLIP_FRAMES = 25
+PRECISION_CROPS = 400
+
+_MATERIAL = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
@@ -42,116 +43,43 @@ CLIP_FRAMES = 25
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of live faces, PERSON/*.jpg (LFW's layout).",
 )
-@click.option("--count", default=1500, help="How many of them, drawn at random.", show_default=True)
-@click.option(
-    "--live", multiple=True, type=click.Path(exists=True, path_type=Path), help="Picture or clip."
-)
-@click.option(
-    "--attack", multiple=True, type=click.Path(exists=True, path_type=Path), help="Picture or clip."
-)
-@click.option("--side", default=1.4, help="The crop's side, see Context.", show_default=True)
-@click.option("--drop", default=0.0, help="How far it lies lower.", show_default=True)
+@click.option("--count", default=400, help="How many of them of each half.", show_default=True)
+@click.option("--live", multiple=True, type=_MATERIAL, help="Picture, clip, or a folder of them.")
+@click.option("--attack", multiple=True, type=_MATERIAL, help="Picture, clip, or a folder of them.")
 @click.option(
     "--cache",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder that `python -m models.build fetch antispoof` filled.",
+    help="The folder that `python -m models.build fetch antispoof antispoof_rival` filled.",
 )
-def main(  # noqa: PLR0913 - one argument per option
-    *,
-    pictures: Path,
-    count: int,
-    live: tuple[Path, ...],
-    attack: tuple[Path, ...],
-    side: float,
-    drop: float,
-    cache: Path,
+def main(
+    *, pictures: Path, count: int, live: Sequence[Path], attack: Sequence[Path], cache: Path
 ) -> None:
-    """Print parity with the ONNX file, the speed, and live probabilities on each material."""
-    subject = _subject(Context(side, drop))
-    paths = sorted(pictures.glob("*/*.jpg"))
-    chosen = np.random.default_rng(0).permutation(len(paths))[:count]
-    seen = [found for index in chosen for found in subject.faces(read_picture(paths[index]))]
-    crops = [subject.crop(bgr, face) for bgr, face in seen[:PARITY_CROPS]]
-    _print_parity(obtain("antispoof", cache), subject.model, crops)
-    _print_speed(crops[0])
-    scores = np.array([subject.check.score(bgr, face) for bgr, face in seen])
-    marks = (0, 0.5, 1, 2, 5, 10, 50)
-    spread = " ".join(f"{mark}%:{np.percentile(scores, mark):.3f}" for mark in marks)
-    click.echo(f"{len(scores)} pictures, percentiles of live probability: {spread}")
-    for threshold in (0.4, 0.5, 0.6):
-        click.echo(f"BPCER at {threshold} on them: {np.mean(scores < threshold):.2%}")
-    for word, given in (("live", live), ("attack", attack)):
-        for path in given:
-            _print_path(word, path, subject)
+    """Print parity with the ONNX file, speed, 8 bits, and who takes what for live."""
+    finder = Finder(MODELS)
+    materials = people(pictures, count, finder)
+    materials += [single(path, finder, live=True) for path in live]
+    materials += [single(path, finder, live=False) for path in attack]
+    published = obtain("antispoof", cache)
+    crops = {kind: list(_crops(materials, live=kind)) for kind in (True, False)}
+    _print_parity(published, crops[True][:PARITY_CROPS])
+    _print_speed(materials[0].faces[0])
+    if crops[False]:
+        print_precisions(published, FILE.read_bytes(), crops[True], crops[False])
+    network = shipped_network()
+    _print_table(materials, [*shipped(network), *rivals(cache)])
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is measured: the appliance's own check, and what it needs around it."""
-
-    finder: Finder
-    model: TfliteModel
-    context: Context
-    check: AppearanceCheck
-
-    def faces(self, bgr: Pixels) -> Iterator[tuple[Pixels, Landmarks]]:
-        """Yield the picture with its central face; nothing where no face is found."""
-        face = self.finder.central(bgr)
-        if face is not None:
-            yield bgr, face
-
-    def crop(self, bgr: Pixels, face: Landmarks) -> Pixels:
-        """Return the (128, 128, 3) uint8 BGR square that the network judges."""
-        return warp(bgr, region_matrix(self.context.region(face), SIZE), SIZE)
+def _crops(materials: Sequence[Material], *, live: bool) -> Iterator[Pixels]:
+    """Yield what the network is shown of PRECISION_CROPS faces at most, spread over them all."""
+    faces = [face for it in materials if it.live is live for face in it.faces]
+    for index, face in enumerate(faces[:: max(1, len(faces) // PRECISION_CROPS)]):
+        yield SHIPPED[index % len(SHIPPED)].crop(face.frame.bgr, face.landmarks, SIZE)
 
 
-def _subject(context: Context) -> Subject:
-    entry = manifest.load(MODELS).entry("antispoof", "liveness")
-    model = load(MODELS / entry.file)
-    check = AppearanceCheck(entry, model, context, Thresholds(attack=0.0, live=1.0))
-    return Subject(Finder(MODELS), model, context, check)
-
-
-def _softmax(logits: Floats) -> NDArray[np.float64]:
-    """Return (3,) probabilities."""
-    powers = np.exp(logits.reshape(-1).astype(np.float64) - float(logits.max()))
-    return np.asarray(powers / powers.sum())
-
-
-def _frames(path: Path) -> Iterator[Pixels]:
-    """Yield a picture, or about CLIP_FRAMES frames spread over a clip."""
-    if path.suffix.lower() in {".jpg", ".jpeg", ".png"}:
-        yield read_picture(path)
-        return
-    clip = cv2.VideoCapture(str(path))
-    if not clip.isOpened():
-        raise BuildError(f"{path} is neither a picture nor a clip that OpenCV can read.")
-    step = max(1, int(clip.get(cv2.CAP_PROP_FRAME_COUNT)) // CLIP_FRAMES)
-    index = 0
-    while True:
-        there, bgr = clip.read()
-        if not there:
-            return
-        if index % step == 0:
-            yield np.asarray(bgr, dtype=np.uint8)
-        index += 1
-
-
-def _print_path(word: str, path: Path, subject: Subject) -> None:
-    seen = [found for bgr in _frames(path) for found in subject.faces(bgr)]
-    if not seen:
-        click.echo(f"{word} {path.name}: no face found")
-        return
-    scores = [subject.check.score(bgr, face) for bgr, face in seen]
-    click.echo(
-        f"{word} {path.name}: {len(scores)} face(s), lowest {min(scores):.3f} "
-        f"median {np.median(scores):.3f} highest {max(scores):.3f}"
-    )
-
-
-def _print_parity(published: Path, model: TfliteModel, crops: list[Pixels]) -> None:
+def _print_parity(published: Path, crops: Sequence[Pixels]) -> None:
     session = onnxruntime.InferenceSession(str(published), providers=["CPUExecutionProvider"])
+    model = load(FILE)
     cosines, differences = [], []
     for crop in crops:
         tensor = crop[None].astype(np.float32)
@@ -166,11 +94,43 @@ def _print_parity(published: Path, model: TfliteModel, crops: list[Pixels]) -> N
     )
 
 
-def _print_speed(crop: Pixels) -> None:
+def _softmax(logits: Floats) -> NDArray[np.float64]:
+    """Return (3,) probabilities."""
+    powers = np.exp(logits.reshape(-1).astype(np.float64) - float(logits.max()))
+    return np.asarray(powers / powers.sum())
+
+
+def _print_speed(face: Face) -> None:
+    tensor = TIGHT.crop(face.frame.bgr, face.landmarks, SIZE)[None].astype(np.float32)
     for threads in (1, 2):
-        model = load(MODELS / "antispoof.tflite", threads)
-        taken = milliseconds({"antispoof": model}, crop[None].astype(np.float32))["antispoof"]
-        click.echo(f"antispoof: {taken:.2f} ms on {threads} thread(s)")
+        taken = milliseconds({"antispoof": load(FILE, threads)}, tensor)["antispoof"]
+        click.echo(f"antispoof: {taken:.2f} ms a run on {threads} thread(s)")
+
+
+def _print_table(materials: Sequence[Material], subjects: Sequence[Subject]) -> None:
+    """Print the share of faces that each subject gets wrong: live ones refused, attacks passed.
+
+    What stays undetermined does not pass.
+    """
+    spent = dict.fromkeys((it.name for it in subjects), 0.0)
+    judged = 0
+    width = max(len(it.name) for it in materials) + 2
+    head = "".join(f"{it.name:>15}" for it in subjects)
+    click.echo(f"\n{'wrong, of all faces':{width + 7}}{'files':>6}{'faces':>7}{'missed':>8}{head}")
+    for material in materials:
+        cells = ""
+        for subject in subjects:
+            begun = time.perf_counter()
+            found = [subject.check.check(it.frame, it.landmarks).state for it in material.faces]
+            spent[subject.name] += time.perf_counter() - begun
+            wrong = [(state is LivenessState.LIVE) != material.live for state in found]
+            cells += f"{np.mean(wrong):>15.1%}" if found else f"{'no face':>15}"
+        judged += len(material.faces)
+        kind = "live" if material.live else "attack"
+        counts = f"{material.files:>6}{len(material.faces):>7}{material.missed:>8}"
+        click.echo(f"{kind:7}{material.name:{width}}{counts}{cells}")
+    means = "".join(f"{1e3 * spent[it.name] / max(judged, 1):>12.1f} ms" for it in subjects)
+    click.echo(f"{'one judgement, on one thread':{width + 28}}{means}")
 
 
 if __name__ == "__main__":

