@@ -26,7 +26,7 @@ RIVALS_MOST = 60
 
 @dataclass(frozen=True)
 class Subject:
-    """One way to judge a face. most: how many of a material's faces, spread over them; None: all."""
+    """One way to judge a face. most: of a material's faces, spread over them; None: all."""
 
     name: str
     check: AppearanceCheck
