@@ -60,6 +60,9 @@ MOVEMENTS = ("blink", "turn_left", "turn_right", "nod")
 # Width and height of a recording made of a still, in distances of the eyes.
 RECORDED = (8.6, 5.7)
 
+# What quality gates ask of a face, and some more.
+_LEAST_EYES_PX = 40.0
+
 _GRADE = {Strength.WEAK: 0, Strength.MEDIUM: 1, Strength.STRONG: 2}
 
 
@@ -85,7 +88,7 @@ class Worn:
 
     attacker: whose head. gap_mm: between print and eyes. holes: the eyes are cut out, enlarged by
     that factor (0: they are not). outline: size of a worn face's outline, as a multiple of the
-    face's own. rim_mm: white paper left around it. radius_mm: of its bend (0: flat). shade: light
+    face's own. radius_mm: of its bend (0: flat). shade: light
     that reaches the eyes behind. follows: share of the sheet's movement that the head makes too.
     match: how far the print's colours have been fitted to the attacker's skin (1: wholly).
     """
@@ -94,7 +97,6 @@ class Worn:
     gap_mm: float
     holes: float
     outline: float
-    rim_mm: float
     radius_mm: float
     shade: float
     follows: float
@@ -168,15 +170,18 @@ def drawn(
     sensor = drawn_sensor(rng, size[0])
     medium = _medium(species, grade, shape, rng)
     extend = grade == 2 and species not in REPLAYS
-    shown = _shown_eyes(species, medium, shape, extend, rng)
+    nearest = 130.0 if isinstance(medium, Display) else 180.0
+    least = _LEAST_EYES_PX * nearest / camera.focal
+    shown = _shown_eyes(medium, shape, least, rng, extend=extend)
+    if species in LIFE_SIZE:
+        shown = EYES_MM
     eyes_px = float(rng.uniform(*((42, 75), (50, 90), (70, 120))[grade]))
     # A face larger than this does not fit into the picture.
     eyes_px = min(eyes_px, 0.27 * size[1])
-    nearest = 130.0 if isinstance(medium, Display) else 180.0
     distance = max(camera.focal * shown / eyes_px, nearest)
     eyes_px = camera.focal * shown / distance
     blur = _blur(sensor, camera, distance, grade, rng)
-    handling, grip = _handled(species, grade, eyes_px, camera.focal, distance, rng)
+    handling, grip = _handled(grade, shown, distance, rng, moves=species not in LIFE_SIZE)
     rest = Pose(
         pitch=rng.normal(0, 4.0),
         yaw=rng.normal(0, (6.0, 4.0, 2.5)[grade]),
@@ -230,7 +235,6 @@ def _worn(species: Species, grade: int, attacker: str, rng: np.random.Generator)
         gap_mm=float(rng.uniform(*((15, 40), (10, 25), (4, 12))[grade])),
         holes=float(rng.uniform(1.05, 1.5)) if held or rng.random() < 0.3 else 0.0,
         outline=float(rng.uniform(*((0.85, 1.2), (0.95, 1.12), (0.98, 1.05))[grade])),
-        rim_mm=float(rng.uniform(0, 6) if grade == 0 else 0.0),
         radius_mm=0.0 if flat else float(rng.uniform(*((120, 400), (90, 200), (75, 120))[grade])),
         shade=float(rng.uniform(*((0.4, 0.7), (0.55, 0.85), (0.75, 0.95))[grade])),
         follows=float(rng.uniform(*((0.0, 0.5), (0.3, 0.8), (0.7, 1.0))[grade])),
@@ -326,7 +330,6 @@ def _display(grade: int, rng: np.random.Generator, *, phone: bool, lying: bool) 
         cast=_daylight(rng.normal(*((7000, 900), (6700, 600), (0, 0))[grade])),
         pwm_hz=float(rng.choice([240, 360, 480]) if oled else 1000.0) if dimmed else 0.0,
         duty=float(rng.uniform(0.3, 0.9)),
-        refresh_hz=float(rng.choice([60, 60, 90, 120])),
         gloss=float(rng.uniform(*((0.035, 0.045), (0.02, 0.045), (0.008, 0.03))[grade])),
         lobe_degrees=float(rng.uniform(0.3, 2.0)),
     )
@@ -341,22 +344,24 @@ def _daylight(kelvin: float) -> tuple[float, float, float]:
 
 
 def _shown_eyes(
-    species: Species,
     medium: Medium,
     shape: tuple[float, float],
-    extend: bool,
+    least: float,
     rng: np.random.Generator,
+    *,
+    extend: bool,
 ) -> float:
-    """mm between the shown eyes: between "all of the picture is on it" and "it is filled"."""
-    if species in LIFE_SIZE:
-        return EYES_MM
+    """mm between the shown eyes: between "all of the picture is on it" and "it is filled".
+
+    least: what the camera needs at the nearest place where the thing can be held.
+    """
     whole = min(medium.width_mm / shape[0], medium.height_mm / shape[1])
     filled = max(medium.width_mm / shape[0], medium.height_mm / shape[1])
     # A face is about 3.5 eye distances high with its hair: more would cut it.
     most = min(medium.width_mm / 2.6, medium.height_mm / 3.6)
     if extend:
         return float(min(rng.uniform(0.75, 1.05) * EYES_MM, most))
-    least = min(whole, most)
+    least = min(max(whole, least), most)
     return float(rng.uniform(least, max(min(1.3 * filled, most), least)))
 
 
@@ -373,20 +378,15 @@ def _blur(
 
 
 def _handled(
-    species: Species,
-    grade: int,
-    eyes_px: float,
-    focal: float,
-    distance: float,
-    rng: np.random.Generator,
+    grade: int, shown: float, distance: float, rng: np.random.Generator, *, moves: bool
 ) -> tuple[str, Grip]:
-    """How it is held, and whether it is moved on purpose."""
+    """How it is held, and whether it is moved on purpose. shown, distance: mm."""
     quiet = rng.uniform(0.5, 1.5)
     drift_mm, drift_degrees = ((4.0, 1.6), (2.5, 1.0), (1.0, 0.4))[grade]
     tremor_mm, tremor_degrees = ((0.10, 0.06), (0.05, 0.03), (0.02, 0.012))[grade]
     ways = ("still", "tilt", "turn", "move", "all")
     handling = ways[int(rng.choice(5, p=(0.3, 0.15, 0.25, 0.15, 0.15)))]
-    if species in LIFE_SIZE:
+    if not moves:
         handling = "still"
     sweeps = []
     if handling in {"tilt", "all"}:
@@ -394,7 +394,7 @@ def _handled(
     if handling in {"turn", "all"}:
         sweeps.append(_sweep(1, rng.uniform(5, 25), rng))
     if handling in {"move", "all"}:
-        across = rng.uniform(0.1, 0.6) * eyes_px * distance / focal
+        across = rng.uniform(0.1, 0.6) * shown
         sweeps += [_sweep(3, across, rng), _sweep(5, rng.uniform(0.02, 0.12) * distance, rng)]
     grip = Grip(
         quiet * drift_mm,
@@ -419,9 +419,9 @@ def _lighting(grade: int, rng: np.random.Generator) -> Lighting:
     """
     up = np.radians(rng.uniform(*((5, 60), (15, 65), (40, 70))[grade]))
     aside = np.radians(rng.uniform(-60, 60))
-    lamp = (np.sin(aside) * np.cos(up), -np.sin(up), -np.cos(aside) * np.cos(up))
+    across, deep = float(np.sin(aside) * np.cos(up)), float(-np.cos(aside) * np.cos(up))
     return Lighting(
-        lamp=tuple(float(part) for part in lamp),
+        lamp=(across, float(-np.sin(up)), deep),
         diffuse=float(rng.uniform(0.5, 0.95)),
         lamp_light=float(np.exp(rng.uniform(np.log(10), np.log(80)))),
         lamp_degrees=float(rng.uniform(3, 9)),

@@ -7,7 +7,9 @@ below about 25 degrees. Everything made of it is synthetic.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from appliance.types import Pixels
 from tests.attacks.attempt import EYES_MM
-from tests.attacks.hold import Grip, Hold, Sweep
+from tests.attacks.hold import Grip, Sweep
 from tests.attacks.optics import Array, Field, Pinhole, Pose
 from tests.attacks.sensor import Light, linear
 from tests.attacks.sheet import Seen, Window, tripled
@@ -39,7 +41,7 @@ BROWS = ((46, 53, 52, 65, 55), (285, 295, 282, 283, 276))
 # The joint between skull and spine, from the point between the eyes.
 NECK_MM = np.array([0.0, 90.0, 95.0])
 _WORK_EYES = 84.0
-_GRID = 6
+_GRID = 8
 _ROUNDS = 6
 
 
@@ -101,20 +103,20 @@ class Head:
     """The person of a picture, before that picture's own background."""
 
     def __init__(self, content: Content) -> None:
-        picture = content.frames[content.best]
-        _, _, eyes = content.eyes
+        picture, corner = _around(content)
+        x, y, eyes = content.eyes
+        found = content.face.points - np.array([*corner, 0.0], np.float32)
         zoom = float(np.clip(_WORK_EYES / eyes, 0.5, 3.0))
         height, width = picture.shape[:2]
         size = round(width * zoom), round(height * zoom)
         flags = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
         self.picture = np.asarray(cv2.resize(picture, size, interpolation=flags), np.uint8)
         # A pixel's centre is at a whole number.
-        self.points = np.asarray(content.face.points * zoom, np.float64)
+        self.points = np.asarray(found * zoom, np.float64)
         self.points[:, :2] += (zoom - 1) / 2
-        x, y, eyes = content.eyes
-        self.between_eyes = np.array([x, y]) * zoom + (zoom - 1) / 2
+        self.between_eyes = (np.array([x, y]) - corner) * zoom + (zoom - 1) / 2
         self.mm_per_px = EYES_MM / (eyes * zoom)
-        mask = _person(picture, content.face.points)
+        mask = _person(picture, found)
         self.alpha = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.float32)
         empty = _emptied(picture, mask)
         self.background = np.asarray(cv2.resize(empty, size, interpolation=cv2.INTER_CUBIC))
@@ -260,14 +262,16 @@ class Head:
     def _blinked(self, closed: float) -> Pixels:
         """The upper lids drawn down over the eyes by that share."""
         picture = self.picture.copy()
-        for upper, lower, brow in zip(UPPER_LIDS, LOWER_LIDS, BROWS, strict=True):
-            _draw_lid(
-                self.picture,
-                picture,
-                *(self.points[list(n), :2] for n in (upper, lower, brow)),
-                closed,
-            )
+        for numbers in zip(UPPER_LIDS, LOWER_LIDS, BROWS, strict=True):
+            lines = [self.points[list(line), :2] for line in numbers]
+            _draw_lid(self.picture, picture, lines, closed)
         return picture
+
+
+@lru_cache(maxsize=6)
+def head_in(content: Content) -> Head:
+    """The head of a source's best frame; made once while it is in use."""
+    return Head(content)
 
 
 def mean_skin(picture: Pixels, points: Array) -> Array:
@@ -277,10 +281,9 @@ def mean_skin(picture: Pixels, points: Array) -> Array:
     return np.asarray(cv2.mean(linear(picture), inside)[:3])
 
 
-def _draw_lid(
-    source: Pixels, picture: Pixels, upper: Array, lower: Array, brow: Array, closed: float
-) -> None:
-    upper, lower, brow = (line[np.argsort(line[:, 0])] for line in (upper, lower, brow))
+def _draw_lid(source: Pixels, picture: Pixels, lines: Sequence[Array], closed: float) -> None:
+    """lines: (n, 2) of upper lid, lower lid and the brow's lower edge."""
+    upper, lower, brow = (line[np.argsort(line[:, 0])] for line in lines)
     left, right = int(np.ceil(upper[0, 0])), int(np.floor(upper[-1, 0]))
     top, bottom = int(brow[:, 1].min()), int(np.ceil(lower[:, 1].max())) + 2
     if right - left < 3 or bottom - top < 3 or left < 0 or top < 0:
@@ -290,25 +293,39 @@ def _draw_lid(
     low = np.interp(columns, lower[:, 0], lower[:, 1])
     above = np.interp(columns, brow[:, 0], brow[:, 1])
     # Skin is taken from below the brow; the lid's margin goes down to the lower lid.
-    crease = lid - 0.6 * (lid - above)
-    margin = lid + closed * (low - lid)
+    crease = lid - 0.75 * (lid - above)
+    skin = lid - 0.2 * (lid - above)
+    margin = lid + closed * 1.1 * (low - lid)
     y = np.arange(top, bottom, dtype=np.float64)[:, np.newaxis]
-    stretched = crease + (y - crease) * (lid - crease) / np.maximum(margin - crease, 1e-6)
+    # The lashes' own shadow, just above the eye, is not stretched with the skin.
+    end = lid + closed * (skin - lid)
+    stretched = crease + (y - crease) * (end - crease) / np.maximum(margin - crease, 1e-6)
     from_y = np.where((y > crease) & (y < margin), stretched, y)
     from_x = np.broadcast_to(columns, from_y.shape)
     part = cv2.remap(source, from_x.astype(np.float32), from_y.astype(np.float32), cv2.INTER_LINEAR)
     # The lashes' shadow along the margin.
-    near = np.exp(-(((y - margin) / 1.2) ** 2)) * closed * 0.45
+    near = np.exp(-(((y - margin) / 1.2) ** 2)) * closed * 0.4
     picture[top:bottom, left : right + 1] = part * (1 - near[..., np.newaxis])
 
 
+def _around(content: Content) -> tuple[Pixels, Array]:
+    """The part of the picture that can come into view, and its upper left corner (x, y)."""
+    picture = content.frames[content.best]
+    x, y, eyes = content.eyes
+    height, width = picture.shape[:2]
+    left, top = max(int(x - 5 * eyes), 0), max(int(y - 4 * eyes), 0)
+    right, bottom = min(int(x + 5 * eyes), width), min(int(y + 8 * eyes), height)
+    return np.ascontiguousarray(picture[top:bottom, left:right]), np.array([left, top], np.float64)
+
+
 def _interpolated(known: Array, x: Array, y: Array, reach: float) -> Array:
-    """Normalised Gaussian-like weights: smooth, and no extrapolation."""
-    shape = x.shape
-    nodes = np.stack([x.ravel(), y.ravel()], -1)
-    square = ((nodes[:, np.newaxis] - known[np.newaxis, :, :2]) ** 2).sum(-1)
-    weights = 1 / (square + reach**2) ** 2
-    return np.asarray((weights @ known[:, 2] / weights.sum(axis=1)).reshape(shape))
+    """Weights that fall with the fourth power of the distance: smooth, no extrapolation."""
+    nodes = np.stack([x.ravel(), y.ravel()], -1).astype(np.float32)
+    spots = known[:, :2].astype(np.float32)
+    square = (nodes**2).sum(1)[:, np.newaxis] + (spots**2).sum(1) - 2 * nodes @ spots.T
+    weights = 1 / (np.maximum(square, 0) + np.float32(reach**2)) ** 2
+    depth = weights @ known[:, 2].astype(np.float32) / weights.sum(axis=1)
+    return np.asarray(depth.reshape(x.shape), np.float64)
 
 
 def _person(picture: Pixels, points: NDArray[np.float32]) -> Field:
@@ -322,7 +339,7 @@ def _person(picture: Pixels, points: NDArray[np.float32]) -> Field:
     marks = _first_guess(small.shape[:2], spots)
     back, fore = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(1)
-    cv2.grabCut(small, marks, None, back, fore, 3, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, marks, (0, 0, 1, 1), back, fore, 3, cv2.GC_INIT_WITH_MASK)
     person = ((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)).astype(np.uint8)
     person = cv2.morphologyEx(person, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     _, labels = cv2.connectedComponents(person)
@@ -365,11 +382,11 @@ def _emptied(picture: Pixels, person: Field) -> Pixels:
     """The picture without the person: what is around is drawn inwards, and blurred."""
     height, width = picture.shape[:2]
     size = (max(width // 3, 8), max(height // 3, 8))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    hole = (cv2.resize(person, size, interpolation=cv2.INTER_AREA) > 0.02).astype(np.uint8)
-    hole = cv2.dilate(hole, np.ones((5, 5), np.uint8))
+    small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    near = cv2.resize(person, size, interpolation=cv2.INTER_AREA) > 0.02
+    hole = cv2.dilate(near.astype(np.uint8), np.ones((5, 5), np.uint8))
     filled = cv2.resize(cv2.inpaint(small, hole, 3, cv2.INPAINT_TELEA), (width, height))
     filled = cv2.GaussianBlur(filled, (0, 0), width / 120)
-    away = cv2.GaussianBlur((person < 0.02).astype(np.float32), (0, 0), 2.0)
-    away = np.minimum(away, (person < 0.02))[..., np.newaxis]
+    nobody = (person < 0.02).astype(np.float32)
+    away = np.minimum(cv2.GaussianBlur(nobody, (0, 0), 2.0), nobody)[..., np.newaxis]
     return np.asarray(picture * away + filled * (1 - away), np.uint8)

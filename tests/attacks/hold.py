@@ -2,8 +2,9 @@
 
 Physiological tremor lies between 4 and 12 Hz, mostly at 6 to 9, and is small: an acceleration of
 0.0015 to 0.035 g, 0.01 g as a rule, at 7 Hz (Wade, Gresty and Findley, Arch. Neurol. 39, 1982) is a
-displacement of 0.01 to 0.18 mm. Below 2 Hz arms and body drift by much more. Both are sums of sines with random frequencies and phases, so that a
-pose is known at any instant and an exposure can be cut into parts.
+displacement of 0.01 to 0.18 mm. Below 2 Hz arms and body drift by much more. Both are sums of
+sines with random frequencies and phases, so that a pose is known at any instant and an exposure
+can be cut into parts.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def posed(rest: Pose, moved: Array) -> Pose:
 
 
 def _band(rng: np.random.Generator, band: tuple[float, float], fall: float) -> tuple[Array, Array]:
-    hz = np.exp(rng.uniform(*np.log(band), (6, _SINES)))
+    hz = np.exp(rng.uniform(np.log(band[0]), np.log(band[1]), (6, _SINES)))
     return hz, hz**-fall
 
 

@@ -25,8 +25,10 @@ def frozen(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 def doubled(frames: Iterable[Frame]) -> Iterator[Frame]:
     """Each picture twice, as a file with half the frame rate gives."""
+    kept: Frame | None = None
     for number, frame in enumerate(frames):
-        kept = frame if number % 2 == 0 else kept  # noqa: F821 (set by the first turn)
+        if kept is None or number % 2 == 0:
+            kept = frame
         yield replace(frame, bgr=kept.bgr)
 
 

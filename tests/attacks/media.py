@@ -47,7 +47,7 @@ class Display:
     pitch_mm: of a pixel. pentile: red and blue only on every second pixel, as on most OLEDs.
     peak: the light of full white. black: of black, a share of peak. gamma: of the panel. gamut:
     chroma as a multiple (a wide-gamut panel oversaturates). cast: (3,) BGR of its white. pwm_hz,
-    duty: of its dimming (0: none). refresh_hz: pictures a second. gloss, lobe_degrees: of its glass.
+    duty: of its dimming (0: none). gloss, lobe_degrees: of its glass.
     """
 
     width_mm: float
@@ -62,12 +62,14 @@ class Display:
     cast: tuple[float, float, float]
     pwm_hz: float
     duty: float
-    refresh_hz: float
     gloss: float
     lobe_degrees: float
 
 
 Medium = Paper | Display
+
+# A pattern weaker than this share of the light is below every sensor's noise.
+_NO_TRACE = 0.002
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Layout:
         return np.array([[t, 0, left + t / 2], [0, t, top + t / 2], [0, 0, 1]])
 
     def coverage(self, inset: float) -> Field:
-        """(h, w, 1) share of each texel within the sheet less `inset` mm on every side."""
+        """(h, w) share of each texel within the sheet less `inset` mm on every side."""
         width, height = self.texels
         left, top, right, bottom = self.sheet
         x = self.matrix[0, 2] + self.texel_mm * np.arange(width) - (left + right) / 2
@@ -111,7 +113,7 @@ class Layout:
         outside = np.hypot(np.maximum(across, 0), np.maximum(down, 0))
         distance = outside + np.minimum(np.maximum(across, down), 0) - round_off
         share = np.clip(0.5 - distance / self.texel_mm, 0, 1)
-        return share.astype(np.float32)[..., np.newaxis]
+        return np.asarray(share, np.float32)
 
 
 def printed(pixels: Pixels, paper: Paper, rng: np.random.Generator) -> Light:
@@ -164,45 +166,83 @@ def laid_out(
         soft = cv2.erode(covered, np.ones((9, 9), np.uint8))
         blend = cv2.GaussianBlur(soft, (0, 0), 6.0).astype(np.float32)[..., np.newaxis] / 255
         shown, share = shown * blend + far * (1 - blend), np.ones_like(share)
-    return np.asarray(shown, np.uint8), share
+    return np.asarray(shown, np.uint8), np.asarray(share, np.float32)
 
 
-def pixel_grid(
-    display: Display,
-    place: tuple[Field, Field],
-    per_pixel: Array,
-    aperture: float,
-    blur_px: float,
-) -> Light | None:
-    """(h, w, 3) factors: the panel's pixels as the camera's pixels sample them; None: no trace.
+@dataclass(frozen=True)
+class Sampling:
+    """How a camera samples a sheet.
 
-    place: mm on the sheet that each camera pixel's centre sees. per_pixel: (2, 2), mm per camera
-    pixel, columns for a step right and a step down. The panel's light is a Fourier series; each
-    harmonic is weakened by lens and pixel aperture at its true frequency and then taken at the
-    camera's pixel centres, which is where beats (moiré) come from.
+    per_pixel: (2, 2), mm on the sheet per camera pixel, columns for a step right and a step down.
+    aperture: as Sensor.aperture. blur_px: Gaussian sigma of lens and defocus.
+    """
+
+    per_pixel: Array
+    aperture: float
+    blur_px: float
+
+    def keeps(self, frequency: Array) -> float:
+        """What lens and pixel keep of a wave; frequency: (2,) periods per mm."""
+        step = frequency @ self.per_pixel
+        lens = np.exp(-2 * (np.pi * self.blur_px) ** 2 * float(step @ step))
+        pixel = np.sinc(self.aperture * step[0]) * np.sinc(self.aperture * step[1])
+        return float(lens * pixel)
+
+
+def fine_pattern(medium: Medium, place: tuple[Field, Field], sampling: Sampling) -> Light | None:
+    """(h, w, 3) of zero mean: a panel's pixels or a print's dots as the camera samples them.
+
+    place: mm on the sheet that each camera pixel's centre sees. None: the camera sees no trace.
+    The pattern is a Fourier series; each harmonic is weakened by lens and pixel aperture at its
+    true frequency, which is exact for square apertures, and then taken at the camera's pixel
+    centres, which is where beats (moiré) come from.
     """
     x, y = place
-    waves = _pentile_waves(display) if display.pentile else _stripe_waves(display)
-    factors: Light | None = None
-    for strength, frequency, phases in waves:
-        step = frequency @ per_pixel
-        kept = strength * _transfer(step, aperture, blur_px)
-        if abs(kept) < 0.002:
+    pattern: Light | None = None
+    for strength, frequency, phases in _waves(medium):
+        kept = strength * sampling.keeps(frequency)
+        if abs(kept) < _NO_TRACE:
             continue
         turns = x * np.float32(frequency[0]) + y * np.float32(frequency[1])
+        # Small angles: float32 has few digits to spare for thousands of turns.
         turns = ((turns - np.floor(turns)) * np.float32(2 * np.pi)).astype(np.float32)
         cos, sin = np.cos(turns), np.sin(turns)
-        if factors is None:
-            factors = np.ones((*turns.shape, 3), np.float32)
+        if pattern is None:
+            pattern = np.zeros((*turns.shape, 3), np.float32)
         for channel, phase in enumerate(phases):
             if phase is not None:
                 angle = 2 * np.pi * phase
-                factors[..., channel] += np.float32(kept * np.cos(angle)) * cos
-                factors[..., channel] += np.float32(kept * np.sin(angle)) * sin
-    return factors
+                pattern[..., channel] += np.float32(kept * np.cos(angle)) * cos
+                pattern[..., channel] += np.float32(kept * np.sin(angle)) * sin
+    return pattern
 
 
 Wave = tuple[float, Array, tuple[float | None, float | None, float | None]]
+
+
+def _waves(medium: Medium) -> list[Wave]:
+    if isinstance(medium, Paper):
+        return _screen_waves(medium)
+    return _pentile_waves(medium) if medium.pentile else _stripe_waves(medium)
+
+
+def _screen_waves(paper: Paper) -> list[Wave]:
+    """Dots of cyan, magenta, yellow and black at the angles that printers use.
+
+    Strengths are relative to 4 r (1 - r) for a reflectance r, and largest at half cover.
+    """
+    waves: list[Wave] = []
+    for degrees, phases in (
+        (15, (None, None, 0.0)),
+        (75, (None, 0.0, None)),
+        (0, (0.0, None, None)),
+        (45, (0.0, 0.0, 0.0)),
+    ):
+        for turn in (degrees, degrees + 90):
+            angle = np.radians(turn)
+            way = np.array([np.cos(angle), np.sin(angle)]) / paper.screen_mm
+            waves.append((0.3, way, phases))
+    return waves
 
 
 def _stripe_waves(display: Display) -> list[Wave]:
@@ -230,18 +270,11 @@ def _pentile_waves(display: Display) -> list[Wave]:
     ]
 
 
-def _transfer(frequency: Array, aperture: float, blur_px: float) -> float:
-    """What lens and pixel keep of a wave; frequency: (2,) periods per camera pixel."""
-    lens = np.exp(-2 * (np.pi * blur_px) ** 2 * float(frequency @ frequency))
-    pixel = np.sinc(aperture * frequency[0]) * np.sinc(aperture * frequency[1])
-    return float(lens * pixel)
-
-
 def _matrix(share: float, cast: tuple[float, float, float]) -> Light:
     """(3, 3) for BGR: colours drawn towards grey (below 1) or away from it, then the cast."""
     luma = np.array([0.0722, 0.7152, 0.2126])
     matrix = share * np.eye(3) + (1 - share) * np.ones((3, 1)) * luma
-    return (np.array(cast)[:, np.newaxis] * matrix).astype(np.float32)
+    return np.asarray(np.array(cast)[:, np.newaxis] * matrix, np.float32)
 
 
 def _shrunk(picture: Pixels, matrix: Array) -> tuple[Pixels, Array]:

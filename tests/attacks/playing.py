@@ -9,7 +9,7 @@ import numpy as np
 
 from appliance.types import Pixels
 from tests.attacks.attempt import EYES_MM, RECORDED, Replay
-from tests.attacks.heads import Blink, Head, Performance, natural
+from tests.attacks.heads import Blink, Head, Performance, head_in, natural
 from tests.attacks.hold import Hold
 from tests.attacks.living import placed
 from tests.attacks.optics import Pinhole
@@ -72,7 +72,7 @@ def player(replay: Replay, content: Content, rng: np.random.Generator, *, moving
     """moving: the content is a clip; otherwise its picture is brought to move."""
     if moving:
         return Player(content.frames, content.fps, content.eyes, replay)
-    recording = _Recorded(Head(content), replay, rng)
+    recording = _Recorded(head_in(content), replay, rng)
     return Player(recording, _RECORDED_FPS, recording.eyes, replay)
 
 

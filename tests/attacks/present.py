@@ -8,11 +8,8 @@ clip of a living person seen through another sensor.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
-
-import numpy as np
 
 from appliance.types import Frame, Pixels
 from tests.attacks.attempt import (
@@ -24,7 +21,7 @@ from tests.attacks.attempt import (
     drawn,
     generator,
 )
-from tests.attacks.heads import Head
+from tests.attacks.heads import Head, head_in
 from tests.attacks.living import LiveHead, Recaptured
 from tests.attacks.scenes import Scene
 from tests.attacks.sources import Source, read
@@ -83,10 +80,8 @@ def present(
     the source cannot be read or has no face.
     """
     attempt = plan(source, species, strength, seed, size=size)
-    other = attacker(source, seed) if attempt.worn is not None else None
-    scene = Scene(
-        attempt, read(source.path), moving=source.moving, attacker=other and head_of(other)
-    )
+    head = head_of(attacker(source, seed)) if attempt.worn is not None else None
+    scene = Scene(attempt, read(source.path), moving=source.moving, attacker=head)
     label = f"synthetic {attempt.species.value} {attempt.strength.value} {source.name} {seed}"
     return _frames(scene, label, seconds, fps)
 
@@ -129,10 +124,9 @@ def attacker(source: Source, seed: int) -> Path:
     return source.peers[seed % len(source.peers)] if source.peers else source.path
 
 
-@lru_cache(maxsize=4)
 def head_of(path: Path) -> Head:
     """The head in a source's best frame."""
-    return Head(read(path))
+    return head_in(read(path))
 
 
 def _frames(shown: Shown, label: str, seconds: float, fps: float) -> Iterator[Frame]:

@@ -34,7 +34,7 @@ class Lighting:
         """(..., 3) unit normals to irradiance; about 1 for a sheet that faces the camera."""
         facing = np.maximum(normals @ np.array(self.lamp), 0.0)
         straight = max(-self.lamp[2], 0.2)
-        return self.diffuse + (1 - self.diffuse) * facing / straight
+        return np.asarray(self.diffuse + (1 - self.diffuse) * facing / straight)
 
     def mirrored(self, rays: Array, normals: Array, gloss: float, lobe_degrees: float) -> Array:
         """Light mirrored towards the camera at each of (..., 3) unit rays."""
@@ -58,15 +58,15 @@ def backdrop(width: int, height: int, rng: np.random.Generator, blur_px: float) 
     if rng.random() < 0.5:
         _window(scene, rng)
     scene *= 1 + 0.03 * _clouds(width, height, rng)[..., np.newaxis]
-    scene = cv2.GaussianBlur(scene, (0, 0), max(blur_px, 0.4))
-    return np.asarray(np.clip(scene, 0.005, 6.0), np.float32)
+    soft = cv2.GaussianBlur(scene, (0, 0), max(blur_px, 0.4))
+    return np.asarray(np.clip(soft, 0.005, 6.0), np.float32)
 
 
 def _wall(width: int, height: int, rng: np.random.Generator) -> Light:
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     angle = rng.uniform(0, 2 * np.pi)
     slope = rng.uniform(0.05, 0.35) * (np.cos(angle) * x + np.sin(angle) * y)
-    return (_paint(rng, 0.25, 0.8) * (1 + slope)[..., np.newaxis]).astype(np.float32)
+    return np.asarray(_paint(rng, 0.25, 0.8) * (1 + slope)[..., np.newaxis], np.float32)
 
 
 def _paint(rng: np.random.Generator, dark: float, bright: float) -> Light:

@@ -253,8 +253,8 @@ class _Surface:
         self._attempt = attempt
         self._layout = layout
         self._rng = rng
-        whole = layout.coverage(0.0)[..., 0]
-        self._inner = layout.coverage(layout.margin)[..., 0]
+        whole = layout.coverage(0.0)
+        self._inner = layout.coverage(layout.margin)
         dark = np.zeros_like(whole)
         if cut is not None:
             # Where there is a hole, the paper only takes away some of the light behind it.

@@ -96,7 +96,7 @@ class Capture:
         cv2.sqrt(spread, spread)
         spread *= self._noise()
         seen += spread
-        seen *= np.float32(_STEPS - 1)
+        seen *= _STEPS - 1
         np.clip(seen, 0, _STEPS - 1, out=seen)
         picture = np.take(self._curve, seen.astype(np.uint16))
         return self._compressed(self._sharpened(picture))
@@ -141,21 +141,23 @@ def linear(picture: Pixels) -> Light:
 def encode(light: Light) -> Pixels:
     """Linear light, 0..1, to sRGB pixels: what a recording keeps."""
     steps = np.clip(light * np.float32(_STEPS - 1), 0, _STEPS - 1).astype(np.uint16)
-    return np.take(_ENCODE, steps)
+    return np.asarray(np.take(_ENCODE, steps), np.uint8)
 
 
-def banding(sensor: Sensor, hz: float, duty: float, begun: float, phase: float, rows: int) -> Light:
-    """(rows, 1) factors by which a light that is pulsed at `hz` shows in a rolling shutter.
+def banding(sensor: Sensor, pulses: tuple[float, float], begun: float, rows: int) -> Light:
+    """(rows, 1, 1) factors by which a pulsed light shows in a rolling shutter.
 
-    A row that starts at t integrates the pulses over the exposure: each harmonic of the pulse
-    train is kept by the sinc of its periods per exposure.
+    pulses: their frequency in Hz, and the share of the time that the light is on. A row that
+    starts at t integrates them over the exposure: each harmonic of the pulse train is kept by the
+    sinc of its periods per exposure.
     """
+    hz, duty = pulses
     starts = begun + np.arange(rows) * (sensor.readout_s / rows)
     shown = np.ones(rows)
     for harmonic in (1, 2, 3):
         strength = 2 * np.sinc(harmonic * duty) * np.sinc(harmonic * hz * sensor.exposure_s)
         middle = starts + sensor.exposure_s / 2
-        shown += strength * np.cos(harmonic * (2 * np.pi * hz * middle + phase))
+        shown += strength * np.cos(harmonic * (2 * np.pi * hz * middle))
     return np.maximum(shown, 0.0).astype(np.float32)[:, np.newaxis, np.newaxis]
 
 

@@ -120,7 +120,7 @@ class Sheet:
         if parts > 1:
             shown *= np.float32(1 / parts)
         light = np.asarray(cv2.cvtColor(shown, cv2.COLOR_BGRA2BGR), np.float32)
-        covered = np.asarray(tripled(cv2.extractChannel(shown, 3)), np.float32)
+        covered = tripled(np.asarray(cv2.extractChannel(shown, 3), np.float32))
         return Seen(window, self._lit(light, covered, float(times[parts // 2]), window), covered)
 
     def _outline(self, seconds: float) -> Array:
@@ -180,44 +180,35 @@ class Sheet:
         medium = self._medium
         mirrored = self._lighting.mirrored(rays, normals, medium.gloss, medium.lobe_degrees)
         glare = tripled(_fine(mirrored.astype(np.float32), window, _COARSE))
+        pattern = self._pattern((rotation, shift), window) if self._bend is None else None
         if isinstance(medium, Display):
-            light = self._emitted(light, medium, (rotation, shift), seconds, window)
+            if pattern is not None:
+                light += light * pattern
+            if medium.pwm_hz:
+                pulses = (medium.pwm_hz, medium.duty)
+                rows = banding(self._sensor, pulses, seconds, self._camera.height)
+                light *= rows[window.top : window.bottom]
         else:
+            if pattern is not None:
+                # Dots show most where half of the paper is covered.
+                light += 4 * light * (1 - light) * pattern
             falling = np.broadcast_to(self._lighting.on(normals), mirrored.shape)
             light *= tripled(_fine(falling.astype(np.float32), window, _COARSE))
         glare *= covered
         glare += light
         return glare
 
-    def _emitted(
-        self,
-        light: Light,
-        display: Display,
-        place: tuple[Array, Array],
-        seconds: float,
-        window: Window,
-    ) -> Light:
-        back = np.linalg.inv(plane_homography(self._camera, *place))
+    def _pattern(self, place: tuple[Array, Array], window: Window) -> Light | None:
+        """The display's pixels or the print's dots."""
+        back = np.asarray(np.linalg.inv(plane_homography(self._camera, *place)), np.float64)
         across = np.arange(window.left, window.right, dtype=np.float32)[np.newaxis, :]
         down = np.arange(window.top, window.bottom, dtype=np.float32)[:, np.newaxis]
-        centre = apply(np.linalg.inv(back), np.zeros((1, 2)))[0]
+        # Where the face is, and with it the size of a camera pixel there.
+        centre = apply(plane_homography(self._camera, *place), np.zeros((1, 2)))[0]
         around = apply(back, centre + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]]))
         per_pixel = np.column_stack([around[0] - around[1], around[2] - around[3]])
-        grid = media.pixel_grid(
-            display,
-            on_plane(back, across, down),
-            per_pixel,
-            self._sensor.aperture,
-            self._blur_px,
-        )
-        if grid is not None:
-            light *= grid
-        if display.pwm_hz:
-            rows = banding(
-                self._sensor, display.pwm_hz, display.duty, seconds, 0.0, self._camera.height
-            )
-            light *= rows[window.top : window.bottom]
-        return light
+        sampling = media.Sampling(per_pixel, self._sensor.aperture, self._blur_px)
+        return media.fine_pattern(self._medium, on_plane(back, across, down), sampling)
 
     def _normals(self, rotation: Array, seconds: float, window: Window) -> Array:
         """Unit normals towards the camera: one for a flat sheet, one per coarse node else."""
@@ -268,4 +259,4 @@ def _rays(camera: Pinhole, across: Field, down: Field) -> Array:
     x = np.broadcast_to((across - camera.matrix[0, 2]) / camera.focal, (down.size, across.size))
     y = np.broadcast_to((down - camera.matrix[1, 2]) / camera.focal, (down.size, across.size))
     rays = np.stack([x, y, np.ones_like(x)], -1).astype(np.float64)
-    return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))

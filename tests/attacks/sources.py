@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.errors import InputError
 from appliance.hardware.videos import Video
@@ -152,7 +154,7 @@ def read(path: Path) -> Content:
 
 def _frames(path: Path) -> tuple[list[Pixels], float]:
     video = Video(path, path.name)
-    frames = []
+    frames: list[Pixels] = []
     while video.advance() and len(frames) < 2 * _MOST_FRAMES:
         picture = video.picture()
         if picture is not None:
@@ -182,7 +184,7 @@ def _with_face_only(content: Content) -> Content:
     return Content(kept, content.fps, content.best - first, content.face)
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return float(np.abs(one.astype(np.int16) - other).mean()) < 20
 
 
@@ -209,8 +211,11 @@ def _pictures(folder: Path, split: Split) -> Iterator[Source]:
 
 
 def _promising(path: Path) -> bool:
-    picture = cv2.imread(str(path))
-    if picture is None or _has_black_corner(picture):
+    loaded = cv2.imread(str(path))
+    if loaded is None:
+        return False
+    picture = np.asarray(loaded, np.uint8)
+    if _has_black_corner(picture):
         return False
     height, width = picture.shape[:2]
     face = picture[height // 4 : -height // 4, width // 4 : -width // 4]
