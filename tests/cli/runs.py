@@ -32,6 +32,8 @@ QUICK: Mapping[str, Mapping[str, object]] = {
     "verification": {"cool_down_s": 0},
     "enrolment": {"min_frames_for_door": 2},
     "model": {"threads": 1},
+    # Pictures do not move as heads do.
+    "liveness": {"profile": "passive", "spoof_cool_down_s": 0},
 }
 
 

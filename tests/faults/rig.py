@@ -47,6 +47,8 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "enrolment": {"min_frames_for_door": 2},
     "claims": {"sources": ["sole_user"]},
     "model": {"threads": 1},
+    # One picture, moved about: it does not move as a head does.
+    "liveness": {"profile": "passive", "spoof_cool_down_s": 0},
 }
 
 
