@@ -37,9 +37,11 @@ _LOST_S = 0.2
 # Frames that are needed, and the share of them in which a corner must be found to count.
 FEWEST_SAMPLES = 6
 _STEADY = 0.7
-# Motion that compression, glare and the curl of paper leave, thousandths of the eyes' distance: it
-# is no noise that averages out, and is reckoned with as if it were there always.
-_LEFT_OVER = 2.0
+# Motion that glare and the curl of paper leave, thousandths of the eyes' distance, and that
+# compression leaves, frame pixels: it is no noise that averages out, and is reckoned with as if it
+# were always there.
+_LEFT_BY_SHEET = 1.5
+_LEFT_BY_CODEC = 0.08
 # Neighbouring corners share their noise: so many are worth one.
 _ALIKE = 4
 # The standard error of a median over that of a mean.
@@ -74,7 +76,8 @@ def judged(samples: Sequence[Sample]) -> Found | None:
     if steady.sum() < FEWEST // 2:
         return None
     slow, noise = _moved(beyond[:, steady])
-    error = (noise + _LEFT_OVER**2) * _OF_MEDIAN / math.sqrt(2 * (len(samples) - 1))
+    left = _LEFT_BY_SHEET**2 + (1000 * _LEFT_BY_CODEC / samples[0].eyes) ** 2
+    error = (noise + left) * _OF_MEDIAN / math.sqrt(2 * (len(samples) - 1))
     error /= math.sqrt(steady.sum() / _ALIKE)
     claimed = np.stack([sample.claimed for sample in samples])
     seen = np.stack([sample.seen for sample in samples])

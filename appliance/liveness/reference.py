@@ -60,6 +60,7 @@ class Sample:
     between the eyes; NaN where the corner was lost.
     seen: (2,) the turn out of the picture's plane, in radians, that the corners' depth explains,
     and noise, its standard error. claimed: (2,) the same turn by the pose of the mesh.
+    eyes: frame pixels between the eyes in the reference.
     """
 
     at: float
@@ -67,6 +68,7 @@ class Sample:
     seen: Doubles
     noise: float
     claimed: Doubles
+    eyes: float
 
     @property
     def far(self) -> float:
@@ -91,6 +93,7 @@ class Reference:
         self.useful = len(relief.corners) >= FEWEST
         self._tracker = SheetTracker(relief.grey, relief.corners)
         self._unit = 1000 / relief.eyes
+        self._eyes = view.eyes
         self._to_affine = np.linalg.pinv(np.column_stack([mesh[:, :2], np.ones(len(mesh))]))
         self._upper = relief.rigid
         self._rigid = mesh[relief.rigid] - mesh[relief.rigid].mean(axis=0)
@@ -120,6 +123,7 @@ class Reference:
             fit.coefficients[-1],
             float(fit.spread[-1]),
             self._claimed(view.face, affine),
+            self._eyes,
         )
 
     def _claimed(self, face: Landmarks, affine: Doubles) -> Doubles:

@@ -14,6 +14,7 @@ scenes", PAMI 1998. Corners: Shi and Tomasi, CVPR 1994. Tracker: Bouguet's pyram
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -35,6 +36,11 @@ TERMS = len(_POWERS)
 _WINDOW = (13, 13)
 _ROUGH = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 8, 0.05)
 _FINE = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.01)
+# The neighbourhood whose brightness and contrast are levelled, pixels; detail weaker than so many
+# grey levels is noise; the grey levels that one standard deviation becomes.
+_LEVEL = (19, 19)
+_LEAST_DETAIL = 3.0
+_GAIN = 40.0
 # A corner that does not come back to where it began, or jumps, was lost; pixels.
 _RETURN = 0.4
 _JUMP = 6.0
@@ -54,10 +60,26 @@ def powers(points: NDArray[np.floating]) -> Doubles:
     return np.stack([x**i * y**j for i, j in _POWERS], axis=1)
 
 
+@cache
 def _grid() -> Floats:
+    """(TERMS, SIDE * SIDE): the terms of each pixel of the patch, in rows."""
     down, across = np.mgrid[0:SIDE, 0:SIDE]
     points = np.stack([across.ravel(), down.ravel()], axis=1)
     return np.ascontiguousarray(powers(points).T, dtype=np.float32)
+
+
+def levelled(grey: Pixels) -> Pixels:
+    """The same without light and shade: each pixel in local standard deviations from local mean.
+
+    Light that falls differently on a tilted or bent sheet, an exposure that adapts and the haze
+    of a lamp's reflection change brightness; to Lucas-Kanade that is motion.
+    """
+    light = grey.astype(np.float32)
+    detail = light - cv2.blur(light, _LEVEL)
+    # Running sums round: the mean of squares may come out just below 0.
+    power = np.maximum(cv2.blur(detail * detail, _LEVEL), 0)
+    strength = np.sqrt(power) + _LEAST_DETAIL
+    return np.asarray(np.clip(_GAIN * detail / strength + 128, 0, 255), dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +140,7 @@ class SheetTracker:
         """grey: (SIDE, SIDE). corners: (n, 2) float32 patch pixels."""
         self._corners = corners
         self._grey = grey
+        self._level = levelled(grey)
         self.powers = powers(corners)
         self._terms = _grid()
 
@@ -134,8 +157,9 @@ class SheetTracker:
         if sheet is None:
             return None
         laid, there = self._lay(grey, guess, sheet.coefficients)
-        moved, found = _flow(self._grey, laid, self._corners, 1, _FINE)
-        back, returned = _flow(laid, self._grey, moved, 1, _FINE)
+        laid = levelled(laid)
+        moved, found = _flow(self._level, laid, self._corners, 1, _FINE)
+        back, returned = _flow(laid, self._level, moved, 1, _FINE)
         beyond = moved.astype(np.float64) - self._corners
         strayed = np.linalg.norm(back - self._corners, axis=1)
         kept = found & returned & there & (strayed < _RETURN)
