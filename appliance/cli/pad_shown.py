@@ -30,6 +30,8 @@ def notes(data: Mapping[str, Any], config: Config, found: Presentations) -> list
             "A recording cannot answer a challenge that is chosen anew: the BPCER of recorded "
             "living people says nothing of people who can."
         )
+    if config.camera.ir is not None:
+        told.append("The configured infrared camera is not measured: a recording holds one view.")
     if data["attempts"] != 1:
         told.append(
             "Attempts on one clip are not independent: where a clip gave more than one, the "
