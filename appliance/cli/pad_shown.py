@@ -24,6 +24,7 @@ CAVEAT = (
 def notes(data: Mapping[str, Any], config: Config, found: Presentations) -> list[str]:
     """Sentences without which the figures could be misread."""
     told = [*_missing(data, found), *_small(data, config), *_single_pictures(data, config)]
+    told += _cut_off(data, config)
     live = data["classes"][LIVE]
     if data["challenge"] != "off" and live["from_clips"]:
         told.append(
@@ -89,6 +90,18 @@ def _single_pictures(data: Mapping[str, Any], config: Config) -> list[str]:
     told = (
         f"{pictures} of the attempts are on single pictures and were judged by appearance alone; a "
         f"door with the profile {config.liveness.profile} lets nobody in on a single picture."
+    )
+    return [told]
+
+
+def _cut_off(data: Mapping[str, Any], config: Config) -> list[str]:
+    count = sum(it["undetermined_cut_off"] for it in data["classes"].values())
+    if not count:
+        return []
+    told = (
+        f"{count} of the undetermined attempts ended with their recording and not with an "
+        f"attempt's time of {config.verification.timeout_s:g} s: with more of it a living person "
+        "may get in, and so may an attack."
     )
     return [told]
 

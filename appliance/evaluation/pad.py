@@ -84,6 +84,7 @@ class Presented:
     looked, judged: how many frames were looked at, and judged live or not.
     faults: how many frames were refused, by reason.
     after_s: seconds of the recording until it was decided or over. seconds: that it took here.
+    cut_off: whether the recording ended before it was decided or its time was over.
     """
 
     outcome: Outcome
@@ -97,6 +98,7 @@ class Presented:
     faults: Mapping[Fault, int] = field(default_factory=dict)
     after_s: float = 0.0
     seconds: float = 0.0
+    cut_off: bool = False
 
 
 class Judge:
@@ -134,7 +136,7 @@ class Judge:
             return []
         if second is None:
             still = _Recording(iter([replace(first, still=True)]))
-            return [replace(self._attempt(still, self._stills, random), still=True)]
+            return [replace(self._attempt(still, self._stills, random), still=True, cut_off=False)]
         found: list[Presented] = []
         rest = chain((first, second), stream)
         while attempts is None or len(found) < attempts:
@@ -153,6 +155,7 @@ class Judge:
         return replace(
             notes.presented(verdict, rules),
             after_s=recording.at,
+            cut_off=recording.ended,
             seconds=self._clock.monotonic() - began,
         )
 

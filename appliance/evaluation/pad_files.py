@@ -14,6 +14,8 @@ CLIPS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"})
 # What is opened so that the report can say why it cannot be read: people take it for pictures.
 _TAKEN_FOR_PICTURES = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff"})
 MEDIA = PICTURES | CLIPS | _TAKEN_FOR_PICTURES
+# Notes that stand beside recordings: nobody expects them to be shown.
+_COMPANIONS = frozenset({".json", ".jsonl", ".txt", ".csv", ".md", ".yaml", ".yml", ".toml"})
 _LAYOUT = (
     "Give a folder that holds live/ and a folder for each species of attack, such as DIR/live/*.mp4"
     " and DIR/print/*.jpg."
@@ -36,7 +38,7 @@ class Presentation:
 class Presentations:
     """All of a folder. species: in the order of their names, also those without anything in them.
 
-    ignored: files that are neither pictures nor clips.
+    ignored: files that are neither pictures nor clips, nor notes beside them.
     """
 
     all: Sequence[Presentation]
@@ -105,9 +107,10 @@ def _look_at(path: Path, label: str, search: _Search, above: tuple[Path, ...]) -
     """Sort one file or sub-folder. above: the folders that lead here, against a link back."""
     if not path.is_dir():
         name = path.relative_to(search.root).as_posix()
-        if path.suffix.lower() in MEDIA:
+        suffix = path.suffix.lower()
+        if suffix in MEDIA:
             search.found.append(Presentation(label, name, (path,)))
-        else:
+        elif suffix not in _COMPANIONS:
             search.ignored.append(name)
         return
     here = path.resolve()

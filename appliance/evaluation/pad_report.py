@@ -98,6 +98,11 @@ def _is_unanswered(it: Presented) -> bool:
     return not it.outcome.is_response
 
 
+def _is_cut_off(it: Presented) -> bool:
+    """Whether more time might have decided it, either way."""
+    return it.outcome is Outcome.UNDETERMINED and it.cut_off
+
+
 def _rate(items: Sequence[Judged], is_error: Test) -> dict[str, Any]:
     """The share of errors among the responses."""
     return _share(items, is_error, among=lambda it: it.outcome.is_response)
@@ -144,6 +149,7 @@ def _account(items: Sequence[Judged]) -> dict[str, Any]:
         "from_clips": sum(not it.still for it in found),
         "unreadable": sum(item.unreadable is not None for item in items),
         **{outcome.value: counts[outcome] for outcome in RESPONSES},
+        "undetermined_cut_off": sum(_is_cut_off(it) for it in found),
         "non_response": {outcome.value: counts[outcome] for outcome in NON_RESPONSES},
         "reasons": _ranked(reason.value for it in found for reason in it.reasons),
         "lacks": _ranked(it.lack.value for it in found if it.lack),

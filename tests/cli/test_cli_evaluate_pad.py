@@ -99,6 +99,7 @@ def test_the_profile_is_the_configs_unless_one_is_named(toys: Path, appliance: A
     # Painted faces do not move in depth: the clip is no longer let in, the picture still is.
     assert data["classes"]["screen"]["lacks"] == {"motion": 1}
     assert data["classes"]["screen"]["live"] == 1
+    assert "1 of the undetermined attempts ended with their recording" in " ".join(data["notes"])
     assert "lets nobody in on a single picture" in " ".join(data["notes"])
 
 
@@ -137,7 +138,7 @@ def test_under_a_challenge_recorded_people_are_told_to_prove_nothing(
 
 def test_what_is_missing_is_told(toys: Path, appliance: Appliance) -> None:
     (toys / "mask").mkdir()
-    (toys / "print" / "list.txt").touch()
+    (toys / "print" / "list.odt").touch()
     for picture in (toys / "live").iterdir():
         picture.unlink()
     told = appliance.json(*PAD, toys, "--profile", "passive")

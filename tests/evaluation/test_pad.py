@@ -36,6 +36,7 @@ def test_three_live_frames_make_a_live_presentation_and_no_more_are_looked_at() 
 def test_two_live_frames_are_not_enough() -> None:
     found = of(film(LIVE, LIVE))
     assert (found.outcome, found.lack) == (Outcome.UNDETERMINED, Lack.LIVE_FRAMES)
+    assert found.cut_off
 
 
 def test_frames_that_follow_each_other_too_fast_count_once() -> None:
@@ -59,6 +60,7 @@ def test_what_is_not_decided_in_the_attempts_time_is_undetermined_with_its_reaso
     found = of(film(*[UNSURE] * 12, LIVE, LIVE, LIVE))
     assert (found.outcome, found.reasons) == (Outcome.UNDETERMINED, (Suspicion.APPEARANCE,))
     assert found.after_s == pytest.approx(1.0)
+    assert not found.cut_off
 
 
 def test_a_repeated_picture_is_no_second_frame() -> None:
@@ -157,6 +159,7 @@ def test_one_frame_that_was_judged_makes_a_response() -> None:
 def test_a_single_picture_is_judged_by_itself(live: float | None, outcome: Outcome) -> None:
     found = of(film(live), toy_judge(replace(CLIPS, motion_required=True)))
     assert (found.outcome, found.still, found.looked) == (outcome, True, 1)
+    assert not found.cut_off
 
 
 def test_a_single_picture_is_told_to_the_liveness_check_as_one() -> None:

@@ -39,10 +39,10 @@ def test_live_may_be_written_in_any_case(tmp_path: Path) -> None:
 
 
 def test_what_is_no_picture_is_told_and_what_is_hidden_is_not(tmp_path: Path) -> None:
-    root = files(tmp_path, "live/a.jpg", "live/notes.txt", "live/.b.jpg", ".git/x.jpg", "README.md")
-    found = find(root)
+    root = files(tmp_path, "live/a.jpg", "live/a.raw", "live/.b.jpg", ".git/x.jpg", "README.md")
+    found = find(files(root, "live/a.json", "live/notes.txt"))
     assert names(found) == {"live": ["live/a.jpg"]}
-    assert found.ignored == ["live/notes.txt"]
+    assert found.ignored == ["live/a.raw"]
 
 
 def test_a_picture_of_a_kind_that_cannot_be_read_is_shown_nonetheless(tmp_path: Path) -> None:

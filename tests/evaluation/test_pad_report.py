@@ -105,21 +105,23 @@ def test_reasons_lacks_and_refusals_are_counted_the_commonest_first() -> None:
         presented(SPOOF, 0.1, reasons=(screen, flat), looked=3, judged=3),
         presented(SPOOF, 0.2, reasons=(flat,), looked=2, judged=1, faults={Fault.TOO_SMALL: 1}),
         presented(UNSURE, 0.5, lack=Lack.MOTION, looked=9, judged=4, faults={Fault.TOO_SMALL: 5}),
+        presented(UNSURE, 0.5, reasons=(flat,), cut_off=True),
         presented(POOR, looked=4, faults={Fault.BLURRED: 4}),
         presented(LIVE, 0.9, still=True, looked=1, judged=1),
     ]
     data = told([Judged("print", str(number), [it]) for number, it in enumerate(attempts)])
     account = data["classes"]["print"]
-    assert list(account["reasons"].items()) == [("flat_motion", 2), ("screen_pattern", 1)]
+    assert list(account["reasons"].items()) == [("flat_motion", 3), ("screen_pattern", 1)]
     assert account["lacks"] == {"motion": 1}
     assert account["frames"] == {
         "looked_at": 19,
         "judged": 9,
         "refused": {"too_small": 6, "blurred": 4},
     }
-    assert (account["from_pictures"], account["from_clips"]) == (1, 4)
-    assert (account["live"], account["spoof"], account["undetermined"]) == (1, 2, 1)
-    assert account["score"]["n"] == 4
+    assert (account["from_pictures"], account["from_clips"]) == (1, 5)
+    assert (account["live"], account["spoof"], account["undetermined"]) == (1, 2, 2)
+    assert account["undetermined_cut_off"] == 1
+    assert account["score"]["n"] == 5
 
 
 def test_the_cues_are_summed_up_where_they_could_tell() -> None:
