@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,10 +21,19 @@ from tests.attacks.optics import Pinhole
 from tests.attacks.present import head_of, live_3d, live_recaptured, plan, present
 from tests.attacks.sensor import encode
 from tests.attacks.sources import CLIPS, Source, Split, live_clips, source_from, split_of
-from tests.portraits import FOLDER, acquisition, mesh
+from tests.portraits import acquisition, mesh, picture
 
-VICTIM = source_from(FOLDER / "obama.jpg", "Barack_Obama", peers=[FOLDER / "biden.jpg"])
-SHORT = {"seconds": 0.05, "fps": 20.0}
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """A small picture of a person, and one of another for the attacker: quick to search."""
+    folder = tmp_path_factory.mktemp("people")
+    for name in ("obama.jpg", "biden.jpg"):
+        whole = picture(name)[: picture(name).shape[1]]
+        scale = 330 / whole.shape[0]
+        small = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / name.replace("jpg", "png")), small)
+    return source_from(folder / "obama.png", "Barack_Obama", peers=[folder / "biden.png"])
 
 
 def first(source: Source, species: Species, strength: Strength, seed: int = 1) -> Frame:
@@ -31,34 +41,38 @@ def first(source: Source, species: Species, strength: Strength, seed: int = 1) -
 
 
 @pytest.mark.parametrize("species", list(Species))
-def test_each_species_still_shows_one_face_and_says_that_it_is_synthetic(species: Species) -> None:
-    frame = first(VICTIM, species, Strength.STRONG)
+def test_each_species_still_shows_one_face_and_says_that_it_is_synthetic(
+    victim: Source, species: Species
+) -> None:
+    frame = first(victim, species, Strength.STRONG)
     assert frame.bgr.shape == (360, 640, 3)
     assert frame.bgr.dtype == np.uint8
     assert frame.source.startswith(f"synthetic {species.value} strong")
     assert len(acquisition().glance(frame.bgr)) == 1
-    asked = plan(VICTIM, species, Strength.STRONG, 1)
+    asked = plan(victim, species, Strength.STRONG, 1)
     assert 30 < asked.eyes_px < 130
 
 
-def test_the_same_seed_shows_the_same_and_another_another() -> None:
-    shown = [first(VICTIM, Species.PHONE_SCREEN, Strength.WEAK, seed).bgr for seed in (4, 4, 5)]
+def test_the_same_seed_shows_the_same_and_another_another(victim: Source) -> None:
+    shown = [first(victim, Species.PHONE_SCREEN, Strength.WEAK, seed).bgr for seed in (4, 4, 5)]
     assert np.array_equal(shown[0], shown[1])
     assert not np.array_equal(shown[0], shown[2])
 
 
-def test_everything_that_was_drawn_is_recorded_as_synthetic() -> None:
+def test_everything_that_was_drawn_is_recorded_as_synthetic(victim: Source) -> None:
     for species in Species:
-        record = plan(VICTIM, species, Strength.MEDIUM, 3).record()
+        record = plan(victim, species, Strength.MEDIUM, 3).record()
         told = json.loads(json.dumps(record))
         assert told["synthetic"] is True
         assert told["species"] == species.value
         assert told["person"] == "Barack_Obama"
 
 
-def test_strong_prints_are_larger_quieter_and_nearer_to_the_edge_than_weak_ones() -> None:
+def test_strong_prints_are_larger_quieter_and_nearer_to_the_edge_than_weak_ones(
+    victim: Source,
+) -> None:
     def mean(strength: Strength, what: str) -> float:
-        plans = [plan(VICTIM, Species.MATTE_PRINT, strength, seed) for seed in range(30)]
+        plans = [plan(victim, Species.MATTE_PRINT, strength, seed) for seed in range(30)]
         found = [getattr(asked.medium, what, 0) or getattr(asked.grip, what) for asked in plans]
         return float(np.mean(found))
 
@@ -66,16 +80,16 @@ def test_strong_prints_are_larger_quieter_and_nearer_to_the_edge_than_weak_ones(
     assert mean(Strength.STRONG, "drift_mm") < 0.5 * mean(Strength.WEAK, "drift_mm")
 
 
-def test_the_shown_eyes_are_as_far_apart_as_planned() -> None:
-    asked = plan(VICTIM, Species.MATTE_PRINT, Strength.MEDIUM, 2)
-    frame = first(VICTIM, Species.MATTE_PRINT, Strength.MEDIUM, 2)
+def test_the_shown_eyes_are_as_far_apart_as_planned(victim: Source) -> None:
+    asked = plan(victim, Species.MATTE_PRINT, Strength.MEDIUM, 2)
+    frame = first(victim, Species.MATTE_PRINT, Strength.MEDIUM, 2)
     (face,) = acquisition().glance(frame.bgr)
     left, right = face.points[[33, 133], :2].mean(0), face.points[[362, 263], :2].mean(0)
     assert np.linalg.norm(right - left) == pytest.approx(asked.eyes_px, rel=0.12)
 
 
-def test_a_solid_head_shows_what_a_plane_cannot_and_closes_its_eyes() -> None:
-    head: Head = head_of(VICTIM.path)
+def test_a_solid_head_shows_what_a_plane_cannot_and_closes_its_eyes(victim: Source) -> None:
+    head: Head = head_of(victim.path)
     camera = Pinhole.with_view(640, 360, 66)
     rest = placed(head, camera, 90.0)
 
@@ -102,8 +116,8 @@ def test_a_solid_head_shows_what_a_plane_cannot_and_closes_its_eyes() -> None:
     assert opening(shut) < 0.85 * opening(still)
 
 
-def test_a_solid_control_says_that_it_is_synthetic() -> None:
-    frames = list(live_3d(VICTIM, 1, seconds=0.1, fps=20))
+def test_a_solid_control_says_that_it_is_synthetic(victim: Source) -> None:
+    frames = list(live_3d(victim, 1, seconds=0.1, fps=20))
     assert [frame.source for frame in frames] == [
         "synthetic live_3d obama 1#0",
         "synthetic live_3d obama 1#1",
@@ -120,11 +134,11 @@ def test_nobody_is_on_both_sides_of_the_split() -> None:
     assert split_of("Joe_Biden") is not None
 
 
-def test_every_movement_of_a_replay_can_be_drawn() -> None:
+def test_every_movement_of_a_replay_can_be_drawn(victim: Source) -> None:
     shown = {
         asked.replay.movement
         for seed in range(40)
-        if (asked := plan(VICTIM, Species.WRONG_CHALLENGE_REPLAY, "weak", seed)).replay
+        if (asked := plan(victim, Species.WRONG_CHALLENGE_REPLAY, "weak", seed)).replay
     }
     assert shown == set(MOVEMENTS)
 
@@ -151,10 +165,10 @@ def test_injected_streams_are_wrong_in_the_way_they_say() -> None:
     assert all(len(given) == len(frames) for given in gives.values())
 
 
-def test_make_writes_clips_and_what_was_drawn_for_them(tmp_path: Path) -> None:
+def test_make_writes_clips_and_what_was_drawn_for_them(victim: Source, tmp_path: Path) -> None:
     stills = tmp_path / "data" / "stills"
     stills.mkdir(parents=True)
-    shutil.copyfile(VICTIM.path, stills / "obama.jpg")
+    shutil.copyfile(victim.path, stills / "obama.jpg")
     words = ["make", str(tmp_path / "out"), "--data", str(tmp_path / "data"), "--count", "1"]
     words += ["--species", "matte_print", "--strength", "strong", "--seconds", "0.2"]
     assert main([*words, "--split", "score"]) == 0
