@@ -9,6 +9,7 @@ import pytest
 
 from appliance import assemble, config
 from appliance.config import Config, OwnLivenessModel
+from appliance.doctor import Status, examine
 from appliance.errors import ConfigError, ModelError
 from appliance.liveness.appearance import TIGHT, AppearanceCheck
 from appliance.liveness.network import Network, recipe_of
@@ -43,6 +44,13 @@ def test_its_score_takes_the_place_of_the_shipped_networks() -> None:
     assert score(parsed(**OWN), "biden.jpg") == pytest.approx(wanted, abs=1e-6)
     turned = score(parsed(**OWN | {"higher_is_live": "false"}), "biden.jpg")
     assert turned == pytest.approx(1 - wanted, abs=1e-6)
+
+
+def test_doctor_tells_of_one_that_does_not_fit() -> None:
+    checks = examine(parsed(**OWN | {"live_index": 3}))
+    check = next(it for it in checks if it.name == "liveness")
+    assert check.status is Status.FAIL
+    assert "3 number(s)" in check.detail
 
 
 def test_what_is_measured_with_it_names_it() -> None:
