@@ -173,6 +173,8 @@ def _enrolled_with_another(config: Config, name: str) -> _Findings:
 
 
 def _liveness(config: Config) -> Check:
+    if config.liveness.model is not None:
+        assemble.liveness(config)  # a network of the user's own that does not fit is told here
     profile = config.liveness.profile
     if profile == "off":
         return Check(
