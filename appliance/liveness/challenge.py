@@ -15,6 +15,9 @@ The rules, before the code:
 5. What was asked for counts when it was begun after the ask and made within `limit_s`, and the face
    came back to its neutral within `return_s`. Otherwise the challenge is unanswered: it does not
    pass any more, and nobody is accused.
+6. Whoever sees an ask and then hides, or lets it pass, could wait for one that a recording fits.
+   So after `free` asks in a row that came to nothing the next one is put off, each time for twice
+   as long; one challenge that was passed forgives them, and so does time.
 
 `now` is seconds of the source, as are all times. How likely a recording passes, by `mode`, and what
 a challenge does not see, stands in docs/liveness.md; `guess` computes it.
@@ -62,7 +65,7 @@ class Policy:
     between them nothing is asked. reaction_s: nobody hears or reads, understands and moves faster;
     a simple reaction to a light alone takes 0.2 to 0.25 s. limit_s: for the movement. return_s: for
     coming back. free: asks in a row that may come to nothing. put_off_s, longest_put_off_s: how
-    long nothing is asked after one more, and at most.
+    long nothing is asked after one more, and at most. forgiven_s: after the last of them.
     """
 
     calm_s: float = 0.5
@@ -73,7 +76,8 @@ class Policy:
     return_s: float = 3.0
     free: int = 2
     put_off_s: float = 10.0
-    longest_put_off_s: float = 300.0
+    longest_put_off_s: float = 60.0
+    forgiven_s: float = 300.0
 
     def put_off(self, fruitless: int) -> float:
         """Seconds to wait after so many asks in a row that came to nothing."""
@@ -375,6 +379,8 @@ class Challenge:
     def _may_ask(self, now: float) -> bool:
         """Rule 6. now: of a recording that begins anew, it may lie before the last ask."""
         passed = now - self._asked_at
+        if not 0 <= passed < self._policy.forgiven_s:
+            self._fruitless = 0
         return not 0 <= passed < self._policy.put_off(self._fruitless)
 
     def _is_at_rest(self, calm: Signs) -> bool:

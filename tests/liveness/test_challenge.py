@@ -312,3 +312,16 @@ def test_whoever_lets_asks_pass_waits_longer_and_longer_for_the_next() -> None:
     apart = [round(later - one, 1) for one, later in pairwise(asked_at)]
     # A second until it hides, and the pause; between them half a second of calm, 4 s, 6 s.
     assert apart[:4] == pytest.approx([2.5, 6.0, 8.0, 8.0], abs=0.2)
+
+
+def test_time_forgives_asks_that_came_to_nothing() -> None:
+    strict = replace(POLICY, free=0, put_off_s=15, forgiven_s=20)
+    for away, asked in [(10.0, False), (25.0, True)]:
+        it = Challenge("random", Loaded(NOD), strict)
+        for frame in play([], 2.0):
+            it.follow(frame)
+        assert it.ask is NOD
+        it.forget()
+        for frame in play([], 2.0, start=2.0 + away):
+            it.follow(frame)
+        assert (it.ask is NOD) is asked
