@@ -34,7 +34,7 @@ _MOST = 0.1
 # Periods over the rows looked at; below, motion and shading; above, the noise of single rows.
 _LOWEST, _HIGHEST = 4, 48
 # How far around a line its surroundings are taken; and -20 dB is low enough for "no band at all".
-_NEAR, _FAR, _LEAST_RATIO = 3, 8, 0.01
+_NEAR, _FAR, _LEAST_RATIO = 2, 8, 0.01
 # A pair of frames counts for so much less when the next has come. Pairs before anything is said.
 _KEEP, _PAIRS = 0.95, 6
 # Variance of a profile's noise below which no camera is: rounding.
