@@ -153,6 +153,27 @@ def perception(config: Config, *, liveness: bool = True) -> Perception:
     return Perception(stages, clock())
 
 
+def without_infrared(config: Config) -> Config:
+    """The same for recordings, which have no picture of the infrared camera beside them."""
+    return config.model_copy(update={"camera": config.camera.model_copy(update={"ir": None})})
+
+
+def look_in_infrared(perception: Perception, sight: SecondSight | None) -> None:
+    """Have this pipeline look through the infrared camera from now on; None: through none.
+
+    One that was built for such a camera finds nobody alive while it has none; to all others this
+    makes no difference.
+    """
+    check = perception.stages.liveness
+    if isinstance(check, life.LivenessWatch) and isinstance(check.infrared, InfraredCheck):
+        check.infrared.through(sight)
+
+
+def liveness(config: Config) -> LivenessCheck | None:
+    """What looks for life, as the config's profile says; None where nothing does."""
+    return _liveness(config, manifest(config))
+
+
 def acquisition(config: Config) -> Acquisition:
     """What finds faces: the part of the pipeline that needs no embedder."""
     models = manifest(config)
