@@ -139,7 +139,6 @@ class SheetTracker:
     def __init__(self, grey: Pixels, corners: Floats) -> None:
         """grey: (SIDE, SIDE). corners: (n, 2) float32 patch pixels."""
         self._corners = corners
-        self._grey = grey
         self._level = levelled(grey)
         self.powers = powers(corners)
         self._terms = _grid()
@@ -152,7 +151,7 @@ class SheetTracker:
         """
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         rough = np.asarray(cv2.warpAffine(grey, guess, (SIDE, SIDE), flags=flags), dtype=np.uint8)
-        moved, good = _flow(self._grey, rough, self._corners, 2, _ROUGH)
+        moved, good = _flow(self._level, levelled(rough), self._corners, 2, _ROUGH)
         sheet = robust(self.powers[good], moved[good].astype(np.float64) - self._corners[good])
         if sheet is None:
             return None
