@@ -47,6 +47,7 @@ from appliance.hardware.lock import SimulatedLock, open_gpio_lock
 from appliance.hardware.matrix_keypad import open_matrix_keypad
 from appliance.hardware.picamera2_camera import PicameraCamera
 from appliance.hardware.rtsp_camera import RtspCamera
+from appliance.hardware.second_sight import FileSight, KeptSight
 from appliance.hardware.simulated_keys import SimulatedKeys
 from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
@@ -58,6 +59,7 @@ from appliance.liveness.appearance import SHIPPED, AppearanceCheck, Context, Thr
 from appliance.liveness.challenge import Challenge
 from appliance.liveness.challenge import longest_s as longest_challenge_s
 from appliance.liveness.cue import Cue
+from appliance.liveness.infrared import InfraredCheck, Placement
 from appliance.liveness.network import Network, Recipe, read_own, recipe_of
 from appliance.perception import Perception, Stages
 from appliance.ports import (
@@ -71,6 +73,7 @@ from appliance.ports import (
     Keys,
     LivenessCheck,
     Lock,
+    SecondSight,
     Speaker,
     Watch,
 )
@@ -103,7 +106,7 @@ from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.qr import QrReader
 from appliance.vision.quality import QualityLimits
-from appliance.vision.scene import SceneWatch, shows_something
+from appliance.vision.scene import SceneLimits, SceneWatch, shows_something
 
 # A face out of sight for longer than this may have changed places with another.
 GAP_S = 1.5
@@ -138,8 +141,11 @@ def calibration(config: Config) -> Calibration:
     return entry.calibration
 
 
-def perception(config: Config, *, liveness: bool = True) -> Perception:
-    """The pipeline. liveness: whether frames are checked as the config's profile says."""
+def perception(config: Config, *, liveness: bool = True, recorded: bool = False) -> Perception:
+    """The pipeline. liveness: whether frames are checked as the config's profile says.
+
+    recorded: frames come from files, though the config may name a camera.
+    """
     models = manifest(config)
     mesh = _mesh(config, models)
     stages = Stages(
@@ -148,7 +154,7 @@ def perception(config: Config, *, liveness: bool = True) -> Perception:
         alignment=aligner(config),
         embedder=_embedder(config, models),
         limits=QualityLimits(**config.quality.model_dump()),
-        liveness=_liveness(config, models) if liveness else None,
+        liveness=_liveness(config, models, recorded=recorded) if liveness else None,
     )
     return Perception(stages, clock())
 
@@ -170,8 +176,8 @@ def look_in_infrared(perception: Perception, sight: SecondSight | None) -> None:
 
 
 def liveness(config: Config) -> LivenessCheck | None:
-    """What looks for life, as the config's profile says; None where nothing does."""
-    return _liveness(config, manifest(config))
+    """What looks for life in recordings, as the config's profile says; None: nothing does."""
+    return _liveness(config, manifest(config), recorded=True)
 
 
 def acquisition(config: Config) -> Acquisition:
@@ -219,13 +225,15 @@ def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
     each core.
     """
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
+    single = without_infrared(single)
     models = manifest(single)
     stages = perception(single, liveness=False).stages
     if any_size:
         stages = replace(stages, limits=replace(stages.limits, min_eye_distance=0.0))
 
     def fresh(random: Random) -> Perception:
-        return Perception(replace(stages, liveness=_liveness(single, models, random)), clock())
+        check = _liveness(single, models, recorded=True, random=random)
+        return Perception(replace(stages, liveness=check), clock())
 
     door = rules(single, unlock=True, live=True)
     policy = replace(door.policy, pulse_s=None, cool_down_s=0.0, spoof_cool_down_s=0.0)
@@ -277,9 +285,9 @@ def _second_detector(models: Manifest, threads: int) -> Detector:
 
 
 def _liveness(
-    config: Config, models: Manifest, random: Random | None = None
+    config: Config, models: Manifest, *, recorded: bool, random: Random | None = None
 ) -> LivenessCheck | None:
-    """random: what draws a challenge; None: what nobody can foretell."""
+    """recorded: see `perception`. random: draws challenges; None: what nobody can foretell."""
     wanted = config.liveness
     if wanted.profile == "off":
         return None
@@ -295,7 +303,16 @@ def _liveness(
         thresholds,
         motion=wanted.motion,
         challenge=_challenge(config, random),
+        infrared=_infrared(config, models),
     )
+
+
+def _infrared(config: Config, models: Manifest) -> InfraredCheck | None:
+    wanted = config.camera
+    if wanted.ir is None:
+        return None
+    faces = _acquisition(config, models, _mesh(config, models)).glance
+    return InfraredCheck(faces, Placement(*wanted.ir_shift, wanted.ir_scale))
 
 
 def _challenge(config: Config, random: Random | None) -> Challenge | None:
@@ -408,6 +425,36 @@ def camera_name(config: Config) -> str:
 def watch(config: Config) -> Watch:
     """The configured camera, looked at for years."""
     return SteadyCamera(camera_name(config), partial(camera, config), clock(), SceneWatch)
+
+
+def infrared_camera(config: Config) -> Camera:
+    """The configured infrared camera, opened. ConfigError for one and the same as the other."""
+    if os.path.realpath(config.camera.infrared.source) == os.path.realpath(config.camera.source):
+        raise ConfigError(
+            "camera.ir and camera.source lead to the same camera.",
+            hint="`v4l2-ctl --list-devices` shows which device is which.",
+        )
+    return camera(_of_infrared(config))
+
+
+def second_sight(config: Config) -> SecondSight | None:
+    """The infrared camera, looked at for years; None where none is configured."""
+    if config.camera.ir is None:
+        return None
+    opened = partial(infrared_camera, config)
+    if config.camera.driver == "files":
+        return FileSight(opened)
+    name = camera_name(_of_infrared(config))
+    # In the dark there is nothing to be seen before somebody comes; that is no trouble.
+    limits = SceneLimits(dark=0.0, plain=0.0, burnt_share=2.0, frozen_s=float("inf"))
+    scene = partial(SceneWatch, replace(limits, clearance=0.0, burnt_clearance=0.0))
+    return KeptSight(SteadyCamera(name, opened, clock(), scene), clock())
+
+
+def _of_infrared(config: Config) -> Config:
+    camera = config.camera.infrared
+    # By its own times, and not by the wall's: see FileSight.
+    return config.model_copy(update={"camera": camera.model_copy(update={"pacing": "fast"})})
 
 
 def devices(config: Config) -> AbstractContextManager[DevicesLock]:

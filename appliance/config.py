@@ -147,8 +147,15 @@ class _Section(BaseModel):
 _VOICE = re.compile(r"[A-Za-z]{2,3}([-+][A-Za-z0-9]{1,20}){0,3}")
 
 
+_Share = Annotated[float, Field(ge=-0.5, le=0.5)]
+
+
 class CameraConfig(_Section):
-    """Where frames come from."""
+    """Where frames come from.
+
+    ir: the source of an infrared camera of the same driver; None: there is none. ir_shift,
+    ir_scale: where it looks, see appliance.liveness.infrared.Placement.
+    """
 
     driver: Literal["v4l2", "picamera2", "gstreamer", "rtsp", "files"] = "v4l2"
     source: str = "/dev/video0"
@@ -163,8 +170,10 @@ class CameraConfig(_Section):
     pacing: Literal["fast", "real_time"] = "fast"
     loop: bool = False
     ir: str | None = None
+    ir_shift: tuple[_Share, _Share] = (0.0, 0.0)
+    ir_scale: float = Field(1.0, ge=0.25, le=4)
 
-    @field_validator("source", mode="before")
+    @field_validator("source", "ir", mode="before")
     @classmethod
     def _number_is_a_device(cls, value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -185,6 +194,46 @@ class CameraConfig(_Section):
             raise ValueError("camera.source must be the number of the sensor, such as 0")
         return self
 
+    @field_validator("ir_shift", mode="before")
+    @classmethod
+    def _right_and_down(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise ValueError("two numbers are expected, such as [0.05, 0]: to the right, and down")
+        return value
+
+    @model_validator(mode="after")
+    def _the_infrared_camera_is_another(self) -> CameraConfig:
+        if self.ir is None:
+            return self
+        if self.driver == "rtsp":
+            raise ValueError(
+                "camera.ir needs a camera that is wired to the board: of a network camera's "
+                "pictures nobody knows when they were taken"
+            )
+        second = self.infrared
+        if self.driver == "picamera2" and second.sensor is None:
+            raise ValueError("camera.ir must be the number of the sensor, such as 1")
+        by_number = self.driver in {"picamera2", "gstreamer"} and self.sensor is not None
+        if self.ir == self.source or (by_number and self.sensor == second.sensor):
+            raise ValueError("camera.ir and camera.source are the same camera")
+        return self
+
+    @property
+    def infrared(self) -> CameraConfig:
+        """The second camera, as if it were the only one; ValueError where there is none."""
+        if self.ir is None:
+            raise ValueError("camera.ir is not set")
+        # What it offers is grey, so not of camera.pixel_format; more than this is not looked at.
+        return self.model_copy(
+            update={
+                "source": self.ir,
+                "ir": None,
+                "width": 640,
+                "height": 480,
+                "pixel_format": "any",
+            }
+        )
+
     @property
     def sensor(self) -> int | None:
         """The number in `source`, where it is nothing else: the nth CSI sensor."""
@@ -204,6 +253,13 @@ class CameraConfig(_Section):
     @field_serializer("source", when_used="json")
     def _hide_what_may_be_secret(self, _: str) -> str:
         return self.shown_source
+
+    @field_serializer("ir", when_used="json")
+    def _hide_it_likewise(self, _: str | None) -> str | None:
+        if self.ir is None:
+            return None
+        shown = self.infrared.shown_source
+        return f"{shown} 2" if shown == self.shown_source else shown  # two are not read as one
 
 
 def _is_rtsp(source: str) -> bool:
@@ -572,6 +628,12 @@ class Config(_Section):
         return data
 
     @model_validator(mode="after")
+    def _infrared_is_for_liveness(self) -> Config:
+        if self.camera.ir is not None and self.liveness.profile == "off":
+            raise ValueError("camera.ir needs a liveness.profile other than off")
+        return self
+
+    @model_validator(mode="after")
     def _a_line_has_one_use(self) -> Config:
         used: dict[int, str] = {}
         for key, line in _lines(self):
@@ -602,7 +664,6 @@ def _lines(config: Config) -> Iterator[tuple[str, int]]:
 
 # What each key can be today; anything else is known but refused by name.
 _BUILT: Mapping[str, tuple[object, ...]] = {
-    "camera.ir": (None,),
     "model.delegate": ("cpu",),
     "claims.identify": (False,),
     "kiosk.listen": (None,),
@@ -641,6 +702,7 @@ def _anchored(config: Config, folder: Path) -> Config:
         config = _with_path(config, section, key, folder)
     if config.camera.driver == "files":
         config = _with_path(config, "camera", "source", folder)
+        config = _with_path(config, "camera", "ir", folder)
     if config.feedback.greeting not in {"off", "speech"}:
         config = _with_path(config, "feedback", "greeting", folder)
     if config.liveness.model is not None:
@@ -765,7 +827,7 @@ def _fault(item: Any) -> str:
 
 def _quoted(item: Any, place: tuple[str, ...]) -> str:
     # A secret that was given the wrong type, or at the wrong place, must not be repeated.
-    secret = place[:2] in {("mqtt", "password"), ("camera", "source")}
+    secret = place[:2] in {("mqtt", "password"), ("camera", "source"), ("camera", "ir")}
     return "what is written" if secret or "://" in str(item["input"]) else shown(item["input"])
 
 

@@ -14,11 +14,14 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
 from appliance import access, assemble, auto, installed
 from appliance.config import AUTO, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
+from appliance.liveness.infrared import Placement, fits
+from appliance.liveness.two_cameras import Amiss, amiss
 from appliance.model_choice import Choice, figures, why_not
 from appliance.phrases import ASKED, known_as
 from appliance.types import Frame, TroubleKind
@@ -243,6 +246,68 @@ _SCENES = {
     TroubleKind.DARK: "all dark",
     TroubleKind.OVEREXPOSED: "burnt out",
     TroubleKind.COVERED: "plain, as if something covered the lens",
+}
+
+
+def _infrared(config: Config) -> Check:
+    if config.camera.ir is None:
+        return Check("infrared", Status.OK, "none configured")
+    try:
+        with (
+            assemble.devices(config),
+            closing(assemble.camera(config)) as camera,
+            closing(assemble.infrared_camera(config)) as second,
+        ):
+            frame = next(camera.frames())
+            # Some lamps light every second picture only.
+            infrared = max(islice(second.frames(), 4), key=lambda it: float(it.bgr.mean()))
+    except DeviceBusyError as error:
+        return Check("infrared", Status.OK, error.message)
+    text = f"{config.camera.infrared.shown_source} delivers {infrared.width} x {infrared.height}"
+    status, told, hint = _in_infrared(config, frame, infrared)
+    if status is Status.OK and config.camera.driver == "files":
+        status, hint = Status.WARN, "Set camera.driver to a real camera for a door."
+        told = f"{told}; it is replayed from a file"
+    return Check("infrared", status, f"{text}; {told}", hint)
+
+
+def _in_infrared(config: Config, frame: Frame, infrared: Frame) -> tuple[Status, str, str]:
+    """What a picture of each camera says of the second one: (status, clause, hint)."""
+    found = amiss(frame, infrared)
+    if found is not None:
+        return _AMISS[found]
+    finder = assemble.acquisition(config)
+    here, there = finder.faces(frame.bgr), finder.faces(infrared.bgr)
+    if not here and not there:
+        return Status.OK, "with one person before it, doctor tells whether it looks to one place", ""
+    if (len(here), len(there)) != (1, 1):
+        told = f"it shows {len(there)} where the camera shows {len(here)} of those before them"
+        return Status.WARN, told, "Let one person stand half a metre before both, and run it again."
+    box, wanted = there[0].box, Placement(*config.camera.ir_shift, config.camera.ir_scale)
+    now = Placement.measured(here[0].box, frame, box, infrared)
+    told = f"the face there is {now.right:.2f} right, {now.down:.2f} down, {now.scale:.2f} as large"
+    if fits(box, wanted.expected(here[0].box, frame, infrared), infrared.width):
+        return Status.OK, f"{told}, which fits", ""
+    hint = f"camera.ir_shift: [{now.right:.2f}, {now.down:.2f}], camera.ir_scale: {now.scale:.2f}"
+    return Status.FAIL, f"{told}, where nobody is looked for", f"Set {hint}; docs/cameras.md."
+
+
+_AMISS = {
+    Amiss.DARK: (
+        Status.FAIL,
+        "its picture shows nothing",
+        "Look whether its lamp is alight and its lens free; without it nobody is let in.",
+    ),
+    Amiss.SAME: (
+        Status.FAIL,
+        "it shows the same picture as the camera",
+        "Set camera.ir to another device; `v4l2-ctl --list-devices` shows which is which.",
+    ),
+    Amiss.COLOURED: (
+        Status.FAIL,
+        "its picture has colours, so it sees visible light, and a screen is bright to it",
+        "Take a camera whose filter lets nothing but infrared pass (docs/cameras.md).",
+    ),
 }
 
 
@@ -534,6 +599,7 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "embedder": _embedder,
     "liveness": _liveness,
     "camera": _camera,
+    "infrared": _infrared,
     "door": _door,
     "contacts": _contacts,
     "store": _store,

@@ -119,6 +119,27 @@ class Watch(Protocol):
         ...
 
 
+class SecondSight(Protocol):
+    """A second camera beside the one that looks for faces, asked for what it saw at a time."""
+
+    @property
+    def trouble(self) -> str:
+        """Why no picture can come at the moment, in a sentence; empty while they come."""
+        ...
+
+    def near(self, at: float) -> Sequence[Frame]:
+        """The pictures it has of about this time of the first camera's frames, nearest first.
+
+        Grey: the three channels are equal. May be empty, or all too old; never raises. Asking may
+        be what wakes the camera, so whoever will need pictures asks a little before.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the device back; may be called twice."""
+        ...
+
+
 class SceneCheck(Protocol):
     """Judges whether a camera's picture shows anything at all."""
 

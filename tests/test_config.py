@@ -210,7 +210,6 @@ class TestNotBuilt:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
-            ("camera: {ir: /dev/video2}", "camera.ir: /dev/video2"),
             ("model: {delegate: tensorrt}", "model.delegate: tensorrt"),
             ("claims: {identify: true}", "claims.identify: true"),
             ("kiosk: {listen: '0.0.0.0:80'}", "kiosk.listen: 0.0.0.0:80"),

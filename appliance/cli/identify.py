@@ -13,7 +13,7 @@ from rich.markup import escape
 from appliance import assemble
 from appliance.attempt import Attempt
 from appliance.cli.session import Session, from_option, json_option, leave
-from appliance.cli.sources import opened_camera
+from appliance.cli.sources import is_without_infrared, opened_camera, seeing
 from appliance.cli.wording import describe_match
 from appliance.errors import ExitCode
 from appliance.matching import Anybody
@@ -59,7 +59,11 @@ def command(session: Session, sources: tuple[Path, ...]) -> None:
         "threshold": round(verdict.match.threshold, 5) if verdict.match else None,
         "target_far": config.verification.target_far,
         "frames_used": verdict.frames_used,
-        "liveness": liveness_json(verdict.liveness, verdict.frames_used),
+        "liveness": liveness_json(
+            verdict.liveness,
+            verdict.frames_used,
+            without_infrared=is_without_infrared(session, sources),
+        ),
     }
     session.result(data, lambda console: _for_people(console, verdict, nearest))
     leave(ExitCode.OK if accepted else ExitCode.NO)
@@ -67,8 +71,7 @@ def command(session: Session, sources: tuple[Path, ...]) -> None:
 
 def _verdict(session: Session, people: Anybody, sources: Sequence[Path]) -> Verdict:
     config = session.config
-    with opened_camera(session, sources) as camera:
-        perception = assemble.perception(config)
+    with opened_camera(session, sources) as camera, seeing(session, sources) as perception:
         rules = assemble.rules(config, unlock=False, live=camera.live)
         attempt = Attempt(perception, rules, assemble.clock())
         reference = people if people.count else None

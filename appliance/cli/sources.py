@@ -11,6 +11,7 @@ from appliance import assemble
 from appliance.cli.session import Session
 
 if TYPE_CHECKING:
+    from appliance.perception import Perception
     from appliance.ports import Camera
 
 
@@ -27,3 +28,27 @@ def opened_camera(
                 stack.enter_context(assemble.devices(session.config))
             camera = assemble.camera(session.config)
         yield stack.enter_context(closing(camera))
+
+
+@contextmanager
+def seeing(session: Session, sources: Sequence[Path]) -> Iterator[Perception]:
+    """The pipeline for `opened_camera`, with the infrared camera beside the configured one.
+
+    Files are judged without: they have no picture of it beside them.
+    """
+    config = session.config
+    if is_without_infrared(session, sources):
+        yield assemble.perception(assemble.without_infrared(config), recorded=True)
+        return
+    with ExitStack() as stack:
+        sight = assemble.second_sight(config)
+        if sight is not None:
+            stack.enter_context(closing(sight))
+        perception = assemble.perception(config, recorded=bool(sources))
+        assemble.look_in_infrared(perception, sight)
+        yield perception
+
+
+def is_without_infrared(session: Session, sources: Sequence[Path]) -> bool:
+    """Whether an infrared camera is configured that `seeing` did not look through."""
+    return bool(sources) and session.config.camera.ir is not None

@@ -12,7 +12,7 @@ from appliance import advice, assemble
 from appliance.attempt import Attempt, DoorRoom
 from appliance.cli.guidance import Guidance
 from appliance.cli.session import Session
-from appliance.cli.sources import opened_camera
+from appliance.cli.sources import is_without_infrared, opened_camera, seeing
 from appliance.matching import Claimed
 from appliance.perception import Observation
 from appliance.reports.verdicts import verdict_json
@@ -40,7 +40,8 @@ def verified(
         reference = Claimed(person, lambda: store.people.get(claim.name)) if person else None
         verdict, timings = _attempt(session, claim, reference, sources, room)
     spent = timings.rounded() | {"total": round((time.monotonic() - started) * 1000, 1)}
-    return verdict_json(name, verdict, config.verification.target_far, spent)
+    target_far, blind = config.verification.target_far, is_without_infrared(session, sources)
+    return verdict_json(name, verdict, target_far, spent, without_infrared=blind)
 
 
 def _door_room(config: Config, stack: ExitStack, store: Store) -> DoorRoom:
@@ -58,14 +59,14 @@ def _attempt(
     room: DoorRoom | None,
 ) -> tuple[Verdict, Timings]:
     config = session.config
-    with opened_camera(session, sources, held=room is not None) as camera:
-        perception = assemble.perception(config)
+    held = room is not None
+    with opened_camera(session, sources, held=held) as camera, seeing(session, sources) as pipeline:
         rules = assemble.rules(config, unlock=room is not None, live=camera.live)
-        attempt = Attempt(perception, rules, assemble.clock(), room)
+        attempt = Attempt(pipeline, rules, assemble.clock(), room)
         length = camera.length if reference else 0
         with _shown(session, length, live=camera.live) as seen:
             verdict = attempt.run(claim, reference, camera, seen=seen)
-        return verdict, perception.timings
+        return verdict, pipeline.timings
 
 
 @contextmanager

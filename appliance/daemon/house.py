@@ -30,7 +30,7 @@ from appliance.errors import HardwareError, LockError, StoreError
 from appliance.feedback import Cue, Feedback, Judged, Readiness
 from appliance.journal import fields
 from appliance.perception import Perception
-from appliance.ports import Clock, Watch
+from appliance.ports import Clock, SecondSight, Watch
 from appliance.store.store import Store
 from appliance.types import Ask, Claim, TroubleKind, Verdict
 
@@ -91,6 +91,7 @@ class House:
         self._tasks: list[Task] = []
         self._feedback: Feedback | None = None
         self._camera: Watch | None = None
+        self._sight: SecondSight | None = None
         self._connected = self._at_rest = False
         self.controller: DoorController | None = None
         self.simulated = False
@@ -189,6 +190,11 @@ class House:
     def _open_the_eyes(self) -> None:
         config, store = self.config, self._store
         camera = self._camera = self._stack.enter_context(closing(assemble.watch(config)))
+        perception = self.perception or assemble.perception(config)
+        self._sight = assemble.second_sight(config)
+        if self._sight is not None:
+            self._stack.enter_context(closing(self._sight))
+        assemble.look_in_infrared(perception, self._sight)
         room = None
         if self.controller is not None:
             room = assemble.attempt_room(config, self.controller, store, simulated=self.simulated)
@@ -199,7 +205,7 @@ class House:
             config=config,
             camera=camera,
             live=self.live,
-            perception=self.perception or assemble.perception(config),
+            perception=perception,
             # Also a looped recording is watched as a camera is: it never ends.
             rules=lambda unlock: assemble.rules(config, unlock=unlock, live=True),
             room=room,
@@ -274,6 +280,8 @@ class House:
             self._beats.beat(RECORDS, sentence)
 
     def _vision_beats(self, sentence: str) -> None:
+        if self._sight is not None:
+            sentence = sentence or self._sight.trouble  # nobody is let in without it
         self._beats.beat(vigil.TASK, sentence)
         busy = self.vigil is not None and self.vigil.busy
         state = Readiness.DEGRADED if sentence else Readiness.LOOKING if busy else Readiness.READY

@@ -67,7 +67,7 @@ FIXED = ("store.", "control.socket", "control.group")
 # Keys that are read where they are used: nothing has to be built anew.
 READ_WHEN_USED = ("log.", "audit.", "control.")
 # Keys that the pipeline is built from; without them it is taken over as it is.
-OF_THE_PIPELINE = ("model.", "detector.", "quality.", "liveness.")
+OF_THE_PIPELINE = ("model.", "detector.", "quality.", "liveness.", "camera.ir")
 
 
 _Wish: TypeAlias = tuple[Future[Reloaded], Mapping[str, object]]

@@ -13,17 +13,20 @@ The rules, before the code:
    attack.
 5. A picture by itself has no motion and answers nothing: it is judged by rules 1 and 2, and
    says so. What that is worth is for the caller to decide (see `decision`, rule 3).
+6. Where there is an infrared camera, a frame is live only when its face is in the infrared picture
+   of that moment too; a face that is missing there again and again is an attack (see `infrared`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.liveness.appearance import CUE
 from appliance.liveness.cue import Cue, View
 from appliance.liveness.fusion import Fusion, Opinion
+from appliance.liveness.infrared import Sighting
 from appliance.types import Ask, Frame, Landmarks, Liveness, LivenessState, Suspicion
 
 # The measure of motion in depth; see `geometry`.
@@ -76,6 +79,36 @@ class Challenge(Protocol):
         ...
 
 
+class Infrared(Protocol):
+    """What looks for the face in the picture of an infrared camera; see `infrared`."""
+
+    @property
+    def accuses(self) -> bool:
+        """Whether the face was missing there for so often that it is an attack."""
+        ...
+
+    @property
+    def enough(self) -> bool:
+        """Whether a frame that is not live needs no look any more."""
+        ...
+
+    def expect(self, at: float) -> None:
+        """A face is followed, and will be looked for."""
+        ...
+
+    def look(self, frame: Frame, face: Landmarks) -> Sighting:
+        """Whether this frame's face is there."""
+        ...
+
+    def measures(self) -> Mapping[str, float]:
+        """What was found so far."""
+        ...
+
+    def forget(self) -> None:
+        """Another person may stand there."""
+        ...
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Of the fused score: an attack below `attack`, perhaps live from `live` on."""
@@ -96,6 +129,7 @@ class LivenessWatch:
         *,
         motion: bool,
         challenge: Challenge | None = None,
+        infrared: Infrared | None = None,
     ) -> None:
         self._appearance = appearance
         self._cues = tuple(cues)
@@ -103,6 +137,7 @@ class LivenessWatch:
         self._thresholds = thresholds
         self._motion = motion
         self._challenge = challenge
+        self.infrared = infrared
         self._scores: list[float] = []
         self._frames = 0
         self._began = self._at = 0.0
@@ -128,6 +163,8 @@ class LivenessWatch:
             cue.see(view)
         if self._challenge is not None and not frame.still:
             self._challenge.see(view)
+        if self.infrared is not None:
+            self.infrared.expect(frame.at)
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
         """Judge one frame that `see` was shown, with all that was seen before it."""
@@ -138,6 +175,9 @@ class LivenessWatch:
         measures = {CUE: sum(self._scores) / len(self._scores), **found}
         opinion = self._fusion.judge(measures)
         state, reasons = self._verdict(own, opinion, challenge, still=frame.still)
+        if self.infrared is not None:
+            state, reasons = _in_both(self.infrared, frame, landmarks, state, reasons)
+            measures |= self.infrared.measures()
         return Liveness(
             state,
             opinion.score,
@@ -158,6 +198,8 @@ class LivenessWatch:
             cue.forget()
         if self._challenge is not None:
             self._challenge.forget()
+        if self.infrared is not None:
+            self.infrared.forget()
 
     def _own(self, frame: Frame, landmarks: Landmarks, challenge: Challenge | None) -> Liveness:
         """What the frame by itself looks like; the network runs on few that cannot count anyway."""
@@ -204,3 +246,21 @@ class LivenessWatch:
             return Suspicion.APPEARANCE, *others
         # Written so that a score that is not a number is an attack.
         return None if opinion.score >= self._thresholds.attack else opinion.reasons
+
+
+def _in_both(
+    infrared: Infrared,
+    frame: Frame,
+    landmarks: Landmarks,
+    state: LivenessState,
+    reasons: tuple[Suspicion, ...],
+) -> tuple[LivenessState, tuple[Suspicion, ...]]:
+    """The verdict, with what the infrared shows: of few frames that cannot count anyway."""
+    if infrared.enough and state is not LivenessState.LIVE:
+        return state, reasons
+    found = infrared.look(frame, landmarks)
+    if infrared.accuses:
+        return LivenessState.SPOOF, (Suspicion.INFRARED, *reasons)
+    if state is LivenessState.LIVE and found is not Sighting.PRESENT:
+        return LivenessState.UNDETERMINED, (Suspicion.INFRARED,)
+    return state, reasons
