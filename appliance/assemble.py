@@ -144,7 +144,7 @@ def calibration(config: Config) -> Calibration:
 def perception(config: Config, *, liveness: bool = True, recorded: bool = False) -> Perception:
     """The pipeline. liveness: whether frames are checked as the config's profile says.
 
-    recorded: frames come from files, though the config may name a camera.
+    recorded: frames come from files, though the config may name a camera, and an infrared one.
     """
     models = manifest(config)
     mesh = _mesh(config, models)
@@ -157,11 +157,6 @@ def perception(config: Config, *, liveness: bool = True, recorded: bool = False)
         liveness=_liveness(config, models, recorded=recorded) if liveness else None,
     )
     return Perception(stages, clock())
-
-
-def without_infrared(config: Config) -> Config:
-    """The same for recordings, which have no picture of the infrared camera beside them."""
-    return config.model_copy(update={"camera": config.camera.model_copy(update={"ir": None})})
 
 
 def look_in_infrared(perception: Perception, sight: SecondSight | None) -> None:
@@ -225,7 +220,6 @@ def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
     each core.
     """
     single = config.model_copy(update={"model": config.model.model_copy(update={"threads": 1})})
-    single = without_infrared(single)
     models = manifest(single)
     stages = perception(single, liveness=False).stages
     if any_size:
@@ -303,7 +297,7 @@ def _liveness(
         thresholds,
         motion=wanted.motion,
         challenge=_challenge(config, random),
-        infrared=_infrared(config, models),
+        infrared=None if recorded else _infrared(config, models),
     )
 
 

@@ -37,11 +37,8 @@ def seeing(session: Session, sources: Sequence[Path]) -> Iterator[Perception]:
     Files are judged without: they have no picture of it beside them.
     """
     config = session.config
-    if is_without_infrared(session, sources):
-        yield assemble.perception(assemble.without_infrared(config), recorded=True)
-        return
     with ExitStack() as stack:
-        sight = assemble.second_sight(config)
+        sight = None if sources else assemble.second_sight(config)
         if sight is not None:
             stack.enter_context(closing(sight))
         perception = assemble.perception(config, recorded=bool(sources))
