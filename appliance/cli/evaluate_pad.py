@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import appliance
 from appliance import assemble
 from appliance.cli.measuring import error_json, fail_after
 from appliance.cli.pad_shown import CAVEAT, for_people, notes
@@ -180,6 +181,7 @@ def _settings(config: Config) -> dict[str, Any]:
     """What the rates were measured with."""
     wanted = config.liveness
     return {
+        "version": appliance.__version__,
         "profile": wanted.profile,
         "challenge": wanted.challenges,
         "target_bpcer": wanted.target_bpcer,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import assemble
+from appliance import __version__, assemble
 from appliance.cli import pad_shown
 from appliance.config import Config
 from appliance.evaluation.pad import Judge
@@ -67,7 +67,7 @@ def test_the_contract(toys: Path, appliance: Appliance) -> None:
     assert data["classes"]["live"]["non_response"]["no_face"] == 1
     assert data["classes"]["screen"]["non_response"]["poor_quality"] == 1
     assert data["classes"]["screen"]["from_clips"] == 1
-    assert data["profile"] == "passive"
+    assert (data["profile"], data["version"]) == ("passive", __version__)
     assert data["judged_by"]["pictures"] == "the appearance of a single picture, without motion"
     assert all(len(sum_) == 64 for sum_ in data["made_of"].values())
     assert data["caveat"]
