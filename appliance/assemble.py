@@ -59,8 +59,12 @@ from appliance.liveness.appearance import SHIPPED, AppearanceCheck, Context, Thr
 from appliance.liveness.challenge import Challenge
 from appliance.liveness.challenge import longest_s as longest_challenge_s
 from appliance.liveness.cue import Cue
+from appliance.liveness.geometry import GeometryCue
 from appliance.liveness.infrared import InfraredCheck, Placement
+from appliance.liveness.injected import Injected
 from appliance.liveness.network import Network, Recipe, read_own, recipe_of
+from appliance.liveness.surroundings import Surroundings
+from appliance.liveness.texture import TextureCue
 from appliance.perception import Perception, Stages
 from appliance.ports import (
     Aligner,
@@ -289,7 +293,8 @@ def _liveness(
     attack = score.threshold(wanted.target_bpcer * SURE_OF_AN_ATTACK)
     thresholds = life.Thresholds(attack, score.threshold(wanted.target_bpcer))
     appearance = _appearance(config, models)
-    cues: list[Cue] = []
+    live = not recorded and config.camera.driver != "files"
+    cues: list[Cue] = [GeometryCue(), Surroundings(), TextureCue(), Injected(live=live)]
     return life.LivenessWatch(
         appearance,
         cues,

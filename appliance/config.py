@@ -409,7 +409,7 @@ class LivenessConfig(_Section):
 
     profile: Annotated[
         Literal["off", "passive", "standard", "strict"], BeforeValidator(_off_is_a_word)
-    ] = "passive"
+    ] = "standard"
     challenge: Annotated[
         Literal["off", "blink", "turn", "random"], BeforeValidator(_off_is_a_word)
     ] = "off"

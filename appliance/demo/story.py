@@ -107,7 +107,9 @@ def play(config: Config, cast: Cast, folder: Path, told: Callable[[Step], None])
         lock = stack.enter_context(closing(assemble.lock(config)))
         enrolled, template = _enrol(config, cast.enrolled, store)
         room = assemble.door_room(config, lock, store)
-        stage = _Stage(config, store, assemble.perception(config), room, lambda: lock.history)
+        stage = _Stage(
+            config, store, assemble.perception(config, recorded=True), room, lambda: lock.history
+        )
         hall, damaged = _empty_hall(folder), _damaged(folder, PICTURES / "obama.jpg")
         steps = []
         for title, source, opened in (

@@ -32,7 +32,7 @@ APART_S = 0.1
 def _perception() -> Perception:
     # Motion is not asked for here, so that every judged frame is looked at by the network too.
     config = Config.model_validate({"liveness": {"profile": "passive"}, "model": {"threads": 1}})
-    return assemble.perception(config)
+    return assemble.perception(config, recorded=True)
 
 
 def rows(frames: Iterator[Frame], by: Perception, longest_s: float) -> Iterator[dict[str, object]]:
