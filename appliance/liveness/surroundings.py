@@ -46,7 +46,7 @@ LEAST_LOOKS = 3
 # trembling, and the picture of the face so well along with it.
 LEAST_MOTION, LEAST_ALONG = 0.01, 0.5
 # Squared grey levels that the motion must change in a cell, and beyond which it weighs no more.
-LEAST_CHANGE, MOST_CHANGE = 1.5, 20.0
+LEAST_CHANGE, MOST_CHANGE = 0.7, 10.0
 # Cells that must have a say at one side.
 LEAST_CELLS = 4
 # A cell is carried from the first on, and stands still up to the second.
@@ -261,10 +261,10 @@ class Surroundings:
 
     @staticmethod
     def _picture(cut: Cut, frame: Frame) -> tuple[Pixels, Floats]:
-        """The thumbnail, and what is left of it without noise and without slow shading."""
+        """The thumbnail, and the same with less noise."""
         pixels = cut.thumbnail(frame)
-        smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), 1.0)
-        return pixels, np.asarray(smooth - cv2.blur(smooth, (25, 25)), dtype=np.float32)
+        smooth = cv2.GaussianBlur(pixels.astype(np.float32), (5, 5), 1.0)
+        return pixels, np.asarray(smooth, dtype=np.float32)
 
     def _begin(self, view: View) -> None:
         self._past.extend(self._present())
@@ -301,8 +301,8 @@ class Surroundings:
         # Where the head has come to, it hides what is behind it.
         there = Zones.of(points, back_of(view.face), cut.cells)
         free = ~(there.person ^ reference.zones.person)
-        reference.real += _per_cell(expected * (picture - second), cut) * free
-        reference.expected += _per_cell(expected * again, cut) * free
+        reference.real += _together(expected, picture - second, cut) * free
+        reference.expected += _together(expected, again, cut) * free
         reference.looks += 1
         centre = np.append(points.mean(axis=0), 1.0)
         before = cut.within(second_points).mean(axis=0)
@@ -383,6 +383,11 @@ def _moved(picture: Floats, motion: NDArray[np.float64]) -> Floats:
     size = picture.shape[1], picture.shape[0]
     moved = cv2.warpAffine(picture, motion, size, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, dtype=np.float32)
+
+
+def _together(one: Floats, other: Floats, cut: Cut) -> Floats:
+    """Covariances within the cells: what changes a whole cell alike is light, not motion."""
+    return _per_cell(one * other, cut) - _per_cell(one, cut) * _per_cell(other, cut)
 
 
 def _per_cell(values: Floats, cut: Cut) -> Floats:
