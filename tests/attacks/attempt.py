@@ -170,14 +170,16 @@ def drawn(
     sensor = drawn_sensor(rng, size[0])
     medium = _medium(species, grade, shape, rng)
     extend = grade == 2 and species not in REPLAYS
+    eyes_px = _wanted_eyes(grade, size, rng)
     nearest = 130.0 if isinstance(medium, Display) else 180.0
     least = _LEAST_EYES_PX * nearest / camera.focal
     shown = _shown_eyes(medium, shape, least, rng, extend=extend)
+    if extend and rng.random() < 0.7:
+        # As small as fills the view with what surrounds the face, held as near as that needs.
+        view = min(medium.width_mm / size[0], medium.height_mm / size[1]) * eyes_px
+        shown = max(min(shown, view * rng.uniform(0.75, 1.0)), least)
     if species in LIFE_SIZE:
         shown = EYES_MM
-    eyes_px = float(rng.uniform(*((42, 75), (50, 90), (70, 120))[grade]))
-    # A face larger than this does not fit into the picture.
-    eyes_px = min(eyes_px, 0.27 * size[1])
     distance = max(camera.focal * shown / eyes_px, nearest)
     eyes_px = camera.focal * shown / distance
     blur = _blur(sensor, camera, distance, grade, rng)
@@ -246,13 +248,17 @@ def _bent(attempt: Attempt, grade: int, rng: np.random.Generator) -> Attempt:
     """Around a vertical axis mostly; the strong ones have a head's own curvature and flex."""
     radius = float(rng.uniform(*((150, 600), (90, 250), (75, 140))[grade]))
     radius *= attempt.shown_eyes_mm / EYES_MM
-    # Paper that is bent by more than 75 degrees from the middle is out of sight at its sides.
-    half = max(attempt.medium.width_mm, attempt.medium.height_mm) / 2
-    radius = max(radius, half / np.radians(75))
     outwards = rng.random() < (0.7, 0.9, 1.0)[grade]
-    lean = rng.normal(0, 8) + (90 if rng.random() < 0.15 else 0)
+    lying = rng.random() < 0.15
+    lean = rng.normal(0, 8) + (90 if lying else 0)
+    # What is bent by more than 75 degrees from the middle is out of sight: it has been cut off.
+    most = float(2 * radius * np.radians(75))
+    paper = attempt.medium
+    width = paper.width_mm if lying else min(paper.width_mm, most)
+    height = min(paper.height_mm, most) if lying else paper.height_mm
     return replace(
         attempt,
+        medium=replace(paper, width_mm=width, height_mm=height),
         bend=Bend(radius if outwards else -radius, float(lean)),
         flex=float(rng.uniform(0, 0.25)) if rng.random() < 0.5 else 0.0,
         flex_hz=float(rng.uniform(0.3, 1.2)),
@@ -275,7 +281,7 @@ def _paper(species: Species, grade: int, rng: np.random.Generator, *, lying: boo
     sizes = {
         0: [(100, 150), (148, 210), (210, 297)],
         1: [(148, 210), (210, 297), (210, 297)],
-        2: [(210, 297), (297, 420), (420, 594)],
+        2: [(297, 420), (297, 420), (420, 594)],
     }[grade]
     if species in LIFE_SIZE:
         sizes = [(210, 297) if grade < 2 else (297, 420)]
@@ -341,6 +347,16 @@ def _daylight(kelvin: float) -> tuple[float, float, float]:
         return 1.0, 1.0, 1.0
     bluish = (kelvin - 4500) / 4500
     return float(1 + 0.35 * bluish), 1.0, float(1 - 0.25 * bluish)
+
+
+def _wanted_eyes(grade: int, size: tuple[int, int], rng: np.random.Generator) -> float:
+    """Pixels between the eyes that the attacker aims at."""
+    eyes_px = float(rng.uniform(*((42, 75), (50, 90), (70, 120))[grade]))
+    if grade == 2:
+        # More pixels show more of the entrance: come nearer, so that the edges leave the view.
+        eyes_px *= max(1.0, size[1] / 540)
+    # A larger face does not fit into the picture.
+    return min(eyes_px, 0.27 * size[1])
 
 
 def _shown_eyes(

@@ -111,12 +111,11 @@ class Bend:
 
     def hit(
         self, camera: Pinhole, rotation: Array, shift: Array, across: Field, down: Field
-    ) -> tuple[Array, Array, Array]:
-        """Where each pixel's ray meets the sheet: unrolled x, y in mm, and the angle of the normal.
+    ) -> tuple[Array, Array, Array, Array]:
+        """Where each pixel's ray meets the sheet.
 
-        Solved exactly as the intersection of a ray with a cylinder; a ray that misses gets the
-        point of nearest approach, which lies outside of any paper that is bent by less than 90
-        degrees.
+        Unrolled x and y in mm, the angle of the normal, and how well it hits: the discriminant of
+        the intersection of ray and cylinder, below 0 where the ray passes by the silhouette.
         """
         u, v = np.broadcast_arrays(across.astype(np.float64), down.astype(np.float64))
         centre = camera.matrix[:2, 2]
@@ -130,14 +129,15 @@ class Bend:
         square = run**2 + deep**2
         half = run * begin + deep * deep_begin
         rest = begin**2 + deep_begin**2 - self.radius**2
-        root = np.sqrt(np.maximum(half**2 - square * rest, 0.0))
+        within = half**2 - square * rest
+        root = np.sqrt(np.maximum(within, 0.0))
         # The paper is the near half of the cylinder when it bulges out, the far half otherwise.
         reach = (-half - np.sign(self.radius) * root) / square
         angle = np.arcsin(np.clip((begin + reach * run) / self.radius, -1.0, 1.0))
         bow = self.radius * angle
         height = start[:2] @ axis + reach * (towards[..., :2] @ axis)
         x, y = bow * along[0] + height * axis[0], bow * along[1] + height * axis[1]
-        return x, y, angle
+        return x, y, angle, within
 
     def _axes(self) -> tuple[Array, Array]:
         lean = np.radians(self.lean)

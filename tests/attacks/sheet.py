@@ -24,6 +24,8 @@ from tests.attacks.sensor import Light, Sensor, banding
 
 # Shading and glare are smooth: they are worked out for one pixel in so many and interpolated.
 _COARSE = 12
+# Where a bent sheet is, is interpolated too; at its silhouette no finer than this.
+_BENT = 4
 _MOST_PARTS = 4
 _PART_PX = 1.0
 
@@ -151,21 +153,21 @@ class Sheet:
                 ),
                 np.float32,
             )
-        x, y, _ = self._bent(seconds, window, _COARSE // 2)
+        x, y, _, within = self._bent(seconds, window, _BENT)
         back = np.linalg.inv(self._layout.matrix)
         map_x = (x * back[0, 0] + back[0, 2]).astype(np.float32)
         map_y = (y * back[1, 1] + back[1, 2]).astype(np.float32)
-        return np.asarray(
-            cv2.remap(
-                texture,
-                _fine(map_x, window, _COARSE // 2),
-                _fine(map_y, window, _COARSE // 2),
-                cv2.INTER_LINEAR,
-            ),
-            np.float32,
+        shown = cv2.remap(
+            texture,
+            _fine(map_x, window, _BENT),
+            _fine(map_y, window, _BENT),
+            cv2.INTER_LINEAR,
         )
+        if within.min() < 0:
+            shown = cv2.multiply(shown, _before_silhouette(within, window))
+        return np.asarray(shown, np.float32)
 
-    def _bent(self, seconds: float, window: Window, step: int) -> tuple[Array, Array, Array]:
+    def _bent(self, seconds: float, window: Window, step: int) -> tuple[Array, Array, Array, Array]:
         assert self._bend is not None
         rotation, shift = self._place(seconds)
         across, down = _nodes(window, step)
@@ -215,7 +217,7 @@ class Sheet:
         if self._bend is None:
             return -rotation[:, 2]
         bend = self._bend(seconds)
-        _, _, angle = self._bent(seconds, window, _COARSE)
+        _, _, angle, _ = self._bent(seconds, window, _COARSE)
         lean = np.radians(bend.lean)
         out = np.sin(angle)
         local = np.stack([out * np.cos(lean), out * np.sin(lean), -np.cos(angle)], -1)
@@ -252,6 +254,14 @@ def _fine(nodes: Field, window: Window, step: int) -> Field:
     size = nodes.shape[1] * step, nodes.shape[0] * step
     every = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(every[step : step + height, step : step + width], np.float32)
+
+
+def _before_silhouette(within: Array, window: Window) -> Light:
+    """(h, w, 4) share of each pixel that lies before the edge where bent paper turns away."""
+    down, across = np.gradient(within)
+    slope = np.maximum(np.hypot(down, across), 1e-9) / _BENT
+    share = np.clip(_fine((within / slope).astype(np.float32), window, _BENT) + 0.5, 0, 1)
+    return np.asarray(cv2.merge([share] * 4), np.float32)
 
 
 def _rays(camera: Pinhole, across: Field, down: Field) -> Array:

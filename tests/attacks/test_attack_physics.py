@@ -91,10 +91,11 @@ def test_a_ray_meets_bent_paper_where_the_paper_is(radius: float) -> None:
     bend = Bend(radius, lean=20.0)
     rotation, shift = Pose(5, -12, 3, 10, -20, 400).place(np.zeros(3))
     pixels = CAMERA.project(bend.lifted(SPOTS) @ rotation.T + shift)
-    x, y, _ = bend.hit(
+    x, y, _, within = bend.hit(
         CAMERA, rotation, shift, pixels[:, 0].astype(np.float64), pixels[:, 1].astype(np.float64)
     )
     assert np.abs(np.column_stack([x, y]) - SPOTS).max() < 1e-6
+    assert within.min() > 0
 
 
 def screen(pitch: float) -> Display:
