@@ -32,7 +32,7 @@ from random import Random
 from typing import Final, Literal, TypeAlias
 
 from appliance.liveness.cue import View
-from appliance.liveness.movements import NOD, OPEN, SMILE, TURN, Made, Movements, levels_of
+from appliance.liveness.movements import OPEN, SMILE, Made, Movements, levels_of
 from appliance.liveness.signs import Signs, median, read
 from appliance.types import Ask, Suspicion
 
@@ -275,10 +275,11 @@ def longest_s(policy: Policy = SHIPPED) -> float:
 
 # --- the hand -----------------------------------------------------------------------------
 
-# How much a calm face stirs, and how far from the old neutral one has come back; in levels, see
-# `movements`.
+# Degrees over which the head of a calm face sways, and levels (see `movements`) by which its mouth
+# stirs; levels within which it has come back to its neutral.
+_STILL: Final = 5.0
 _STIRS: Final = 0.5
-_NEAR: Final = 0.7
+_NEAR: Final = 0.75
 # Degrees from the line of sight within which somebody looks into the camera, or nearly.
 _AHEAD: Final = 25.0
 _FEWEST_FRAMES: Final = 4
@@ -398,8 +399,8 @@ class Challenge:
             return None
         middle = median(tuple(window))
         still = (
-            _spread([one.yaw for one in window]) <= _STIRS * TURN / 2
-            and _spread([one.pitch for one in window]) <= _STIRS * NOD
+            _spread([one.yaw for one in window]) <= _STILL
+            and _spread([one.pitch for one in window]) <= _STILL
             and _spread([one.gap for one in window]) <= _STIRS * OPEN
             and _spread([one.width for one in window]) <= _STIRS * SMILE * middle.width
         )

@@ -5,11 +5,12 @@ The rules, before the code:
 1. A movement is measured from the person's own neutral, never in absolute terms. Its *level* is 0
    at neutral and 1 where it is unmistakably made; it has *begun* when its level leaves the rest,
    which it does earlier than it is made (hysteresis), and the moment kept is that of the last
-   frame at rest, so that nothing that was under way passes for begun later.
+   frame at rest, so that nothing that was under way passes for begun later; but no movement takes
+   more than a moment from there, see `_LONGEST_ONSET_S`.
 2. Turning, opening the mouth and smiling are made once their level was held for a moment; a blink
    and a nod once they are over, in the time that people take for them. One frame makes nothing.
-3. The mesh of a turned or bowed head says little of eyes and mouth: they are not looked at then,
-   and what they had begun does not count.
+3. The mesh of a turned or bowed head says little of eyes and mouth, and a gaping mouth draws the
+   head's pose: what cannot be told is not looked at, and what it had begun does not count.
 4. Eyes are compared with how open they were a moment ago: a smile narrows them, and so does
    looking down, but more slowly than a blink.
 
@@ -30,22 +31,30 @@ from appliance.types import Ask
 
 # Degrees, and shares of the face's own measures, by which a movement is unmistakable.
 TURN: Final = 20.0
-NOD: Final = 10.0
-# Bajaj et al. and others measured the corners of a smiling mouth to move by 7 to 22 mm each; this
-# asks for 4 mm each of a mouth 50 mm wide.
-SMILE: Final = 0.15
+# The mesh shows about four fifths of a bow.
+NOD: Final = 9.0
+# The corners of a smiling mouth move by 7 to 22 mm each, as surgeons of the facial nerve measured;
+# this asks for 3 mm each of a mouth 50 mm wide.
+SMILE: Final = 0.12
 # Speaking parts the lips by up to a quarter of the mouth's width, a smile that shows the teeth too.
 OPEN: Final = 0.30
 _TEETH: Final = 0.2
 # Both eyes close by this share. The mesh shows 0.4 to 0.5 of a full blink on a large face, and half
 # of that where the eyes are 30 pixels apart; it trembles by 0.03 there.
 BLINK: Final = 0.20
-# Above this the head is not at rest, and eyes and mouth are not looked at.
+# Above this the head is not at rest, and eyes and lips are not looked at.
 _HEAD_MOVES: Final = 0.5
+# A falling jaw draws the mesh down by some degrees, and a bow changes the mouth's shape: each is
+# seen until the other is beyond doubt.
+_BOWED: Final = 1.2
+_GAPES: Final = 0.7
 # Seconds before the lids go down that tell how open the eyes are, and after which they are not
 # waited for any more.
 _EYES_OVER_S: Final = 0.4
 _EYES_SHUT_S: Final = 1.0
+# Seconds that it takes at most from rest to a movement made; who leaned a little for longer made it
+# later than that.
+_LONGEST_ONSET_S: Final = 0.8
 # Seconds without a frame, or without a view of eyes and mouth, after which nothing is known.
 LONGEST_GAP_S: Final = 0.35
 
@@ -69,11 +78,10 @@ GESTURES: Final[Mapping[Ask, Gesture]] = {
     Ask.BLINK: Gesture(rest=0.5, shortest=0.08, longest=0.6, over=True),
     Ask.TURN_LEFT: Gesture(rest=0.4, shortest=0.08, longest=np.inf),
     Ask.TURN_RIGHT: Gesture(rest=0.4, shortest=0.08, longest=np.inf),
-    Ask.NOD: Gesture(rest=0.4, shortest=0.2, longest=2.0, over=True),
+    Ask.NOD: Gesture(rest=0.5, shortest=0.2, longest=2.0, over=True),
     Ask.OPEN_MOUTH: Gesture(rest=0.4, shortest=0.25, longest=np.inf),
     Ask.SMILE: Gesture(rest=0.4, shortest=0.25, longest=np.inf),
 }
-_OF_THE_FACE: Final = frozenset({Ask.BLINK, Ask.OPEN_MOUTH, Ask.SMILE})
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,12 @@ def step(movement: Ask, phase: Phase, level: float | None, at: float) -> tuple[P
         return Rest(at), (Made(movement, phase.began, at) if made else None)
     if not level >= 1:  # so written that a NaN is no movement
         return Begun(phase.began, None, phase.reached, phase.told), None
+    began = phase.began if phase.reached else max(phase.began, at - _LONGEST_ONSET_S)
     full = at if phase.full is None else phase.full
     held = not gesture.over and not phase.told and at - full >= gesture.shortest
     return (
-        Begun(phase.began, full, reached=True, told=phase.told or held),
-        Made(movement, phase.began, at) if held else None,
+        Begun(began, full, reached=True, told=phase.told or held),
+        Made(movement, began, at) if held else None,
     )
 
 
@@ -179,13 +188,16 @@ class Movements:
 
     def _levels(self, signs: Signs, neutral: Signs) -> dict[Ask, float | None]:
         levels: dict[Ask, float | None] = dict(levels_of(signs, neutral))
-        turned = abs(signs.yaw - neutral.yaw) / TURN > _HEAD_MOVES
-        bowed = abs(signs.pitch - neutral.pitch) / NOD > _HEAD_MOVES
-        if turned:
-            levels[Ask.NOD] = None
+        turned = abs(signs.yaw - neutral.yaw) > _HEAD_MOVES * TURN
+        bowed = abs(signs.pitch - neutral.pitch) / NOD
+        opened = levels[Ask.OPEN_MOUTH] or 0.0
         levels[Ask.BLINK] = self._closed(signs)
-        if turned or bowed:
-            levels |= dict.fromkeys(_OF_THE_FACE)
+        if turned or bowed > _HEAD_MOVES:
+            levels[Ask.BLINK] = levels[Ask.SMILE] = None
+        if turned or bowed > _BOWED:
+            levels[Ask.OPEN_MOUTH] = None
+        if turned or opened > _GAPES:
+            levels[Ask.NOD] = None
         return levels
 
     def _closed(self, signs: Signs) -> float | None:
