@@ -20,7 +20,7 @@ from models.build.job import MODELS
 
 # FaceAntiSpoofing's publisher calls an attack what scores 0.2 or more of one.
 RIVALS_THRESHOLDS = Thresholds(attack=0.8, live=0.8)
-# It takes some thirty times as long, and is wrong so often that few faces tell.
+# It takes more than ten times as long, and is wrong so often that few faces tell.
 RIVALS_MOST = 24
 
 
