@@ -46,28 +46,56 @@ _LEFT_BY_CODEC = 0.08
 _ALIKE = 4
 # The standard error of a median over that of a mean.
 _OF_MEDIAN = 1.2533
-# The least turn, degrees, for which a head must show its relief; the mesh's own noise is below.
-_LEAST_TURN = 0.8
+# The least turn, degrees, at which a parallax is told; the mesh's own noise is below it.
+_LEAST_TURN = 1.5
+# Frames of one reference that show a turn, and the parallax that a sheet seemed to have.
+_FEWEST_TURNS = 3
+_LEFT_OF_PARALLAX = 0.1
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one reference and the frames compared with it tell.
+class Stir:
+    """Motion beyond a sheet's, as one reference and the frames compared with it tell.
 
-    relief: the motion beyond a sheet's, in units of its noise. beyond: the same as the root mean
-    square of the median corner, in thousandths of the distance between the eyes. turn: root mean
-    square turn of the mesh, degrees. parallax: the share of that turn that the corners' depth
-    confirms, with its standard error.
+    relief: in units of its noise. beyond: the root mean square of the median corner, in
+    thousandths of the distance between the eyes.
     """
 
     relief: float
     beyond: float
-    turn: float
-    parallax: float
-    error: float
 
 
-def judged(samples: Sequence[Sample]) -> Found | None:
+@dataclass(frozen=True)
+class Turn:
+    """Turns out of the picture's plane, of one reference or of several.
+
+    energy: of the mesh's turn, in squared units of the noise of the corners'. seen: its product
+    with the corners' turn, in the same units. square: sum of the mesh's squared turns, radians.
+    frames: how many there were.
+    """
+
+    energy: float
+    seen: float
+    square: float
+    frames: int
+
+    @property
+    def degrees(self) -> float:
+        """Root mean square."""
+        return math.degrees(math.sqrt(self.square / max(self.frames, 1)))
+
+    @property
+    def parallax(self) -> float:
+        """The share of the mesh's turn that the corners' depth confirms."""
+        return self.seen / (self.energy + 1e-12)
+
+    @property
+    def significance(self) -> float:
+        """The parallax in units of what noise and the imperfect taking off of a sheet leave."""
+        return self.parallax / math.hypot(1 / math.sqrt(self.energy + 1e-12), _LEFT_OF_PARALLAX)
+
+
+def stirred(samples: Sequence[Sample]) -> Stir | None:
     """None where there are too few frames or corners."""
     if len(samples) < FEWEST_SAMPLES:
         return None
@@ -79,18 +107,23 @@ def judged(samples: Sequence[Sample]) -> Found | None:
     left = _LEFT_BY_SHEET**2 + (1000 * _LEFT_BY_CODEC / samples[0].eyes) ** 2
     error = (noise + left) * _OF_MEDIAN / math.sqrt(2 * (len(samples) - 1))
     error /= math.sqrt(steady.sum() / _ALIKE)
+    return Stir(slow / error, math.sqrt(max(slow, 0.0)))
+
+
+def turned(samples: Sequence[Sample]) -> Turn:
+    """The turns from their own mean, so that what the reference's own noise adds is taken off."""
+    if len(samples) < _FEWEST_TURNS:
+        return Turn(0.0, 0.0, 0.0, 0)
     claimed = np.stack([sample.claimed for sample in samples])
     seen = np.stack([sample.seen for sample in samples])
     weight = np.array([1 / sample.noise**2 for sample in samples])[:, None]
     claimed = claimed - (weight * claimed).sum(axis=0) / weight.sum()
     seen = seen - (weight * seen).sum(axis=0) / weight.sum()
-    energy = float((weight * claimed**2).sum()) + 1e-12
-    return Found(
-        slow / error,
-        math.sqrt(max(slow, 0.0)),
-        math.degrees(math.sqrt(max(float((claimed[1:] * claimed[:-1]).sum(axis=1).mean()), 0.0))),
-        float((weight * claimed * seen).sum()) / energy,
-        1 / math.sqrt(energy),
+    return Turn(
+        float((weight * claimed**2).sum()),
+        float((weight * claimed * seen).sum()),
+        float((claimed**2).sum()),
+        len(samples),
     )
 
 
@@ -106,11 +139,14 @@ def _moved(beyond: Doubles) -> tuple[float, float]:
 class GeometryCue:
     """Port Cue.
 
-    Measures, of the last WINDOW_S: `relief`, motion beyond a sheet's in units of its noise: about
-    0 for a picture, however it moves. `beyond`: the same in thousandths of the distance between
-    the eyes. `turn`: how far the mesh turned, degrees (root mean square). Where it turned enough:
-    `parallax`, the share of that turn that the corners' depth confirms: 1 for a head, 0 for a
-    picture; it is absent while its standard error is too large to tell the two apart.
+    Measures, of the last WINDOW_S:
+    `relief`: motion that no sheet makes, in units of its noise. About 0 for a picture, however it
+    moves; absent where too little was seen. It is the larger of two: what goes on in the median
+    corner, and the parallax where the face turned.
+    `beyond`: the former in thousandths of the distance between the eyes (root mean square).
+    `turn`: how far the face turned by its mesh, degrees (root mean square from the mean).
+    `parallax`: the share of that turn that the corners' depth confirms, 0 for a picture and
+    towards 1 for a head; absent where the turn is hardly more than the mesh's own noise.
     """
 
     def __init__(self) -> None:
@@ -155,15 +191,23 @@ class GeometryCue:
         return self._found
 
     def _measured(self) -> Mapping[str, float]:
-        found = [one for _, samples in self._kept if (one := judged(samples)) is not None]
-        if not found:
-            return {}
-        best = max(found, key=lambda one: one.relief)
-        turn = max(one.turn for one in found)
-        measures = {"relief": best.relief, "beyond": best.beyond, "turn": turn}
-        surest = min(found, key=lambda one: one.error)
-        if surest.turn >= _LEAST_TURN:
-            measures["parallax"] = surest.parallax
+        stirs = [one for _, samples in self._kept if (one := stirred(samples)) is not None]
+        turns = [turned(samples) for _, samples in self._kept]
+        turn = Turn(
+            sum(one.energy for one in turns),
+            sum(one.seen for one in turns),
+            sum(one.square for one in turns),
+            sum(one.frames for one in turns),
+        )
+        measures: dict[str, float] = {}
+        if stirs:
+            best = max(stirs, key=lambda one: one.relief)
+            measures = {"relief": best.relief, "beyond": best.beyond}
+        if turn.frames >= FEWEST_SAMPLES:
+            measures["turn"] = turn.degrees
+            if turn.degrees >= _LEAST_TURN:
+                measures["parallax"] = turn.parallax
+                measures["relief"] = max(measures.get("relief", -math.inf), turn.significance)
         return measures
 
     def forget(self) -> None:

@@ -3,6 +3,9 @@
     python -m tests.attacks.geometry_table [--split fit|score] [--count 8] [--seconds 2]
         [--species NAME]... [--rows FILE.jsonl] [--window 1.0]...
 
+`mesh` is what a homography leaves of the mesh's own motion, in thousandths of the eyes' distance:
+the network draws a head's relief into every picture, so it tells little.
+
 Living people: each clip of the split, cut into windows, as it was recorded; the same through the
 synthetic sensor (live_recaptured); solid synthetic heads (live_3d). Attacks: `count` of each
 species and strength. A row of the table is one kind of presentation and one length of window.
@@ -38,7 +41,7 @@ Row = Mapping[str, float | str]
 # Seconds between the beginnings of two windows of one clip.
 _HOP_S = 0.4
 _SEEDS = 1000
-MEASURES = ("relief", "beyond", "turn", "parallax")
+MEASURES = ("relief", "beyond", "turn", "parallax", "mesh")
 # The table counts the windows that reach this relief.
 _REACHED = 3.0
 
@@ -90,7 +93,24 @@ def measured(part: Sequence[tuple[Frame, Landmarks]], kind: str, length: float) 
         eyes = view.eyes
     found = cue.measures()
     spent = 1000 * (process_time() - spent) / len(part)
-    return {"kind": kind, "window": length, "eyes": eyes, "ms": spent, **found}
+    mesh_alone = mesh_residual([face for _, face in part]) / eyes
+    return {"kind": kind, "window": length, "eyes": eyes, "ms": spent, "mesh": mesh_alone, **found}
+
+
+def mesh_residual(faces: Sequence[Landmarks]) -> float:
+    """The cue that was not built: how badly a homography explains the mesh, thousandths of a pixel.
+
+    The largest root mean square over the mesh's points, from the first frame to any later one.
+    """
+    worst = 0.0
+    first = faces[0].points[:, :2].astype(np.float64)
+    for face in faces[1:]:
+        now = face.points[:, :2].astype(np.float64)
+        homography, _ = cv2.findHomography(first, now)
+        if homography is not None:
+            laid = cv2.perspectiveTransform(first[None], homography)[0]
+            worst = max(worst, float(np.sqrt(((laid - now) ** 2).sum(axis=1).mean())))
+    return 1000 * worst
 
 
 def rows(asked: argparse.Namespace, folder: Path) -> Iterator[Row]:
