@@ -24,9 +24,9 @@ MOIRE, BANDS, STIRRING = "moire", "bands", "stirring"
 # (moiré), and of windows of 1.6 s (bands), rounded up.
 CALM_MOIRE, CALM_BANDS = 5.0, 4.0
 # Every so many frames; the work of the three falls on different ones.
-_MOIRE_EVERY, _OTHERS_EVERY = 4, 2
+_MOIRE_EVERY, _OTHERS_EVERY = 6, 2
 # Samples of moiré whose median counts: it comes and goes with focus and shake.
-_SAMPLES = 8
+_SAMPLES = 6
 
 
 class TextureCue:
