@@ -31,7 +31,7 @@ from appliance.door_controller import DoorController
 from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.enrolment.register import Register
-from appliance.errors import ConfigError, ModelError, UsageError
+from appliance.errors import CameraError, ConfigError, ModelError, UsageError
 from appliance.evaluation.pad import Judge
 from appliance.feedback import Feedback
 from appliance.hardware import gstreamer_camera, picamera2_camera, rtsp_camera, v4l2
@@ -433,7 +433,11 @@ def infrared_camera(config: Config) -> Camera:
             "camera.ir and camera.source lead to the same camera.",
             hint="`v4l2-ctl --list-devices` shows which device is which.",
         )
-    return camera(_of_infrared(config))
+    try:
+        return camera(_of_infrared(config))
+    except CameraError as error:
+        hint = error.hint.replace("camera.source", "camera.ir")
+        raise CameraError(error.message, hint=hint, code=error.code) from error
 
 
 def second_sight(config: Config) -> SecondSight | None:

@@ -19,7 +19,7 @@ from appliance import assemble, config, doctor
 from appliance.config import Config, parse
 from appliance.daemon.supervisor import OF_THE_PIPELINE
 from appliance.doctor import Check, Status
-from appliance.errors import ConfigError
+from appliance.errors import CameraError, ConfigError
 from appliance.hardware.second_sight import FileSight, KeptSight
 from appliance.perception import Perception
 from appliance.reports.verdicts import describe_basis
@@ -190,6 +190,12 @@ class TestTheConfig:
         (tmp_path / "link.mp4").symlink_to(CLIP)
         with pytest.raises(ConfigError, match="lead to the same camera"):
             assemble.infrared_camera(configured(tmp_path / "link.mp4"))
+
+
+def test_one_that_is_not_there_is_told_by_its_own_key() -> None:
+    with pytest.raises(CameraError, match="The camera /dev/none1 does not exist") as caught:
+        assemble.infrared_camera(parse("camera: {source: /dev/none0, ir: /dev/none1}"))
+    assert "set camera.ir" in caught.value.hint
 
 
 class TestDoctor:
