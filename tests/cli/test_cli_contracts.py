@@ -218,7 +218,7 @@ def test_doctor(enrolled: Appliance) -> None:
     assert set(checks) == {
         "runtime", "models", "embedder", "liveness", "camera", "door", "store", "clock", "disk",
         "schedules", "lamps", "greeting", "instructions", "contacts", "readers", "claims",
-        "service",
+        "service", "infrared",
     }  # fmt: skip
     for item in checks.values():
         assert item["status"] in {"ok", "warn", "fail"}
