@@ -34,7 +34,7 @@ NAME = "alice"
 
 _CLIP = PICTURES / "single_face.mp4"
 # Enrolled from one part, recognised in the other.
-_GENUINE, _ENROLLED = Shot(_CLIP, end=1.4), Shot(_CLIP, begin=1.4)
+_GENUINE, _ENROLLED = Shot(_CLIP, end=1.9), Shot(_CLIP, begin=1.9)
 _IMPOSTOR = Shot(PICTURES / "biden.jpg")
 
 

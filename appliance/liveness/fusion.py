@@ -36,19 +36,24 @@ class _Strict(BaseModel):
 
 
 class Weight(_Strict):
-    """What one measure is worth. weight > 0: larger values speak for life."""
+    """What one measure is worth. weight > 0: larger values speak for life.
+
+    only_against: where the absence of what the measure shows is no sign of life.
+    """
 
     suspicion: Suspicion
     neutral: float
     scale: float = Field(gt=0)
     weight: float
+    only_against: bool = False
 
     def moves(self, value: float) -> float:
         """By how much the value moves the log-odds of life."""
         # A value that is not a number must not count for life.
         if not math.isfinite(value):
             return -abs(self.weight) * REACH
-        return self.weight * min(max((value - self.neutral) / self.scale, -REACH), REACH)
+        by = self.weight * min(max((value - self.neutral) / self.scale, -REACH), REACH)
+        return min(by, 0.0) if self.only_against else by
 
 
 _Rates = tuple[Annotated[float, Field(gt=0, lt=1)], ...]

@@ -11,8 +11,8 @@ The rules, before the code:
    still is never called an attack for that; it is just never let in.
 4. Where a challenge is set, nothing is live before it was answered; a wrong or early answer is an
    attack.
-5. A picture by itself has no motion and answers nothing: it is judged by rules 1 and 2, and
-   says so. What that is worth is for the caller to decide (see `decision`, rule 3).
+5. A picture by itself has no motion and answers nothing: it is judged by rule 1 alone, and says
+   so. What that is worth is for the caller to decide (see `decision`, rule 3).
 6. Where there is an infrared camera, a frame is live only when its face is in the infrared picture
    of that moment too; a face that is missing there again and again is an attack (see `infrared`).
 """
@@ -168,13 +168,15 @@ class LivenessWatch:
 
     def check(self, frame: Frame, landmarks: Landmarks) -> Liveness:
         """Judge one frame that `see` was shown, with all that was seen before it."""
-        challenge = None if frame.still else self._challenge
+        if frame.still:
+            return self._of_a_picture(frame, landmarks)
+        challenge = self._challenge
         found = self._cues_found()
         self._solid = found.get(RELIEF, 0.0) >= self._fusion.relief
-        own = self._own(frame, landmarks, challenge)
+        own = self._own(frame, landmarks)
         measures = {CUE: sum(self._scores) / len(self._scores), **found}
         opinion = self._fusion.judge(measures)
-        state, reasons = self._verdict(own, opinion, challenge, still=frame.still)
+        state, reasons = self._verdict(own, opinion)
         if self.infrared is not None:
             state, reasons = _in_both(self.infrared, frame, landmarks, state, reasons)
             measures |= self.infrared.measures()
@@ -184,10 +186,20 @@ class LivenessWatch:
             measures,
             reasons,
             frames=max(self._frames, 1),
-            motion=self._solid and not frame.still,
+            motion=self._solid,
             answered=challenge is not None and challenge.outcome == "passed",
             unanswered=challenge is not None and challenge.unanswered,
         )
+
+    def _of_a_picture(self, frame: Frame, landmarks: Landmarks) -> Liveness:
+        own = self._appearance.check(frame, landmarks)
+        state, measures = own.state, dict(own.cues)
+        live = state is LivenessState.LIVE
+        reasons: tuple[Suspicion, ...] = () if live else (Suspicion.APPEARANCE,)
+        if self.infrared is not None:
+            state, reasons = _in_both(self.infrared, frame, landmarks, state, reasons)
+            measures |= self.infrared.measures()
+        return Liveness(state, own.score, measures, reasons, frames=1)
 
     def forget(self) -> None:
         """Another person may stand there from the next frame on."""
@@ -201,10 +213,9 @@ class LivenessWatch:
         if self.infrared is not None:
             self.infrared.forget()
 
-    def _own(self, frame: Frame, landmarks: Landmarks, challenge: Challenge | None) -> Liveness:
+    def _own(self, frame: Frame, landmarks: Landmarks) -> Liveness:
         """What the frame by itself looks like; the network runs on few that cannot count anyway."""
-        enough = len(self._scores) >= LOOKS
-        if enough and not frame.still and self._is_open(challenge, still=False):
+        if len(self._scores) >= LOOKS and self._is_open():
             return _NOT_LOOKED_AT
         own = self._appearance.check(frame, landmarks)
         # What cannot be judged, or is not a number, is no life.
@@ -217,28 +228,28 @@ class LivenessWatch:
             found |= cue.measures()
         return found
 
-    def _is_open(self, challenge: Challenge | None, *, still: bool) -> bool:
+    def _is_open(self) -> bool:
         """Whether motion or an answer is still missing."""
-        missing = self._motion and not self._solid and not still
-        return missing or (challenge is not None and challenge.outcome != "passed")
+        challenge = self._challenge
+        unanswered = challenge is not None and challenge.outcome != "passed"
+        return unanswered or (self._motion and not self._solid)
 
     def _verdict(
-        self, own: Liveness, opinion: Opinion, challenge: Challenge | None, *, still: bool
+        self, own: Liveness, opinion: Opinion
     ) -> tuple[LivenessState, tuple[Suspicion, ...]]:
-        attack = self._attack(own, opinion, challenge)
+        attack = self._attack(own, opinion)
         if attack is not None:
             return LivenessState.SPOOF, attack
         if own is not _NOT_LOOKED_AT and own.state is not LivenessState.LIVE:
             return LivenessState.UNDETERMINED, opinion.reasons or (Suspicion.APPEARANCE,)
         if opinion.score < self._thresholds.live:
             return LivenessState.UNDETERMINED, opinion.reasons
-        live = own.state is LivenessState.LIVE and not self._is_open(challenge, still=still)
+        live = own.state is LivenessState.LIVE and not self._is_open()
         return (LivenessState.LIVE if live else LivenessState.UNDETERMINED), ()
 
-    def _attack(
-        self, own: Liveness, opinion: Opinion, challenge: Challenge | None
-    ) -> tuple[Suspicion, ...] | None:
+    def _attack(self, own: Liveness, opinion: Opinion) -> tuple[Suspicion, ...] | None:
         """Why it is an attack; None where it is none."""
+        challenge = self._challenge
         if challenge is not None and challenge.outcome == "failed":
             return challenge.reason or Suspicion.WRONG_MOVEMENT, *opinion.reasons
         if own.state is LivenessState.SPOOF:

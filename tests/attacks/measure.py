@@ -2,9 +2,9 @@
 
     python -m tests.attacks.measure OUT.jsonl FOLDER [--workers 2]
 
-FOLDER as `appliance evaluate pad` takes it: live/* and SPECIES/*. One line per frame that was judged:
-where it comes from, seconds since the face was first followed, the measures, and what the frame
-by itself was taken for. Nothing is decided here; `tests.attacks.fit` learns from it.
+FOLDER as `appliance evaluate pad` takes it: live/* and SPECIES/*. One line per frame that was
+judged: where it comes from, seconds since the face was first followed, the measures, and what the
+frame by itself was taken for. Nothing is decided here; `tests.attacks.fit` learns from it.
 """
 
 from __future__ import annotations
