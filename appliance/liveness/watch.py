@@ -6,7 +6,8 @@ The rules, before the code:
    one that cannot be judged by it is not live.
 2. What all passive cues found so far is one score (see `fusion`). Below the lower of two thresholds
    it is an attack, from the upper one on it may be live; both are stated as the share of living
-   people that they cost.
+   people that they cost. Nothing is live before it was watched for `SETTLE_S`, for most cues need
+   to see some motion before they can say anything against it.
 3. Where motion is asked for, nothing is live before a motion in depth was seen. A photograph held
    still is never called an attack for that; it is just never let in.
 4. Where a challenge is set, nothing is live before it was answered; a wrong or early answer is an
@@ -35,6 +36,8 @@ RELIEF = "relief"
 # looks at each, for only frames that it was shown itself are used.
 LOOKS = 3
 _NOT_LOOKED_AT = Liveness(LivenessState.NOT_CHECKED)
+# Seconds for which a face is watched at least.
+SETTLE_S = 0.7
 # Seconds without a motion in depth after which the person is asked to move.
 PATIENCE_S = 1.2
 
@@ -229,10 +232,11 @@ class LivenessWatch:
         return found
 
     def _is_open(self) -> bool:
-        """Whether motion or an answer is still missing."""
+        """Whether time, motion or an answer is still missing."""
         challenge = self._challenge
         unanswered = challenge is not None and challenge.outcome != "passed"
-        return unanswered or (self._motion and not self._solid)
+        unsettled = not self._at - self._began >= SETTLE_S
+        return unsettled or unanswered or (self._motion and not self._solid)
 
     def _verdict(
         self, own: Liveness, opinion: Opinion

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.liveness.cue import View
 from appliance.liveness.fusion import Fusion, Weights
-from appliance.liveness.watch import LOOKS, PATIENCE_S, LivenessWatch, Thresholds
+from appliance.liveness.watch import LOOKS, PATIENCE_S, SETTLE_S, LivenessWatch, Thresholds
 from appliance.types import (
     Ask,
     Box,
@@ -101,6 +101,9 @@ class World:
             challenge=challenge,  # type: ignore[arg-type]
         )
         self.at = 0.0
+        while self.at < SETTLE_S:
+            self.watch.see(Frame(np.zeros((300, 300, 3), np.uint8), self.at, "toy#1"), FACE)
+            self.at += 0.1
 
     def look(self, *, still: bool = False, **measured: float) -> Liveness:
         self.cue.found = dict(measured)
@@ -115,16 +118,18 @@ def test_without_motion_in_depth_nothing_is_live_and_nobody_accused() -> None:
     found = world.look(relief=3.9)
     assert (found.state, found.reasons, found.motion) == (U, (), False)
     found = world.look(relief=4.1)
-    assert (found.state, found.reasons, found.motion, found.frames) == (L, (), True, 2)
+    assert (found.state, found.reasons, found.motion) == (L, (), True)
+    assert found.frames == world.cue.seen
     assert found.cues == {"appearance": 1.0, "relief": 4.1}
 
 
 def test_a_picture_by_itself_is_judged_by_its_appearance_and_never_claims_motion() -> None:
-    world = World(challenge=Asking())
+    challenge = Asking()
+    world = World(challenge=challenge)
+    before = challenge.seen
     found = world.look(still=True, relief=9.0)
     assert (found.state, found.motion, found.answered) == (L, False, False)
-    assert world.challenge is not None
-    assert world.challenge.seen == 0
+    assert (found.frames, challenge.seen) == (1, before)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +209,16 @@ def test_who_does_not_move_is_asked_to_after_a_while() -> None:
     assert asked[-1] is Ask.MOVE
     world.look(relief=9.0)
     assert world.watch.ask is None
+
+
+def test_nothing_that_moves_is_live_before_it_was_watched_for_a_while() -> None:
+    world = World(motion=False)
+    world.watch.forget()
+    begun, states = world.at, []
+    while world.at - begun < SETTLE_S + 0.3:
+        states.append(world.look().state)
+    assert states.index(L) == round(SETTLE_S / 0.1)
+    assert set(states[: states.index(L)]) == {U}
 
 
 def test_without_the_rule_of_motion_nobody_is_asked_to_move() -> None:
