@@ -48,8 +48,10 @@ _ALIKE = 4
 _OF_MEDIAN = 1.2533
 # The least turn, degrees, at which a parallax is told; the mesh's own noise is below it.
 _LEAST_TURN = 1.5
+# A fast turn uses references up: so many are kept.
+_MOST_REFERENCES = 12
 # Frames of one reference that show a turn, and the parallax that a sheet seemed to have.
-_FEWEST_TURNS = 3
+_FEWEST_TURNS = 2
 _LEFT_OF_PARALLAX = 0.1
 
 
@@ -150,7 +152,7 @@ class GeometryCue:
     """
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[Reference, list[Sample]]] = deque(maxlen=4)
+        self._kept: deque[tuple[Reference, list[Sample]]] = deque(maxlen=_MOST_REFERENCES)
         self._at = -math.inf
         self._found: Mapping[str, float] | None = None
 
