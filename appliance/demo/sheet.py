@@ -118,7 +118,9 @@ def _card(seen: Observation | None, lines: Lines) -> Pixels:
         card[inner : inner + PICTURE, inner : inner + PICTURE] = picture
     left = inner + PICTURE + MARGIN
     if seen is not None and seen.crop is not None:
-        card[inner : inner + CROP, CARD_WIDTH - inner - CROP : CARD_WIDTH - inner] = seen.crop.bgr
+        # Below the longest lines.
+        low = CARD_HEIGHT - inner
+        card[low - CROP : low, CARD_WIDTH - inner - CROP : CARD_WIDTH - inner] = seen.crop.bgr
     for number, (text, colour) in enumerate(lines):
         scale = 0.75 if number == 0 else 0.5
         _text(card, text, (left, inner + 22 + number * 30), colour, scale)

@@ -32,7 +32,7 @@ def test_the_demo(appliance: Appliance, temporary: Path) -> None:
     told = appliance("demo", "--out", out, "--json")
     assert told.code == 0
     data = told.data
-    assert (data["enrolled"]["name"], data["enrolled"]["frames_used"] >= 3) == ("alice", True)
+    assert (data["enrolled"]["name"], data["enrolled"]["frames_used"] >= 2) == ("alice", True)
     assert decisions(data) == [
         ("the same person", "accept", True),
         ("another person", "reject", False),
