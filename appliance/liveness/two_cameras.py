@@ -14,8 +14,9 @@ _CELLS = (64, 36)
 # Grey levels: two pictures of one sensor differ by less in the mean, and what a lamp of its own
 # lights differs from daylight by more.
 SAME = 4.0
-# Spread of Cr and Cb, in levels: a cast over the whole picture has none, things of several
-# colours have more.
+# Spread of Cr and Cb, in levels, that brightness does not explain: a cast over the whole picture
+# grows with it, as behind an infrared filter before a sensor for colours; things of several
+# colours differ whatever their brightness.
 COLOURED = 3.0
 
 
@@ -35,9 +36,15 @@ def amiss(seen: Frame, infrared: Frame) -> Amiss | None:
     first, second = _cells(seen.bgr), _cells(infrared.bgr)
     if float(cv2.absdiff(_grey(first), _grey(second)).mean()) < SAME:
         return Amiss.SAME
-    colours = np.asarray(cv2.cvtColor(second, cv2.COLOR_BGR2YCrCb), np.float32)[..., 1:]
-    spread = colours.reshape(-1, 2).std(axis=0)
-    return Amiss.COLOURED if float(spread.max()) > COLOURED else None
+    return Amiss.COLOURED if _colours(second) > COLOURED else None
+
+
+def _colours(bgr: Pixels) -> float:
+    """The spread of the colours, without a cast."""
+    values = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb), np.float64).reshape(-1, 3)
+    level = np.stack([values[:, 0], np.ones(len(values))], axis=1)
+    cast, *_ = np.linalg.lstsq(level, values[:, 1:], rcond=None)
+    return float((values[:, 1:] - level @ cast).std(axis=0).max())
 
 
 def _cells(bgr: Pixels) -> Pixels:

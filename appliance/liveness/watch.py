@@ -271,11 +271,11 @@ def _in_both(
     reasons: tuple[Suspicion, ...],
 ) -> tuple[LivenessState, tuple[Suspicion, ...]]:
     """The verdict, with what the infrared shows: of few frames that cannot count anyway."""
-    if infrared.enough and state is not LivenessState.LIVE:
-        return state, reasons
-    found = infrared.look(frame, landmarks)
+    could_count = state is LivenessState.LIVE
+    looked = could_count or not infrared.enough
+    found = infrared.look(frame, landmarks) if looked else Sighting.UNKNOWN
     if infrared.accuses:
         return LivenessState.SPOOF, (Suspicion.INFRARED, *reasons)
-    if state is LivenessState.LIVE and found is not Sighting.PRESENT:
+    if could_count and found is not Sighting.PRESENT:
         return LivenessState.UNDETERMINED, (Suspicion.INFRARED,)
     return state, reasons

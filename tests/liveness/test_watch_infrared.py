@@ -73,7 +73,9 @@ def look(it: LivenessWatch, at: float = 0.0) -> Liveness:
 def test_a_frame_is_live_only_where_its_face_is_in_both(
     found: Sighting, state: LivenessState, reasons: tuple[Suspicion, ...]
 ) -> None:
-    seen = look(watch(Second(found)))
+    it = watch(Second(found))
+    for number in range(4):  # somebody new is watched for a moment before anything counts
+        seen = look(it, float(number))
     assert (seen.state, seen.reasons) == (state, reasons)
     assert "infrared" in seen.cues
 
@@ -102,6 +104,8 @@ def test_frames_that_cannot_count_are_looked_for_until_it_is_enough() -> None:
     look(it, 0.1)
     assert second.looks == 1
     assert second.expected == [0.0, 0.1]
+    second.accuses = True
+    assert look(it, 0.2).state is S
 
 
 def test_another_person_begins_anew() -> None:
