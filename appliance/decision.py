@@ -13,9 +13,11 @@ The rules, before the code:
    seen, and when nobody was seen for longer than `gap_s`.
 3. Only a frame judged live is used where `liveness_required`, one that cannot be judged starts
    the collecting again, and any frame judged a spoof ends the attempt, used or not. Where
-   `motion_required`, a frame is live only when a motion in depth was seen up to it. All frames
-   since then must show one face, used or not: when one does not agree with the first, what was
-   seen of life before belongs to somebody else and is forgotten (`Doubt`).
+   `motion_required`, a frame is live only when a motion in depth was seen up to it. A frame that
+   nothing speaks against while more is waited for (`Liveness.waits`) may be used, but nothing is
+   compared before a live one came. All frames must show one face, used or not: when one does not
+   agree with the first, what was seen of life before belongs to somebody else and is forgotten
+   (`Doubt`).
    Who does not do in time what was asked for (`Liveness.unanswered`) is not let in, and not
    suspected.
 4. An attempt is decided once, before `timeout_s` is over: a comparison that comes later does
@@ -314,7 +316,8 @@ class Collecting:
     started, seen: when the attempt began, and when a single face was last seen.
     used: the frames that agree so far. good, unjudged: how many could be used at all, and how
     many failed only because their liveness was not settled. first: the face that all others must
-    agree with. doubtful: the latest liveness that was not settled.
+    agree with. doubtful: the latest liveness that was not settled. proved: one of the frames used
+    was live.
     """
 
     claim: Claim
@@ -327,6 +330,7 @@ class Collecting:
     faults: Mapping[Fault, int] = field(default_factory=dict)
     first: Embedding | None = None
     doubtful: Liveness | None = None
+    proved: bool = False
 
 
 @dataclass(frozen=True)
@@ -419,8 +423,9 @@ def _good_frame(state: Collecting, event: GoodFrame, now: float, policy: Policy)
     if not _agrees(event, state, policy):
         state, doubts = _restarted(state)
     # What was seen of life before a doubt was seen of somebody else.
-    state = replace(_with(state, event, policy, stale=bool(doubts)), seen=now)
-    if len(state.used) < policy.frames:
+    live = _is_live(event.liveness, policy, stale=bool(doubts))
+    state = replace(_with(state, event, policy, live=live), seen=now)
+    if not (live and state.proved and len(state.used) >= policy.frames):
         return state, doubts
     state_after, actions = _compare(state)
     return state_after, (*doubts, *actions)
@@ -438,7 +443,8 @@ def _bad_frame(state: Collecting, event: BadFrame, now: float, policy: Policy) -
 
 
 def _end_of_source(state: Collecting, _event: EndOfSource, now: float, policy: Policy) -> Step:
-    if len(state.used) >= policy.minimum and not _is_late(state, now, policy):
+    enough = state.proved and len(state.used) >= policy.minimum
+    if enough and not _is_late(state, now, policy):
         return _compare(state)
     return _give_up(state, now, policy, advice.TOO_FEW)
 
@@ -575,30 +581,29 @@ def _compare(state: Collecting) -> Step:
     return Comparing(state), (Compare(state.claim, probes),)
 
 
-def _with(state: Collecting, frame: GoodFrame, policy: Policy, *, stale: bool) -> Collecting:
-    """The frame counted, and used where it is live enough and far enough from the last.
-
-    stale: what its liveness rests on besides itself was seen of somebody else.
-    """
+def _with(state: Collecting, frame: GoodFrame, policy: Policy, *, live: bool) -> Collecting:
+    """The frame counted, and used where it may be and is far enough from the last."""
     if state.first is None:
         state = replace(state, first=frame.embedding)
-    if policy.liveness_required and not _is_live(frame.liveness, policy, stale=stale):
-        # Live frames must follow one another: an attack that hovers must not pick its best three.
-        restarts = state.restarts + 1 if state.used else state.restarts
-        return replace(
-            state,
-            used=(),
-            restarts=restarts,
-            unjudged=state.unjudged + 1,
-            doubtful=frame.liveness,
-        )
-    state = replace(state, good=state.good + 1)
+    if live:
+        state = replace(state, good=state.good + 1)
+    else:
+        state = replace(state, unjudged=state.unjudged + 1, doubtful=frame.liveness)
+        if not frame.liveness.waits:
+            # Such frames must follow one another: an attack that hovers must not pick its best.
+            restarts = state.restarts + 1 if state.used else state.restarts
+            return replace(state, used=(), proved=False, restarts=restarts)
+        if not frame.liveness.looked:
+            return state
     if state.used and not _apart(state.used[-1], frame, policy):
         return state
-    return replace(state, used=(*state.used, frame))
+    return replace(state, used=(*state.used, frame), proved=state.proved or live)
 
 
 def _is_live(found: Liveness, policy: Policy, *, stale: bool) -> bool:
+    """Whether a frame may prove life. stale: what it rests on was seen of somebody else."""
+    if not policy.liveness_required:
+        return True
     if found.state is not LivenessState.LIVE:
         return False
     return not stale and found.motion if policy.motion_required else True
@@ -632,7 +637,7 @@ def _restarted(state: Collecting) -> _Restart:
     if not state.used and state.first is None:
         return state, ()
     restarts = state.restarts + 1 if state.used else state.restarts
-    return replace(state, used=(), first=None, restarts=restarts), (Doubt(),)
+    return replace(state, used=(), first=None, proved=False, restarts=restarts), (Doubt(),)
 
 
 def _is_late(state: Collecting, now: float, policy: Policy) -> bool:

@@ -270,7 +270,9 @@ class Liveness:
     frames: how many frames it rests on.
     motion: whether a motion in depth was seen in them, as only a solid head shows it.
     answered: whether the movements that were asked for were made. unanswered: they were not, and
-    it is too late for them.
+    it is too late for them. waits: nothing speaks against the frame and what was seen before it,
+    but motion, an answer or time is missing still. looked: whether the frame's own appearance was
+    judged.
     """
 
     state: LivenessState
@@ -281,6 +283,8 @@ class Liveness:
     motion: bool = False
     answered: bool = False
     unanswered: bool = False
+    waits: bool = False
+    looked: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -192,6 +192,8 @@ class LivenessWatch:
             motion=self._solid,
             answered=challenge is not None and challenge.outcome == "passed",
             unanswered=challenge is not None and challenge.unanswered,
+            waits=state is LivenessState.UNDETERMINED and not reasons,
+            looked=own is not _NOT_LOOKED_AT,
         )
 
     def _of_a_picture(self, frame: Frame, landmarks: Landmarks) -> Liveness:
