@@ -78,7 +78,7 @@ class TestDefaults:
             setattr(Config().door, "pin", 3)  # noqa: B010 - mypy knows better than to allow it
 
     def test_liveness_is_on(self) -> None:
-        assert Config().liveness.profile == "passive"
+        assert Config().liveness.profile == "standard"
 
 
 class TestWordsThatYamlTwists:
