@@ -5,7 +5,8 @@
 MEASURED: what `tests.attacks.measure` wrote of people on the fitting side of the split only. Each
 species weighs as much as any other, and living people as much as all of them together. What is
 physically impossible for a living person before a camera (repeated frames, impossible times) is not
-learnt: there it is set, so that one such cue is enough.
+learnt: it is set, so that one such cue is enough. So is what the synthetic attacks hold nothing of,
+because a real display's pattern depends on pitch and camera as no model can foretell.
 """
 
 from __future__ import annotations
@@ -29,16 +30,20 @@ from appliance.types import Suspicion
 LEARNT: Mapping[str, Weight] = {
     "appearance": Weight(suspicion=Suspicion.APPEARANCE, neutral=0.8, scale=0.1, weight=1),
     "surroundings_held": Weight(
-        suspicion=Suspicion.SURROUNDINGS, neutral=0.25, scale=0.15, weight=-1, only_against=True
+        suspicion=Suspicion.SURROUNDINGS, neutral=0.3, scale=0.15, weight=-1, only_against=True
     ),
-    "moire": Weight(
-        suspicion=Suspicion.SCREEN_PATTERN, neutral=6.0, scale=2.0, weight=-1, only_against=True
-    ),
-    "bands": Weight(
-        suspicion=Suspicion.SCREEN_PATTERN, neutral=5.0, scale=2.0, weight=-1, only_against=True
+    # People who talk show little of it; so much more than a sheet's is needed to speak for life.
+    "parallax": Weight(
+        suspicion=Suspicion.FLAT_MOTION, neutral=0.12, scale=0.1, weight=1, only_against=True
     ),
 }
 SET: Mapping[str, Weight] = {
+    "moire": Weight(
+        suspicion=Suspicion.SCREEN_PATTERN, neutral=5.0, scale=2.0, weight=-1.5, only_against=True
+    ),
+    "bands": Weight(
+        suspicion=Suspicion.SCREEN_PATTERN, neutral=4.0, scale=3.0, weight=-0.7, only_against=True
+    ),
     "injected_again": Weight(
         suspicion=Suspicion.INJECTED, neutral=0.3, scale=0.1, weight=3, only_against=True
     ),
@@ -52,7 +57,7 @@ SET: Mapping[str, Weight] = {
         suspicion=Suspicion.INJECTED, neutral=0.5, scale=0.1, weight=-4, only_against=True
     ),
 }
-# A measure of which no attack of the material shows anything gets this much: little, and not none.
+# A measure of which the material shows nothing gets this much: little, and not none.
 LEAST = 0.5
 # Frames in this stretch of an attempt are learnt from, seconds.
 FROM_S, TO_S = 0.5, 4.0
