@@ -118,9 +118,9 @@ GAP_S = 1.5
 LONGEST_PULSES = 3
 # Of the shipped appearance network: `models/README.md` has the figures.
 APPEARANCE_THRESHOLDS = Thresholds(attack=0.4, live=0.6)
-# An attempt ends as an attack only where this share of `liveness.target_bpcer` would; between
-# the two thresholds a frame is undetermined, which keeps out and accuses nobody.
-SURE_OF_AN_ATTACK = 0.2
+# An attempt ends as an attack where that is the likelier. Between this and what
+# `liveness.target_bpcer` asks for a frame is undetermined, which keeps out and accuses nobody.
+LIKELIER_AN_ATTACK = 0.5
 
 
 def clock() -> Clock:
@@ -290,8 +290,8 @@ def _liveness(
     if wanted.profile == "off":
         return None
     score = fusion.Fusion(fusion.load())
-    attack = score.threshold(wanted.target_bpcer * SURE_OF_AN_ATTACK)
-    thresholds = life.Thresholds(attack, score.threshold(wanted.target_bpcer))
+    live = score.threshold(wanted.target_bpcer)
+    thresholds = life.Thresholds(min(LIKELIER_AN_ATTACK, live), live)
     appearance = _appearance(config, models)
     live = not recorded and config.camera.driver != "files"
     cues: list[Cue] = [GeometryCue(), Surroundings(), TextureCue(), Injected(live=live)]

@@ -413,7 +413,7 @@ class LivenessConfig(_Section):
     challenge: Annotated[
         Literal["off", "blink", "turn", "random"], BeforeValidator(_off_is_a_word)
     ] = "off"
-    target_bpcer: float = Field(0.01, ge=0.001, le=0.1)
+    target_bpcer: float = Field(0.02, ge=0.02, le=0.1)
     spoof_cool_down_s: float = Field(10.0, ge=0, le=600)
     model: OwnLivenessModel | None = None
 

@@ -54,6 +54,7 @@ def rows(frames: Iterator[Frame], by: Perception, longest_s: float) -> Iterator[
         found = watch.check(frame, seen.faces[0])
         yield {
             "t": round(frame.at - began, 3),
+            "still": frame.still,
             "good": not seen.faults,
             "eyes": round(seen.quality.eye_distance, 1),
             "own": found.state is not LivenessState.SPOOF,

@@ -46,9 +46,15 @@ def test_what_is_no_number_never_speaks_for_life(name: str) -> None:
 
 def test_a_stricter_target_keeps_more_people_and_lowers_the_threshold() -> None:
     judge = Fusion(SHIPPED)
-    found = [judge.threshold(bpcer) for bpcer in (0.001, 0.002, 0.01, 0.05, 0.1)]
+    found = [judge.threshold(bpcer) for bpcer in (0.02, 0.03, 0.05, 0.1)]
     assert found == sorted(found)
     assert judge.threshold(SHIPPED.bpcer[0]) == pytest.approx(SHIPPED.score[0])
+
+
+def test_whoever_has_nothing_against_them_passes_at_every_target() -> None:
+    judge = Fusion(SHIPPED)
+    spotless = judge.judge({"appearance": 1.0, "surroundings_held": 0.0}).score
+    assert all(spotless >= judge.threshold(bpcer) for bpcer in SHIPPED.bpcer)
 
 
 @pytest.mark.parametrize(
