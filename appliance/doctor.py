@@ -279,7 +279,8 @@ def _in_infrared(config: Config, frame: Frame, infrared: Frame) -> tuple[Status,
     finder = assemble.acquisition(config)
     here, there = finder.faces(frame.bgr), finder.faces(infrared.bgr)
     if not here and not there:
-        return Status.OK, "with one person before it, doctor tells whether it looks to one place", ""
+        told = "with one person before it, doctor tells whether it looks to one place"
+        return Status.OK, told, ""
     if (len(here), len(there)) != (1, 1):
         told = f"it shows {len(there)} where the camera shows {len(here)} of those before them"
         return Status.WARN, told, "Let one person stand half a metre before both, and run it again."

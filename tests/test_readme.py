@@ -12,18 +12,18 @@ import click
 import cv2
 import pytest
 
+from appliance.assemble import file_camera
 from appliance.cli.main import cli, run
 from appliance.config import parse
-from appliance.demo.story import StillCamera
 from appliance.errors import ExitCode
 from tests.conftest import ROOT, data_folder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BUNDLED = ROOT / "appliance" / "demo" / "pictures"
-# What the README's files stand for.
-ALICE = ("obama.jpg", "obama2.jpg")
+# What the README's files stand for. Alice is the person of the bundled recording.
+RECORDING = BUNDLED / "single_face.mp4"
+ALICE = {"straight.png": 2.0, "smiling.png": 0.0, "another.png": 1.0}
 PICTURES = {
-    "alice.jpg": "obama3.jpg",
     "somebody-else.jpg": "biden.jpg",
     "two-people.jpg": "two_people.jpg",
 }
@@ -58,25 +58,22 @@ def picture(name: str) -> Path:
     return found[0]
 
 
-def at_the_door(path: Path) -> None:
-    """A recording of somebody who stands still for a second, as the demo plays it."""
-    with closing(StillCamera(picture("obama3.jpg"))) as camera:
-        pictures = [frame.bgr for frame in camera.frames()]
-    height, width = pictures[0].shape[:2]
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5.0, (width, height))
-    for bgr in pictures:
-        video.write(bgr)
-    video.release()
+def take_picture(path: Path, at: float) -> None:
+    """What the recording shows at so many seconds."""
+    with closing(file_camera([RECORDING])) as camera:
+        frame = next(frame for frame in camera.frames() if frame.at >= at)
+    cv2.imwrite(str(path), frame.bgr)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (album := tmp_path / "photos-of-alice").mkdir()
-    for name in ALICE:
-        shutil.copy(picture(name), album)
+    for name, at in ALICE.items():
+        take_picture(album / name, at)
+    take_picture(tmp_path / "alice.jpg", 1.5)
     for name, stands_for in PICTURES.items():
         shutil.copy(picture(stands_for), tmp_path / name)
-    at_the_door(tmp_path / "alice-at-the-door.avi")
+    shutil.copy(RECORDING, tmp_path / "alice-at-the-door.avi")
     (tmp_path / "passphrase.txt").write_text("correct horse battery staple\n", encoding="utf-8")
     (config,) = [block for block in blocks("yaml") if block.startswith("# config.yaml")]
     (tmp_path / "config.yaml").write_text(config, encoding="utf-8")

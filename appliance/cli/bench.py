@@ -18,7 +18,7 @@ from appliance.cli.bench_models import bench_models
 from appliance.cli.hosts import host_json, print_host
 from appliance.cli.session import Session, from_option, json_option, leave
 from appliance.daemon.idle import MOVING_S, STILL_S, Lookout
-from appliance.demo.story import Cast
+from appliance.demo.story import PORTRAITS
 from appliance.errors import UsageError
 from appliance.evaluation.bench import (
     Turns,
@@ -109,9 +109,8 @@ def _frames(config: Config, sources: Sequence[Path]) -> list[Frame]:
     if sources:
         with closing(assemble.file_camera(sources)) as camera:
             return list(islice(camera.frames(), MOST_FRAMES))
-    cast = Cast()
     wanted = config.camera
-    with closing(assemble.file_camera([*cast.enrolled, cast.genuine, cast.impostor])) as camera:
+    with closing(assemble.file_camera(PORTRAITS)) as camera:
         return [
             Frame(as_from_a_camera(it.bgr, wanted.width, wanted.height), it.at, it.source)
             for it in camera.frames()

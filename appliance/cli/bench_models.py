@@ -12,7 +12,7 @@ from appliance import assemble, auto, model_choice
 from appliance.cli.hosts import counted_threads, host_json, print_host
 from appliance.cli.session import Session, report
 from appliance.config import AUTO
-from appliance.demo.story import Cast
+from appliance.demo.story import PORTRAITS
 from appliance.errors import ExitCode, StoreError
 from appliance.evaluation.bench import Turns
 from appliance.evaluation.model_bench import (
@@ -71,9 +71,9 @@ def bench_models(session: Session, rounds: int, *, repick: bool) -> ExitCode:
 
 
 def _pictures() -> dict[str, Sequence[Frame]]:
-    """The demo's cast: one person several times, and somebody else."""
-    cast = Cast()
-    people = {"alice": [*cast.enrolled, cast.genuine], "bob": [cast.impostor]}
+    """The bundled portraits: one person several times, and somebody else."""
+    *same, other = PORTRAITS
+    people = {"alice": same, "bob": [other]}
     found: dict[str, Sequence[Frame]] = {}
     for who, paths in people.items():
         with closing(assemble.file_camera(paths)) as camera:

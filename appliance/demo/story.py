@@ -30,6 +30,8 @@ from appliance.store.store import Store
 from appliance.types import Claim, DoorEvent, Pixels, Template, Verdict
 
 PICTURES = Path(__file__).parent / "pictures"
+# Single pictures of good faces, for whatever needs nothing but faces.
+PORTRAITS = tuple(PICTURES / f"{it}.jpg" for it in ("obama", "obama2", "obama3", "biden"))
 NAME = "alice"
 
 _CLIP = PICTURES / "single_face.mp4"

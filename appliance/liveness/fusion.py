@@ -3,8 +3,8 @@
 Each measure moves the log-odds by weight * (value - neutral) / scale, cut off at REACH, so that no
 single cue can outvote all others by being absurd; a measure that is absent moves nothing. Neutral
 is the value at which the measure tells nothing. Most cues only speak against life: that a picture
-looks alive is no reason to overlook that it moves like a sheet. The weights were fitted by logistic regression on
-people other than those on whom the rates in docs/liveness.md were measured.
+looks alive is no reason to overlook that it moves like a sheet. The weights were fitted by logistic
+regression on people other than those on whom the rates in docs/liveness.md were measured.
 """
 
 from __future__ import annotations

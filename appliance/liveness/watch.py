@@ -6,8 +6,9 @@ The rules, before the code:
    one that cannot be judged by it is not live.
 2. What all passive cues found so far is one score (see `fusion`). Below the lower of two thresholds
    it is an attack, from the upper one on it may be live; the upper one is stated as the share of
-   living people that it costs, below the lower one an attack is the likelier. Nothing is live before it was watched for `SETTLE_S`, for most cues need
-   to see some motion before they can say anything against it.
+   living people that it costs, below the lower one an attack is the likelier. Nothing is live
+   before it was watched for `SETTLE_S`, for most cues need to see some motion before they can say
+   anything against it.
 3. Where motion is asked for, nothing is live before a motion in depth was seen. A photograph held
    still is never called an attack for that; it is just never let in.
 4. Where a challenge is set, nothing is live before it was answered; a wrong or early answer is an

@@ -2,8 +2,9 @@
 
     python -m tests.attacks.cost CLIP... [--width 1280]
 
-Processor time, so that other programs count less. cues: what runs on every frame in which the face is
-followed; mesh: what follows it, to compare with. `models.build.antispoof_report` times the network.
+Processor time, so that other programs count less. cues: what runs on every frame in which the face
+is followed; mesh: what follows it, to compare with. `models.build.antispoof_report` times the
+network.
 """
 
 from __future__ import annotations

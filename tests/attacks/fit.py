@@ -64,7 +64,7 @@ SET: Mapping[str, Weight] = {
 LEAST = 0.5
 # Frames in this stretch of an attempt are learnt from, seconds.
 FROM_S, TO_S = 0.5, 4.0
-# Nobody's rate can be promised to be lower: of so many pictures of living people the network is sure
+# No lower rate can be promised: of so many pictures of living people the network is sure
 # that they are attacks.
 BPCER = (0.02, 0.03, 0.05, 0.1)
 

@@ -51,7 +51,9 @@ class TestThePipeline:
         told = appliance("bench", "--rounds", "2", "--json")
         assert told.code == 0, told
         data = told.data
-        assert set(data["stages"]) == {"detect", "landmarks", "align", "liveness", "embed", "match"}
+        assert set(data["stages"]) == {
+            *("detect", "landmarks", "align", "cues", "liveness", "embed", "match")
+        }
         for quantiles in (*data["stages"].values(), data["tracked_frame"], data["acquired_frame"]):
             assert set(quantiles) == {"p50_ms", "p95_ms"}
             assert 0 < quantiles["p50_ms"] <= quantiles["p95_ms"]

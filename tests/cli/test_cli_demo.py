@@ -83,8 +83,7 @@ def test_people_read_an_account(appliance: Appliance, temporary: Path) -> None:
         "Enrolling 'alice' from single_face.mp4, 1.9 to the last s.",
         "accept  the same person (single_face.mp4, 0 to 1.9 s): Welcome.",
         "reject  another person (biden.jpg): The face was not recognised.",
-        "spoof  a printed photograph of the same person (made from single_face.mp4): "
-        "This does not look like a live face.",
+        "spoof  a printed photograph of the same person (made from single_face.mp4): This does",
         "profile standard; against it: surroundings",
         "no_face  an empty hall (empty-hall.png): No face was seen.",
         "refused  a damaged file: damaged.jpg is a damaged JPEG file",
