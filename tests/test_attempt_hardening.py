@@ -140,7 +140,11 @@ def test_whoever_stands_still_is_let_in_at_every_interval_that_may_be_configured
     entrance: Entrance, interval_s: float
 ) -> None:
     config = Config.model_validate(
-        {"door": {"driver": "simulated"}, "verification": {"frame_interval_s": interval_s}}
+        {
+            "door": {"driver": "simulated"},
+            "verification": {"frame_interval_s": interval_s},
+            "liveness": {"profile": "passive"},  # the toys do not move as heads do
+        }
     )
     policy = assemble.rules(config, unlock=True, live=True).policy
     attempt = entrance.attempt(policy=replace(policy, agreement=POLICY.agreement))

@@ -168,14 +168,17 @@ def write(path: Path, picture: Pixels) -> Path:
 
 
 def film(path: Path, picture: Pixels, frames: int = 8) -> Path:
-    """A video of a portrait's upper part before a camera that trembles."""
+    """A video of a portrait's upper part, nearly still: more would be seen to be a picture's."""
     width = height = 480
     head = picture[: min(picture.shape[:2])]
     small = cv2.resize(head, (width, height), interpolation=cv2.INTER_AREA)
     code = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, 5.0, (width, height))
     assert writer.isOpened()
+    grain = np.random.default_rng(0)
     for number in range(frames):
-        writer.write(np.roll(small, (number % 3, 2 * (number % 4)), axis=(0, 1)))
+        moved = np.roll(small, number % 2, axis=1).astype(np.int16)
+        noisy = moved + grain.integers(-3, 4, moved.shape, dtype=np.int16)
+        writer.write(np.clip(noisy, 0, 255).astype(np.uint8))
     writer.release()
     return path

@@ -304,7 +304,7 @@ CONFIGS = {
     "door:\n\tdriver: simulated": "is not valid YAML",
     "just a text": "holds a text where sections are expected",
     "door: {pin: 1}\ndoor: {pin: 2}": "stands here twice",
-    "liveness: {profile: strict}": "is not built in this version",
+    "claims: {identify: true}": "is not built in this version",
 }
 
 

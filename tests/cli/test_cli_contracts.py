@@ -11,6 +11,7 @@ import pytest
 
 import appliance as package
 from appliance.cli.main import cli
+from appliance.demo.story import PORTRAITS
 from tests.cli.runs import BIDEN, OBAMA, OBAMA2, OBAMA3, Appliance
 
 
@@ -120,7 +121,10 @@ def test_enroll_people_and_remove(appliance: Appliance) -> None:
 
 
 def test_frames_that_are_left_out_are_listed(appliance: Appliance) -> None:
-    told = appliance.json("enroll", "--name", "alice", "--from", OBAMA, "--from", BIDEN.parent)
+    (album := appliance.folder / "album").mkdir()
+    for portrait in PORTRAITS:
+        shutil.copy(portrait, album)
+    told = appliance.json("enroll", "--name", "alice", "--from", OBAMA, "--from", album)
     assert told.data["frames_used"] == 3
     reasons = {Path(it["source"]).name: it["reason"] for it in told.data["frames_rejected"]}
     assert reasons == {"obama.jpg": "duplicate", "biden.jpg": "another_face"}
