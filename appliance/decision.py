@@ -316,7 +316,7 @@ class Collecting:
     started, seen: when the attempt began, and when a single face was last seen.
     used: the frames that agree so far. good, unjudged: how many could be used at all, and how
     many failed only because their liveness was not settled. first: the face that all others must
-    agree with. doubtful: the latest liveness that was not settled. proved: one of the frames used
+    agree with. doubtful: the latest liveness that was not settled. proved: the latest good frame
     was live.
     """
 
@@ -570,8 +570,9 @@ def _told(state: Collecting, decision: Decision, reason: str = "") -> Verdict:
 
 
 def _weakest(state: Collecting) -> Liveness:
-    """The least convincing liveness of the frames used: the honest one to show."""
-    found = [frame.liveness for frame in state.used]
+    """The least convincing of the frames that proved life: the honest one to show."""
+    proofs = [it.liveness for it in state.used if it.liveness.state is LivenessState.LIVE]
+    found = proofs or [it.liveness for it in state.used]
     nothing = state.doubtful or Liveness(LivenessState.NOT_CHECKED)
     return min(found, key=lambda it: -1.0 if it.score is None else it.score, default=nothing)
 
@@ -586,27 +587,28 @@ def _with(state: Collecting, frame: GoodFrame, policy: Policy, *, live: bool) ->
     if state.first is None:
         state = replace(state, first=frame.embedding)
     if live:
-        state = replace(state, good=state.good + 1)
+        state = replace(state, good=state.good + 1, proved=True)
     else:
         state = replace(state, unjudged=state.unjudged + 1, doubtful=frame.liveness)
         if not frame.liveness.waits:
             # Such frames must follow one another: an attack that hovers must not pick its best.
             restarts = state.restarts + 1 if state.used else state.restarts
             return replace(state, used=(), proved=False, restarts=restarts)
+        state = replace(state, proved=False)
         if not frame.liveness.looked:
             return state
     if state.used and not _apart(state.used[-1], frame, policy):
         return state
-    return replace(state, used=(*state.used, frame), proved=state.proved or live)
+    return replace(state, used=(*state.used, frame))
 
 
 def _is_live(found: Liveness, policy: Policy, *, stale: bool) -> bool:
     """Whether a frame may prove life. stale: what it rests on was seen of somebody else."""
     if not policy.liveness_required:
         return True
-    if found.state is not LivenessState.LIVE:
+    if found.state is not LivenessState.LIVE or (policy.motion_required and not found.motion):
         return False
-    return not stale and found.motion if policy.motion_required else True
+    return not (stale and found.frames > 1)  # a frame judged by itself alone rests on nothing else
 
 
 def _apart(last: GoodFrame, frame: GoodFrame, policy: Policy) -> bool:
@@ -617,7 +619,7 @@ def _apart(last: GoodFrame, frame: GoodFrame, policy: Policy) -> bool:
 
 def _agrees(frame: GoodFrame, state: Collecting, policy: Policy) -> bool:
     others = [it.embedding for it in state.used]
-    if policy.motion_required and state.first is not None:
+    if policy.liveness_required and state.first is not None:
         others.append(state.first)
     return all(_cosine(frame.embedding, other) >= policy.agreement for other in others)
 

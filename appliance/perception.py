@@ -32,6 +32,9 @@ from appliance.vision.tracker import SAME_FACE, follow
 # stepped beside the one who is tracked. Seconds of the source's own time.
 SEARCH_AGAIN_S = 0.5
 
+# For so long what a face does counts although it is not clear enough to be recognised, seconds.
+UNCLEAR_S = 0.4
+
 NOT_CHECKED = Liveness(LivenessState.NOT_CHECKED)
 
 Located = tuple[tuple[Landmarks, ...], bool]
@@ -101,6 +104,7 @@ class Perception:
         self._last: Landmarks | None = None
         self._searched_at: float | None = None
         self._scene: str | None = None
+        self._clear_at: float | None = None
 
     def look(self, frame: Frame, *, embed: bool = True) -> Observation:
         """Observe a frame. A good face is judged and embedded only where `embed` asks for it."""
@@ -113,9 +117,10 @@ class Perception:
             self._last = None
             self.doubt()
             return Observation(frame, faces, (fault,), tracked=tracked)
-        self._watch(frame, faces[0])
+        plain, quality = self._assess(frame, faces[0])
+        self._watch(frame, faces[0], clear=quality.good)
         self._last = faces[0]
-        return self.describe(frame, faces[0], tracked=tracked, embed=embed)
+        return self._described(frame, faces[0], plain, quality, tracked=tracked, embed=embed)
 
     def search(self, frame: Frame) -> tuple[Landmarks, ...]:
         """All faces of a still picture, without following anybody."""
@@ -135,9 +140,24 @@ class Perception:
         embed: bool = True,
     ) -> Observation:
         """Quality, liveness and embedding of one face whose landmarks are known."""
+        plain, quality = self._assess(frame, face)
+        return self._described(frame, face, plain, quality, tracked=tracked, embed=embed)
+
+    def _assess(self, frame: Frame, face: Landmarks) -> tuple[FaceCrop, Quality]:
         with self.timings.measure("align"):
             plain = FIVE_POINT_112.crop(frame.bgr, face)
-        quality = assess(frame.bgr, face, plain, self.stages.limits)
+        return plain, assess(frame.bgr, face, plain, self.stages.limits)
+
+    def _described(  # noqa: PLR0913 - what is known of one face
+        self,
+        frame: Frame,
+        face: Landmarks,
+        plain: FaceCrop,
+        quality: Quality,
+        *,
+        tracked: bool,
+        embed: bool,
+    ) -> Observation:
         ask = None if self.stages.liveness is None else self.stages.liveness.ask
         seen = Observation(frame, (face,), quality.faults, quality, plain, tracked=tracked, ask=ask)
         if not (quality.good and embed):
@@ -167,16 +187,27 @@ class Perception:
 
     def doubt(self) -> None:
         """Somebody else may stand there: what was seen of life so far no longer counts."""
+        self._clear_at = None
         if self.stages.liveness is not None:
             self.stages.liveness.forget()
 
-    def _watch(self, frame: Frame, face: Landmarks) -> None:
-        """Show the frame to what looks for life, which must see one face without a break."""
+    def _watch(self, frame: Frame, face: Landmarks, *, clear: bool) -> None:
+        """Show the frame to what looks for life, which must see one face without a break.
+
+        A face that is not clear enough to be recognised may be anybody's. What it does counts only
+        for a moment after it was clear, such as in a quick turn; else a stranger too far away to be
+        recognised could move, and then hold up somebody's photograph.
+        """
         liveness = self.stages.liveness
         if liveness is None:
             return
         if self._last is None or face.box.overlap(self._last.box) < SAME_FACE:
-            liveness.forget()
+            self.doubt()
+        if clear:
+            self._clear_at = frame.at
+        elif self._clear_at is None or not 0 <= frame.at - self._clear_at <= UNCLEAR_S:
+            self.doubt()
+            return
         with self.timings.measure("cues"):
             liveness.see(frame, face)
 

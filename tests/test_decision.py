@@ -158,6 +158,43 @@ def test_nobody_is_let_in_on_the_motion_of_somebody_else() -> None:
     assert (state.used, state.first, actions) == ((), ALICE, [decision.Doubt()])
 
 
+@pytest.mark.parametrize("required", [True, False])
+def test_what_a_window_saw_of_one_face_never_counts_for_another(*, required: bool) -> None:
+    """Also where no motion is asked for, as with a challenge that somebody else has answered."""
+    policy = replace(DOOR, motion_required=required)
+    lopsided = replace(UNDETERMINED, frames=5, answered=True)
+    state, actions = run(
+        BEGIN,
+        frame(0.1, BOB, lopsided),
+        frame(0.2, BOB, lopsided),
+        frame(0.3, ALICE, replace(MOVING, answered=True)),
+        policy=policy,
+    )
+    assert isinstance(state, Collecting)
+    assert (state.used, state.proved, actions) == ((), False, [decision.Doubt()])
+
+
+def test_frames_that_wait_are_compared_only_with_a_proof_of_life_at_their_end() -> None:
+    waiting = replace(UNMOVED, waits=True, frames=4)
+    waits = [frame(at, ALICE, waiting) for at in (0.1, 0.2, 0.3)]
+    assert used_after(*waits, policy=SOLID) == [0.1, 0.2, 0.3]
+    ended, _ = run(BEGIN, *waits, (0.4, decision.EndOfSource()), policy=SOLID)
+    assert isinstance(ended, Denied)
+    proved, actions = run(BEGIN, *waits, moving(0.4), policy=SOLID)
+    assert isinstance(proved, Comparing)
+    assert len(actions) == 1
+    later, _ = run(BEGIN, *waits[:2], moving(0.3, ALICE), policy=SOLID)
+    assert isinstance(later, Comparing)
+    verdict = verdict_after(BEGIN, *waits, moving(0.4), (0.4, Compared(YES)), policy=SOLID)
+    assert (verdict.decision, verdict.liveness) == (Decision.ACCEPT, MOVING)
+
+
+def test_a_frame_that_was_not_looked_at_is_never_compared() -> None:
+    unseen = replace(UNMOVED, waits=True, looked=False, frames=4)
+    frames = [frame(at, ALICE, unseen) for at in (0.1, 0.2, 0.3)]
+    assert used_after(*frames, moving(0.4), policy=SOLID) == [0.4]
+
+
 def test_after_a_gap_or_several_faces_what_was_seen_of_life_is_forgotten() -> None:
     seen = frame(0.1, ALICE, UNMOVED)
     for move in (bad(0.2, Fault.SEVERAL_FACES), moving(1.5)):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from appliance.perception import Perception, Stages
+from appliance.perception import UNCLEAR_S, Perception, Stages
 from appliance.types import (
     Box,
     Embedding,
@@ -27,6 +27,7 @@ from tests.toys import (
     Toy,
     ToyDetector,
     ToyEmbedder,
+    ToyLiveness,
     scene,
     toy_perception,
     vector_of,
@@ -249,3 +250,29 @@ def test_timings_add_up_by_stage() -> None:
         "liveness": 2,
         "embed": 2,
     }
+
+
+# --- who moves must be recognisable -------------------------------------------------------
+
+
+def test_what_an_unclear_face_does_counts_only_for_a_moment() -> None:
+    """Else a stranger out of focus could move, and then hold up a photograph of Alice."""
+    life = ToyLiveness(moving=3)
+    perception = toy_perception(FakeClock(), liveness=life)
+    for number in range(10):
+        perception.look(scene(number / 10, Toy(BOB, sharp=False)))
+    assert life.seen == 0
+    found = perception.look(scene(1.0, Toy(ALICE))).liveness
+    assert (life.seen, found.motion) == (1, False)
+
+
+def test_a_blur_in_a_quick_turn_loses_nothing_and_a_long_one_all() -> None:
+    life = ToyLiveness()
+    perception = toy_perception(FakeClock(), liveness=life)
+    clear = [scene(number / 10, Toy(ALICE)) for number in range(3)]
+    blurred = [scene(0.3 + number / 10, Toy(ALICE, sharp=False)) for number in range(4)]
+    for frame in (*clear, *blurred):
+        perception.look(frame)
+    assert life.seen == len(clear) + len(blurred)
+    perception.look(scene(0.2 + UNCLEAR_S + 0.1, Toy(ALICE, sharp=False)))
+    assert life.seen == 0

@@ -75,8 +75,8 @@ class Policy:
     limit_s: float = 4.0
     return_s: float = 3.0
     free: int = 2
-    put_off_s: float = 10.0
-    longest_put_off_s: float = 60.0
+    put_off_s: float = 5.0
+    longest_put_off_s: float = 15.0
     forgiven_s: float = 300.0
 
     def put_off(self, fruitless: int) -> float:

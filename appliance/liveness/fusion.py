@@ -22,6 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from appliance.errors import ModelError
 from appliance.types import Suspicion
 
+# What is weighed; each is measured by one of the cues.
+MEASURES = frozenset(
+    {"appearance", "surroundings_held", "parallax", "moire", "bands"}
+    | {"injected_again", "injected_times", "injected_cut", "injected_same"}
+)
 # How many scales a measure can count for, in either direction.
 REACH = 3.0
 # By how much a cue must lower the log-odds to be named among the reasons.
@@ -135,8 +140,12 @@ def _content(path: Path) -> bytes:
 def load(path: Path = FILE) -> Weights:
     """The shipped weights. ModelError where the file is missing or damaged."""
     try:
-        return Weights.model_validate_json(_content(path))
+        weights = Weights.model_validate_json(_content(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(f"{path}: {where}: {first['msg']}.", hint=_REINSTALL) from error
+    if set(weights.measures) != MEASURES:  # one that is missing would be overlooked at the door
+        odd = ", ".join(sorted(set(weights.measures) ^ MEASURES))
+        raise ModelError(f"{path}: measures: missing or unknown: {odd}.", hint=_REINSTALL)
+    return weights

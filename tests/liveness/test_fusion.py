@@ -66,6 +66,7 @@ def test_whoever_has_nothing_against_them_passes_at_every_target() -> None:
         ({"relief": -1}, "relief"),
         ({"surprise": 1}, "surprise"),
         ({"measures": {"moire": {"suspicion": "moon"}}}, "suspicion"),
+        ({"measures": {}}, "missing or unknown: appearance, bands"),
     ],
 )
 def test_a_damaged_file_is_a_model_error_that_says_where(
