@@ -253,9 +253,13 @@ class _Notes:
             return Outcome.LIVE
         if decision is Decision.SPOOF:
             return Outcome.SPOOF
-        if self._judged:
-            return Outcome.UNDETERMINED
-        return _UNJUDGED.get(decision, Outcome.UNDETERMINED)
+        if not self._judged:
+            return _UNJUDGED.get(decision, Outcome.UNDETERMINED)
+        # Who is refused for quality in most frames is told so, and not judged by the few others.
+        absent = self._faults[Fault.NO_FACE] + self._faults[Fault.SEVERAL_FACES]
+        refused = self._faults.total() - absent
+        clear = self._looked - self._faults.total()
+        return Outcome.POOR_QUALITY if refused > clear else Outcome.UNDETERMINED
 
     def _lack(self, found: Liveness, rules: Rules) -> Lack:
         if rules.policy.motion_required and not found.motion:

@@ -144,6 +144,14 @@ def test_one_frame_that_was_judged_makes_a_response() -> None:
     assert found.judged == 1
 
 
+def test_whoever_is_mostly_refused_for_quality_is_not_judged_by_the_few_other_frames() -> None:
+    unclear = [scene(t / 10, Toy(ALICE, sharp=False)) for t in range(4)]
+    mostly = of([*unclear, *film(UNSURE, UNSURE, begin=0.5)])
+    assert (mostly.outcome, mostly.judged) == (Outcome.POOR_QUALITY, 2)
+    hardly = of([*unclear, *film(*[UNSURE] * 5, begin=0.5)])
+    assert hardly.outcome is Outcome.UNDETERMINED
+
+
 # --- single pictures ----------------------------------------------------------------------
 
 
