@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.hardware.quiet import quiet_opencv
+
 ROOT = Path(__file__).resolve().parent.parent
 # Pictures and recordings that are too large or not free to be kept in the repository.
 DATA_PARTS = ("stills", "clips", "lfw-dev", "pad")
@@ -36,6 +38,12 @@ def data() -> Path:
     if folder is None:
         pytest.skip("no measuring data: set APPLIANCE_DATA to a folder with stills/ and clips/")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_codecs() -> None:
+    """FFmpeg's level is read once in a process, by whichever test opens a video first."""
+    quiet_opencv()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,7 +40,18 @@ def first(source: Source, species: Species, strength: Strength, seed: int = 1) -
     return next(present(source, species, strength, seed, seconds=0.05, fps=20.0))
 
 
-@pytest.mark.parametrize("species", list(Species))
+@pytest.mark.parametrize(
+    "species",
+    [
+        Species.MATTE_PRINT,
+        Species.PHONE_SCREEN,
+        *(
+            pytest.param(it, marks=pytest.mark.slow)
+            for it in Species
+            if it not in {Species.MATTE_PRINT, Species.PHONE_SCREEN}
+        ),
+    ],
+)
 def test_each_species_still_shows_one_face_and_says_that_it_is_synthetic(
     victim: Source, species: Species
 ) -> None:

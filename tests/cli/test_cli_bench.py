@@ -71,6 +71,7 @@ class TestThePipeline:
         assert data["frames"] == {"used": 4, "skipped": 0, "sizes": ["1280x720"]}
         assert not appliance.state.exists()
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("warm")
     def test_a_recording_is_timed_as_it_is(self, appliance: Appliance, tmp_path: Path) -> None:
         appliance.configure(liveness={"profile": "off"})
@@ -119,6 +120,7 @@ class TestAColdStart:
             cold_start.measure(Config(), tmp_path / "no.jpg")
 
 
+@pytest.mark.slow
 class TestTheRealModels:
     @pytest.fixture(scope="class")
     @staticmethod

@@ -66,6 +66,7 @@ def test_the_demo(appliance: Appliance, temporary: Path) -> None:
     assert not appliance.state.exists()
 
 
+@pytest.mark.slow
 def test_swapped_pictures_swap_the_verdicts(appliance: Appliance, temporary: Path) -> None:
     told = appliance("demo", "--out", appliance.folder, "--json", *SWAP)
     assert told.code == 0
