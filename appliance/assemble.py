@@ -290,8 +290,8 @@ def _liveness(
     if wanted.profile == "off":
         return None
     score = fusion.Fusion(fusion.load())
-    live = score.threshold(wanted.target_bpcer)
-    thresholds = life.Thresholds(min(LIKELIER_AN_ATTACK, live), live)
+    least = score.threshold(wanted.target_bpcer)
+    thresholds = life.Thresholds(min(LIKELIER_AN_ATTACK, least), least)
     appearance = _appearance(config, models)
     live = not recorded and config.camera.driver != "files"
     cues: list[Cue] = [GeometryCue(), Surroundings(), TextureCue(), Injected(live=live)]

@@ -39,7 +39,8 @@ from appliance.vision.manifest import Calibration
 class Outcome(str, Enum):
     """How a presentation ends; the value is the word in reports.
 
-    The last three are non-responses: nothing was there that could be judged.
+    The last three are non-responses: nothing was there that could be judged, or most of it was too
+    poor.
     """
 
     LIVE = "live"
@@ -51,7 +52,7 @@ class Outcome(str, Enum):
 
     @property
     def is_response(self) -> bool:
-        """Whether at least one frame was judged."""
+        """Whether it was judged, and not mostly refused for its quality."""
         return self in RESPONSES
 
 
