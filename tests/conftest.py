@@ -56,6 +56,9 @@ def no_width_from_outside() -> Iterator[None]:
 
 
 def pytest_configure() -> None:
-    """A run in a shell's background inherits that Ctrl-C is ignored, which is tested here."""
+    """A run in a shell's background inherits that Ctrl-C is ignored, and one under nohup that a
+    hang-up is; both are tested here, and what the tests start inherits it in turn."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
