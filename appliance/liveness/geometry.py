@@ -17,13 +17,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from appliance.liveness.cue import View
 from appliance.liveness.reference import FEWEST, Reference, Sample
-from appliance.liveness.sheet import Doubles
+from appliance.liveness.sheet import Doubles, median
 
 # Looked at this often, seconds; more often costs and shows the same. Just below 1/15 s.
 EVERY_S = 0.06
@@ -131,11 +131,34 @@ def turned(samples: Sequence[Sample]) -> Turn:
 
 def _moved(beyond: Doubles) -> tuple[float, float]:
     """Mean square of what goes on from frame to frame, and of what does not; median corner's."""
-    centred = beyond - np.nanmean(beyond, axis=0)
+    found = np.isfinite(beyond[..., 0])
+    centred = np.where(found[..., None], beyond, 0.0)
+    centred -= centred.sum(axis=0) / found.sum(axis=0)[:, None]
+    centred[~found] = 0.0
+    # A steady corner is found in two frames running at least once.
+    both = found[:-1] & found[1:]
+    pairs = both.sum(axis=0)
     before, after = centred[:-1], centred[1:]
-    goes_on = np.nanmean((before * after).sum(axis=2), axis=0)
-    changes = np.nanmean(((after - before) ** 2).sum(axis=2), axis=0) / 2
-    return float(np.nanmedian(goes_on)), float(np.nanmedian(changes))
+    goes_on = np.einsum("tnc,tnc->n", before, after) / pairs
+    change = np.where(both[..., None], after - before, 0.0)
+    changes = np.einsum("tnc,tnc->n", change, change) / (2 * pairs)
+    return median(goes_on), median(changes)
+
+
+@dataclass(eq=False)
+class _Compared:
+    """A reference, and what the frames after it showed."""
+
+    reference: Reference
+    samples: list[Sample] = field(default_factory=list)
+    _told: tuple[int, tuple[Stir | None, Turn]] | None = None
+
+    def told(self) -> tuple[Stir | None, Turn]:
+        """What they tell together; reckoned anew only when there are more of them."""
+        count = len(self.samples)
+        if self._told is None or self._told[0] != count:
+            self._told = count, (stirred(self.samples), turned(self.samples))
+        return self._told[1]
 
 
 class GeometryCue:
@@ -152,7 +175,7 @@ class GeometryCue:
     """
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[Reference, list[Sample]]] = deque(maxlen=_MOST_REFERENCES)
+        self._kept: deque[_Compared] = deque(maxlen=_MOST_REFERENCES)
         self._at = -math.inf
         self._found: Mapping[str, float] | None = None
 
@@ -165,18 +188,18 @@ class GeometryCue:
             self.forget()
         self._at = at
         self._found = None
-        while self._kept and at - self._kept[0][0].at > WINDOW_S:
+        while self._kept and at - self._kept[0].reference.at > WINDOW_S:
             self._kept.popleft()
         if not self._compared(view):
             reference = Reference(view)
             if reference.useful:
-                self._kept.append((reference, []))
+                self._kept.append(_Compared(reference))
 
     def _compared(self, view: View) -> bool:
         """Whether the last reference still serves."""
         if not self._kept:
             return False
-        reference, samples = self._kept[-1]
+        reference, samples = self._kept[-1].reference, self._kept[-1].samples
         if view.frame.at - reference.at > _OLDEST_S:
             return False
         sample = reference.compare(view)
@@ -193,8 +216,9 @@ class GeometryCue:
         return self._found
 
     def _measured(self) -> Mapping[str, float]:
-        stirs = [one for _, samples in self._kept if (one := stirred(samples)) is not None]
-        turns = [turned(samples) for _, samples in self._kept]
+        told = [one.told() for one in self._kept]
+        stirs = [stir for stir, _ in told if stir is not None]
+        turns = [turn for _, turn in told]
         turn = Turn(
             sum(one.energy for one in turns),
             sum(one.seen for one in turns),

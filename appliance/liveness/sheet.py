@@ -13,6 +13,7 @@ scenes", PAMI 1998. Corners: Shi and Tomasi, CVPR 1994. Tracker: Bouguet's pyram
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -75,11 +76,14 @@ def levelled(grey: Pixels) -> Pixels:
     of a lamp's reflection change brightness; to Lucas-Kanade that is motion.
     """
     light = grey.astype(np.float32)
-    detail = light - cv2.blur(light, _LEVEL)
+    detail = cv2.subtract(light, cv2.blur(light, _LEVEL), dst=light)
     # Running sums round: the mean of squares may come out just below 0.
-    power = np.maximum(cv2.blur(detail * detail, _LEVEL), 0)
-    strength = np.sqrt(power) + _LEAST_DETAIL
-    return np.asarray(np.clip(_GAIN * detail / strength + 128, 0, 255), dtype=np.uint8)
+    strength = np.maximum(cv2.sqrBoxFilter(detail, cv2.CV_32F, _LEVEL), 0)
+    np.sqrt(strength, out=strength)
+    strength += _LEAST_DETAIL
+    cv2.divide(detail, strength, dst=detail, scale=_GAIN)
+    detail += 128
+    return np.asarray(np.clip(detail, 0, 255, out=detail), dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,24 +106,34 @@ def robust(design: Doubles, values: Doubles, rounds: int = 4) -> Fit | None:
     count, terms = design.shape
     if count < 2 * terms:
         return None
+    freedom = count / (count - terms)
     weights = np.ones(count)
     for _ in range(rounds):
-        weighed = design * weights[:, None]
-        try:
-            cofactor = np.linalg.inv(design.T @ weighed)
-        except np.linalg.LinAlgError:
+        weighed = (design.T * weights).T
+        # Normal equations: symmetric, and positive as long as the corners are apart.
+        regular, cofactor = cv2.invert(design.T @ weighed, flags=cv2.DECOMP_CHOLESKY)
+        if not regular:
             return None
         coefficients = cofactor @ (weighed.T @ values)
         residuals = values - design @ coefficients
-        square = (residuals**2).sum(axis=1)
-        freedom = count / (count - terms)
-        scale = float(np.median(square)) / _MEDIAN_OF_TWO * freedom + _FLOOR**2
+        square = np.einsum("ij,ij->i", residuals, residuals)
+        scale = median(square) / _MEDIAN_OF_TWO * freedom + _FLOOR**2
         used = weights
-        weights = np.square(np.clip(1 - square / (_TUKEY**2 * 2 * scale), 0, None))
+        weights = np.maximum(1 - square / (_TUKEY**2 * 2 * scale), 0)
+        weights *= weights
     left = max(float(used.sum()) - terms, 1.0)
-    sigma = float(np.sqrt((used * square).sum() / (2 * left))) + _FLOOR
+    sigma = math.sqrt(float(used @ square) / (2 * left)) + _FLOOR
     spread = sigma * np.sqrt(np.maximum(np.diag(cofactor), 0))
     return Fit(coefficients, residuals, weights, sigma, spread)
+
+
+def median(values: Doubles) -> float:
+    """Of (n,) numbers. numpy's own looks for what is no number, which takes longer than this."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, middle)[middle])
+    low, high = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
+    return float(low + high) / 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,9 @@
-"""What displays and still pictures do to a face in the picture, seen without a network.
+"""What displays do to a face in the picture, seen without a network.
 
-Three measures, each with its reason in its own module: a wave across the skin (`moire`), bands
-that travel down the face and not down the scene (`bands`), and eyes that stir (`stirring`). The
-first two show a display when they are high and say nothing when they are low, so they are never
-given below what living faces reach: the absence of a pattern is no sign of life.
+Two measures, each with its reason in its own module: a wave across the skin (`moire`), and bands
+that travel down the face and not down the scene (`bands`). Both show a display when they are high
+and say nothing when they are low, so they are never given below what living faces reach: the
+absence of a pattern is no sign of life.
 docs/liveness.md has what they were measured at, and what else was tried and dropped.
 """
 
@@ -17,26 +17,24 @@ import numpy as np
 from appliance.liveness.bands import Bands
 from appliance.liveness.cue import View
 from appliance.liveness.moire import moire
-from appliance.liveness.stirring import Stirring
 
-MOIRE, BANDS, STIRRING = "moire", "bands", "stirring"
+MOIRE, BANDS = "moire", "bands"
 # Decibels that living faces reach: the 99th percentile of single pictures of those for fitting
 # (moiré), and of windows of 1.6 s (bands), rounded up.
 CALM_MOIRE, CALM_BANDS = 5.0, 4.0
-# Every so many frames; the work of the three falls on different ones.
-_MOIRE_EVERY, _OTHERS_EVERY = 6, 2
+# Every so many frames; the work of the two falls on different ones.
+_MOIRE_EVERY, _BANDS_EVERY = 6, 2
 # Samples of moiré whose median counts: it comes and goes with focus and shake.
 _SAMPLES = 6
 
 
 class TextureCue:
-    """Port Cue: `moire` and `bands` in decibels, `stirring` as a ratio."""
+    """Port Cue: `moire` and `bands` in decibels."""
 
     def __init__(self) -> None:
         self._frames = 0
         self._moire: deque[float] = deque(maxlen=_SAMPLES)
         self._bands = Bands()
-        self._stirring = Stirring()
 
     def see(self, view: View) -> None:
         """A frame in which one face is tracked."""
@@ -45,21 +43,17 @@ class TextureCue:
             found = moire(view.grey, view.face)
             if found is not None:
                 self._moire.append(found)
-        if number % _OTHERS_EVERY == 0:
+        if number % _BANDS_EVERY == 1:
             self._bands.see(view.grey, view.face)
-        else:
-            self._stirring.see(view.grey, view.face, view.frame.at)
 
     def measures(self) -> Mapping[str, float]:
-        """`moire` from the first frame on, `bands` and `stirring` after about a second."""
+        """`moire` from the first frame on, `bands` after about a second."""
         found: dict[str, float] = {}
         if self._moire:
             found[MOIRE] = max(float(np.median(self._moire)), CALM_MOIRE)
-        bands, stirring = self._bands.measure(), self._stirring.measure()
+        bands = self._bands.measure()
         if bands is not None:
             found[BANDS] = max(bands, CALM_BANDS)
-        if stirring is not None:
-            found[STIRRING] = stirring
         return found
 
     def forget(self) -> None:
@@ -67,4 +61,3 @@ class TextureCue:
         self._frames = 0
         self._moire.clear()
         self._bands.forget()
-        self._stirring.forget()

@@ -24,7 +24,7 @@ import numpy as np
 from appliance.errors import InputError
 from appliance.liveness.cue import View
 from appliance.liveness.moire import moire
-from appliance.liveness.texture import BANDS, MOIRE, STIRRING, TextureCue
+from appliance.liveness.texture import BANDS, MOIRE, TextureCue
 from appliance.types import Frame, Landmarks, Pixels
 from tests.attacks.attempt import Species
 from tests.attacks.geometry_table import recorded, shown, tracked
@@ -134,7 +134,7 @@ def table(found: Sequence[Row]) -> str:
     for kind in sorted({str(row["kind"]) for row in found}):
         own = [row for row in found if row["kind"] == kind]
         line = f"{kind:36} {len(own):4}"
-        for name in (MOIRE, BANDS, STIRRING):
+        for name in (MOIRE, BANDS):
             values = [float(row[name]) for row in own if name in row]
             some = np.percentile(values, [1, 10, 50, 90, 99]).tolist() if values else []
             line += f" | {name} {len(values):4}: " + " ".join(f"{value:5.2f}" for value in some)
