@@ -23,6 +23,7 @@ from appliance.errors import LockError, StoreError
 from appliance.hardware.lock import SimulatedLock
 from appliance.types import AuditRecord, DoorEvent, LockState
 from tests.fakes import FakeClock
+from tests.patience import patient
 
 LOCKED, UNLOCKED = LockState.LOCKED, LockState.UNLOCKED
 
@@ -549,13 +550,13 @@ def test_a_listener_that_hangs_does_not_keep_others_from_locking() -> None:
 
     def hanging(_: DoorChange) -> None:
         hangs.set()
-        assert go_on.wait(10)
+        assert go_on.wait(patient(10))
 
     end = house.door.listen(hanging)
     record = house.record()
     thread = threading.Thread(target=house.door.grant, args=(record, 3))
     thread.start()
-    assert hangs.wait(10)
+    assert hangs.wait(patient(10))
     house.door.secure("enough")
     assert house.lock.state is LOCKED
     end()
@@ -573,7 +574,7 @@ class SlowAudit(Audit):
 
     def append(self, event: str, subject: str, detail: Mapping[str, object]) -> AuditRecord:
         self.busy.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(patient(10))
         return super().append(event, subject, detail)
 
 
@@ -585,7 +586,7 @@ def test_a_disk_that_hangs_delays_neither_the_button_nor_the_end_of_a_pulse() ->
     controller.request_to_exit()
     thread = threading.Thread(target=controller.write_records)
     thread.start()
-    assert audit.busy.wait(10)
+    assert audit.busy.wait(patient(10))
     clock.advance(3)
     controller.tick()
     assert lock.state is LOCKED

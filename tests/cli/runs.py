@@ -19,6 +19,7 @@ import pytest
 from appliance.cli.main import run
 from appliance.types import Pixels
 from tests.conftest import ROOT
+from tests.patience import patient
 
 PICTURES = ROOT / "appliance" / "demo" / "pictures"
 OBAMA, OBAMA2, OBAMA3, BIDEN = (
@@ -103,7 +104,12 @@ class Appliance:
     def program(self, *words: str | Path, **options: Any) -> Outcome:
         """The same as a program of its own."""
         done = subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=60, check=False, **options
+            self.command(*words),
+            capture_output=True,
+            text=True,
+            timeout=patient(60),
+            check=False,
+            **options,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 

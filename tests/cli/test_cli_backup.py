@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.runs import OBAMA3, Appliance, environment
+from tests.patience import patient
 
 WORDS = "four quite random words"
 
@@ -144,7 +145,7 @@ def test_a_terminal_is_asked_twice_and_shows_nothing(enrolled: Appliance, tmp_pa
             while not said.endswith(question) and (more := child.stderr.read(1)):
                 said += more
             os.write(ours, f"{WORDS}\n".encode())
-        told, rest = child.communicate(timeout=30)
+        told, rest = child.communicate(timeout=patient(30))
     finally:
         child.kill()
         child.wait()

@@ -15,6 +15,7 @@ import pytest
 
 from appliance.vision.manifest import shipped_folder
 from tests.cli.runs import OBAMA, OBAMA2, OBAMA3, Appliance, Outcome, environment
+from tests.patience import patient
 
 VERIFY = ("verify", "--name", "alice", "--from", str(OBAMA3))
 
@@ -128,7 +129,7 @@ def bound(enrolled: Appliance) -> Iterator[Callable[..., Outcome]]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=patient(60),
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -30,6 +30,7 @@ from tests.cli.runs import (
     read,
     write_config,
 )
+from tests.patience import patient
 
 FLOAT, DYNAMIC, INT8 = "mobilefacenet", "mobilefacenet_dynamic", "mobilefacenet_int8"
 MODELS = load(shipped_folder())
@@ -129,7 +130,11 @@ class TestTheRealModels:
         write_config(folder / "config.yaml", folder / "state", model={"name": "auto", "threads": 2})
         words = ["--config", str(folder / "config.yaml"), "bench", "--models", "--rounds", "2"]
         done = subprocess.run(
-            [*PROGRAM, *words, "--json"], capture_output=True, text=True, check=False, timeout=120
+            [*PROGRAM, *words, "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=patient(120),
         )
         return Outcome(done.returncode, done.stdout, done.stderr), folder
 

@@ -22,6 +22,7 @@ from appliance.types import PinVerdict, Subject
 from appliance.vision.qr import QrReader
 from tests.cli.runs import Appliance, Outcome
 from tests.conftest import ROOT
+from tests.patience import patient
 
 
 @pytest.fixture
@@ -288,7 +289,7 @@ def test_at_a_terminal_a_pin_is_asked_for_twice_and_not_shown(at_hand: _Hand) ->
             os.write(leader, b"2580\n")
         while b"kept" not in seen:
             seen += os.read(leader, 1024)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=patient(20)) == 0
     os.close(leader)
     assert b"2580" not in seen
     assert at_hand.judge("2580") is PinVerdict.RIGHT

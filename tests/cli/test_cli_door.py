@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.cli.runs import OBAMA3, Appliance, environment
+from tests.patience import patient
 
 REAL = {"driver": "gpiozero", "chip": 63, "pin": 17}
 
@@ -208,7 +209,7 @@ def test_the_test_pulse_ends_when_somebody_has_gone_through(appliance: Appliance
     appliance.configure(door={"pulse_s": 30, **CONNECTED})
 
     def go_through() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patient(20)
         for position in ("open", "closed"):
             while not _is_open(appliance) and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -231,7 +232,7 @@ def test_a_button_pressed_in_the_test_pulse_is_recorded(appliance: Appliance) ->
     appliance.configure(door={"pulse_s": 0.5, **CONNECTED})
 
     def press() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patient(20)
         while not _is_open(appliance) and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.1)
@@ -288,7 +289,7 @@ def pulse(appliance: Appliance) -> Iterator[subprocess.Popen[str]]:
     """A door test in the middle of its pulse."""
     appliance.configure(door={"pulse_s": 30})
     process = appliance.start("door", "test", start_new_session=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patient(20)
     while not _is_open(appliance):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the pulse never began"
@@ -312,7 +313,7 @@ def test_after_a_kill_the_first_command_is_locked(
     pulse: subprocess.Popen[str], appliance: Appliance
 ) -> None:
     pulse.kill()
-    assert pulse.wait(10) == -signal.SIGKILL
+    assert pulse.wait(patient(10)) == -signal.SIGKILL
     status = appliance.json("door", "status")
     assert (status.code, status.data["state"]) == (0, "locked")
     assert appliance.journal == [*PULSE, ("locked", "start"), ("locked", "close")]
@@ -333,7 +334,7 @@ def test_a_signal_in_the_pulse_locks_first(
     number: int, code: int, cause: str, pulse: subprocess.Popen[str], appliance: Appliance
 ) -> None:
     pulse.send_signal(number)
-    _, said = pulse.communicate(timeout=10)
+    _, said = pulse.communicate(timeout=patient(10))
     assert pulse.returncode == code
     assert "Traceback" not in said
     assert appliance.journal[:4] == [*PULSE, ("locked", cause)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.runs import BIDEN, OBAMA3, PROGRAM, Appliance, environment
+from tests.patience import patient
 
 
 def shell(appliance: Appliance, line: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +25,7 @@ def shell(appliance: Appliance, line: str, **more: str) -> subprocess.CompletedP
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=60,
+        timeout=patient(60),
         check=False,
     )
 
@@ -152,7 +153,7 @@ def test_an_interruption_ends_without_a_traceback(
     enrolled.configure(camera={**source, "pacing": "real_time"}, enrolment={"timeout_s": 600})
     before = enrolled.snapshot()
     process = enrolled.start("--json", "enroll", "--name", "bob")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     # The devices' lock names its holder once the work begins.
     holder = enrolled.state / "devices.lock"
     while not (holder.exists() and holder.read_text(encoding="utf-8")):
@@ -161,7 +162,7 @@ def test_an_interruption_ends_without_a_traceback(
         time.sleep(0.01)
     time.sleep(0.5)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=patient(60))
     assert process.returncode == code
     assert "Traceback" not in err
     if number == signal.SIGINT:
@@ -178,6 +179,6 @@ def test_nohup_is_heeded(appliance: Appliance) -> None:
     )
     time.sleep(0.05)
     os.kill(process.pid, signal.SIGHUP)
-    process.communicate(timeout=20)
+    process.communicate(timeout=patient(20))
     assert process.returncode == 0
     assert [state for state, _ in appliance.journal].count("unlocked") == 1

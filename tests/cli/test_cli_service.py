@@ -21,6 +21,7 @@ from appliance.control.words import CameraTold, DoorTold, Part
 from appliance.errors import CameraError, InputError
 from tests.cli.runs import OBAMA, OBAMA2, OBAMA3, PROGRAM, Appliance, environment
 from tests.control.fake_service import STATUS, FakeService, Switch
+from tests.patience import patient
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_the_status_loads_little(appliance: Appliance, running: FakeService) -> 
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        capture_output=True, text=True, timeout=60, check=False, env=environment(),
+        capture_output=True, text=True, timeout=patient(60), check=False, env=environment(),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
@@ -275,19 +276,19 @@ def test_an_interrupted_command_gives_up_its_job(
     def hook() -> None:
         if running.asked[-1][0] == "verify":
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(patient(20))
 
     running.hook = hook
     command = appliance.start("verify", "--name", "alice")
     try:
-        assert begun.wait(20)
+        assert begun.wait(patient(20))
         command.terminate()
-        command.communicate(timeout=20)
+        command.communicate(timeout=patient(20))
         assert command.returncode == 143
     finally:
         command.kill()
         go_on.set()
-    assert running.given_up.wait(5)
+    assert running.given_up.wait(patient(5))
     assert running.running == 0
 
 
@@ -384,7 +385,7 @@ def test_the_audit_log_without_the_service(enrolled: Appliance) -> None:
 def test_the_program_as_a_whole(appliance: Appliance, running: FakeService) -> None:
     done = subprocess.run(
         [*PROGRAM, "--config", str(appliance.config), "status", "--json"],
-        capture_output=True, text=True, timeout=60, check=False, env=environment(),
+        capture_output=True, text=True, timeout=patient(60), check=False, env=environment(),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["state"] == "ok"

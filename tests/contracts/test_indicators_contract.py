@@ -28,6 +28,7 @@ from appliance.hardware.pins import ChipFactory
 from appliance.ports import Indicators
 from appliance.signals import ON, Output, Pattern
 from tests.hardware.fake_lgpio import FakeLgpio
+from tests.patience import patient
 
 READY, GRANTED, DENIED, BUZZER = Output
 PINS = {READY: 2, GRANTED: 3, DENIED: 4, BUZZER: 5}
@@ -166,7 +167,7 @@ def lamps(rig: Rig) -> Iterator[Indicators]:
 
 def await_(what: Callable[[], bool]) -> None:
     """Until it is so; a test that waits in vain fails."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + patient(10)
     while not what():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.002)
@@ -249,12 +250,12 @@ def test_whoever_shows_something_never_waits_for_a_line(rig: Rig, lamps: Indicat
 
     def hang(output: Output, *, on: bool) -> None:
         stuck.set()
-        go_on.wait(10)
+        go_on.wait(patient(10))
         drive(output, on=on)
 
     lamps._drive = hang  # type: ignore[attr-defined]
     lamps.show({READY: ON})
-    assert stuck.wait(10)
+    assert stuck.wait(patient(10))
     done = threading.Event()
 
     def speak() -> None:
@@ -263,7 +264,7 @@ def test_whoever_shows_something_never_waits_for_a_line(rig: Rig, lamps: Indicat
         done.set()
 
     threading.Thread(target=speak, daemon=True).start()
-    assert done.wait(5)
+    assert done.wait(patient(5))
     go_on.set()
     await_(lambda: rig.lit() == {GRANTED})
 

@@ -19,9 +19,10 @@ from appliance.ports import SecondSight
 from appliance.types import Frame, Pixels, Trouble, TroubleKind
 from tests.fakes import FakeClock
 from tests.hardware import picture_files as make
+from tests.patience import patient
 
 # Seconds. A busy machine is given time; nothing here says how long it takes.
-PATIENCE = 30.0
+PATIENCE = patient(30.0)
 
 
 class Scripted:

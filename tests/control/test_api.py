@@ -43,6 +43,7 @@ from appliance.store.codec import encode_template
 from appliance.types import Template
 from tests.control.conftest import GROUP, INSTALLER, KEEPER, Serve
 from tests.control.fake_service import GUIDES, NOON, STATUS, FakeService
+from tests.patience import patient
 
 Become = Callable[..., None]
 
@@ -51,7 +52,7 @@ class Unix(http.client.HTTPConnection):
     """HTTP without our client."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=patient(10))
         self.path = path
 
     def connect(self) -> None:
@@ -191,7 +192,7 @@ def test_a_client_that_goes_ends_its_job(client: Client, service: FakeService) -
     events = client.verify("alice", unlock=True)
     assert isinstance(next(events), Guide)
     events.close()
-    assert service.given_up.wait(5)
+    assert service.given_up.wait(patient(5))
     assert service.running == 0
 
 

@@ -26,6 +26,7 @@ from appliance.errors import DaemonUnreachableError
 from tests.control.conftest import Serve
 from tests.control.fake_service import NOON, STATUS, FakeService
 from tests.control.test_api import Unix
+from tests.patience import patient
 
 GET = b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -144,7 +145,7 @@ def test_who_never_reads_is_cut_off_and_gives_up_the_stream(
     service.listened = endless
     with connected(hasty) as hostile:
         hostile.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
-        assert ended.wait(5)
+        assert ended.wait(patient(5))
         # What the kernel and our own buffers take, and no more.
         assert handed_over < 500
     assert Client(hasty).status() == STATUS
@@ -264,7 +265,7 @@ def test_a_crowd_does_not_take_the_files_of_the_process(
 
 def status_after_the_crowd(path: Path) -> object:
     """What the service answers once it has noticed that the crowd is gone."""
-    patience = time.monotonic() + 20
+    patience = time.monotonic() + patient(20)
     while True:
         try:
             return Client(path).status()
@@ -306,7 +307,7 @@ def _answers(path: Path) -> bool:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + patient(5)
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -320,7 +321,7 @@ def test_calls_that_hang_leave_the_status_alone(
     def hang() -> None:
         if service.asked[-1][0] == "unlock":
             stuck.release()
-            assert free.wait(20)
+            assert free.wait(patient(20))
 
     service.hook = hang
     serve(Limits(calls=2, call_s=0.3, patience_s=0.1))
@@ -353,7 +354,7 @@ def test_a_stream_that_never_begins_is_told(
     free = threading.Event()
 
     def silent() -> Iterator[Event]:
-        assert free.wait(20)
+        assert free.wait(patient(20))
         yield Alarm(at=NOON, alarm="forced")
 
     service.listened = silent
@@ -410,7 +411,7 @@ def test_stopping_ends_streams_and_frees_the_path(
     with closing(Client(socket_path).events()) as events:
         next(events)
         server.stop()
-        assert ended.wait(2)
+        assert ended.wait(patient(2))
         assert len(list(events)) < 50
     assert not server.alive
     assert not socket_path.exists()

@@ -17,6 +17,7 @@ from appliance.control.authority import Rulers
 from appliance.control.server import ControlServer
 from tests.cli.runs import environment
 from tests.control.fake_service import FakeService
+from tests.patience import patient
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -60,7 +61,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asks]:
         def ask(uid: int, *groups: int) -> list[str]:
             words = [sys.executable, "-c", ASKS, str(path), str(uid), *map(str, groups)]
             done = subprocess.run(
-                words, capture_output=True, text=True, timeout=60, check=True, env=environment()
+                words,
+                capture_output=True,
+                text=True,
+                timeout=patient(60),
+                check=True,
+                env=environment(),
             )
             told: list[str] = json.loads(done.stdout)
             return told

@@ -29,10 +29,11 @@ from appliance.store.store import Store
 from appliance.types import Embedding, PinCost, PinSalt, Trouble, TroubleKind
 from tests.cli.runs import write_config
 from tests.daemon.test_run import Running, service
+from tests.patience import patient
 from tests.toys import ALICE, FINGERPRINT, MODEL, toy_perception, vector_of
 
 # Seconds. A busy machine is given time; nothing here says how long it takes.
-PATIENCE = 20.0
+PATIENCE = patient(20.0)
 CHEAP = PinCost(memory_kib=64, passes=1, lanes=1)
 PIN, DURESS, WRONG = "928374", "827364", "111199"
 CODES = {"alice": "4711", "bob": "4722", "carol": "4733"}

@@ -16,9 +16,10 @@ import httpx
 import pytest
 
 from tests.cli.runs import PICTURES, PROGRAM, environment, film, read, write_config
+from tests.patience import patient
 
 # Seconds. A busy machine is given time; nothing here says how long it takes.
-PATIENCE = 60.0
+PATIENCE = patient(60.0)
 
 
 class Running:

@@ -29,10 +29,11 @@ from appliance.control.client import Client
 from appliance.store.store import Store
 from tests.cli.runs import OBAMA, OBAMA2, OBAMA3, film, read
 from tests.conftest import ROOT
+from tests.patience import patient
 
 # A machine that does much else is given time; nothing is measured by these.
 START_S = 60.0
-END_S = 30.0
+END_S = patient(30.0)
 POLL_S = 0.01
 
 # Of prctl, which Python does not offer.
@@ -206,7 +207,7 @@ class Rig:
 
     def wait_for(self, done: Callable[[], object], what: str, within_s: float = START_S) -> None:
         """Until `done()` is true. AssertionError when that takes too long or the program ends."""
-        end = time.monotonic() + within_s
+        end = time.monotonic() + patient(within_s)
         while not done():
             self._told = self.heard()  # or its queue would fill, and the program would wait
             assert self.runs, f"ended before: {what}\n{self.log()[-3000:]}"

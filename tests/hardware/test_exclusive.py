@@ -11,6 +11,7 @@ import pytest
 
 from appliance.errors import DeviceBusyError, HardwareError
 from appliance.hardware.exclusive import DevicesLock
+from tests.patience import patient
 
 _HOLD = """
 import sys
@@ -43,7 +44,7 @@ def test_a_second_process_is_told_who_holds_them_until_it_is_killed(tmp_path: Pa
         assert str(path) in caught.value.message  # its command line
         assert caught.value.exit_code == 4
         holder.kill()
-        holder.wait(timeout=10)
+        holder.wait(timeout=patient(10))
         with DevicesLock(path):
             assert path.read_text().startswith(f"{os.getpid()}\n")
 

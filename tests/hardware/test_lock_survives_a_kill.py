@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import patient
+
 _SIMULATED = """
 import sys
 from pathlib import Path
@@ -88,11 +90,11 @@ def test_after_a_kill_the_first_command_is_locked(
     killed = _start(program, journal)
     running.append(killed)
     os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait(timeout=10) == -signal.SIGKILL
+    assert killed.wait(timeout=patient(10)) == -signal.SIGKILL
 
     restarted = _start(program, journal)
     running.append(restarted)
-    restarted.communicate("", timeout=10)
+    restarted.communicate("", timeout=patient(10))
     assert restarted.returncode == 0
 
     assert [(entry["pid"], entry["state"]) for entry in _entries(journal)] == [
@@ -111,5 +113,5 @@ def test_the_causes_survive_the_kill(tmp_path: Path, running: list[subprocess.Po
     killed = _start(f"{_SIMULATED}{_PULSE}", journal)
     running.append(killed)
     killed.kill()
-    killed.wait(timeout=10)
+    killed.wait(timeout=patient(10))
     assert [entry["cause"] for entry in _entries(journal)] == ["start", "alice"]

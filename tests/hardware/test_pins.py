@@ -26,6 +26,7 @@ from appliance.hardware.lock import GpioLock, open_gpio_lock
 from appliance.hardware.pins import ChipFactory
 from tests.fakes import FakeClock
 from tests.hardware.fake_lgpio import PULL_DOWN, PULL_NONE, PULL_UP, FakeLgpio
+from tests.patience import patient
 
 HANDLE = 0x10
 
@@ -299,7 +300,7 @@ def test_no_environment_variable_can_put_a_mock_at_the_door(variable: str, tmp_p
         cwd=here,
         env=environment,
         check=True,
-        timeout=60,
+        timeout=patient(60),
     )
     # lgpio, when imported, leaves a FIFO where it stands and may change the folder for good.
     assert done.stdout == f"The GPIO chip /dev/gpiochip63 does not exist.\n{here} []\n"

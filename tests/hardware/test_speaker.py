@@ -17,6 +17,7 @@ from appliance.config import parse
 from appliance.hardware import speaker
 from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker, spoken
 from appliance.types import Ask
+from tests.patience import patient
 
 # What a voice made of the fake espeak-ng's input: a WAV file as far as its head goes.
 SPEAK = "printf 'RIFF....WAVE'; cat"
@@ -82,7 +83,7 @@ def chime(tmp_path: Path) -> bytes:
 
 
 def await_(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + patient(10)
     while not what():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.005)

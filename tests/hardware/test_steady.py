@@ -22,6 +22,7 @@ from appliance.types import Frame, Pixels, Trouble, TroubleKind
 from appliance.vision.scene import SceneWatch
 from tests.hardware import picture_files as make
 from tests.hardware.scripted_capture import ScriptedCapture, Step, noisy
+from tests.patience import patient
 
 Sight = Frame | Trouble
 Watching = Callable[..., SteadyCamera]
@@ -72,7 +73,7 @@ def watching() -> Iterator[Watching]:
         def open_camera() -> Camera:
             opening = next(line, CameraError("There is no more."))
             if isinstance(opening, threading.Event):
-                opening.wait(10)
+                opening.wait(patient(10))
                 return open_camera()
             if isinstance(opening, Exception):
                 raise opening
@@ -389,7 +390,7 @@ def test_the_latest_frame_of_a_sensor_wins(watching: Watching) -> None:
             self._closed.wait()
 
     sights = watching([Fast()]).sights()
-    last.wait(5)
+    last.wait(patient(5))
     (*_, frame) = _until(sights, _is_frame)
     assert isinstance(frame, Frame)
     assert frame.sequence == 4

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.patience import patient
 from tests.portraits import network
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, "--target", str(folder), *WANTED],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=patient(300),
         check=False,
     )
     if done.returncode:
@@ -75,7 +76,7 @@ def test_shipped_models_say_the_same_under_the_older_runtime(older: Path, tmp_pa
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(older), str(ROOT)])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patient(120),
         check=False,
     )
     assert done.returncode == 0, done.stderr
