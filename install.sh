@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets everything up in .venv beside this file, without root, then runs the demonstration or the
-# tests. Only pip downloads anything, from the package index that pip is configured to use.
+# Installs the appliance on this system (as root), or sets everything up in .venv beside this file
+# (without root) and runs the demonstration or the tests. Only pip and apt download anything, from
+# what they are configured to use.
 set -euo pipefail
 unset CDPATH PYTHONHOME
 
@@ -12,8 +13,17 @@ versions="3.10, 3.11, 3.12 or 3.13"
 
 usage() {
     cat <<'TEXT'
-Usage: ./install.sh --demo [ARGUMENT...]
+Usage: sudo ./install.sh [--upgrade] [--offline DIR]
+       sudo ./install.sh --uninstall [--purge]
+       ./install.sh --demo [ARGUMENT...]
        ./install.sh --test [ARGUMENT...]
+
+  (nothing)    install the appliance on this system; again: look that all is in its place
+  --upgrade    put this version beside the installed one and switch; back again by itself
+               where it does not start or its doctor finds more faults
+  --offline    download nothing; take the wheels from the folder DIR
+  --uninstall  remove program and service, keep config and state; with --purge remove
+               everything, the enrolled people and their key as well
 
   --demo  set up, then enrol and verify people from bundled pictures with a simulated
           lock; further arguments go to `appliance demo` (such as --out FOLDER)
@@ -22,7 +32,8 @@ Usage: ./install.sh --demo [ARGUMENT...]
   --help  show this text
 
 Needs Python 3.10 to 3.13 with its venv module, and a package index that pip can reach.
-Writes to .venv beside this script; delete that folder to undo everything.
+--demo and --test write to .venv beside this script; delete that folder to undo them.
+docs/install.md says what the installation on the system does.
 APPLIANCE_PYTHON names the Python to use, where the first fitting one is not wanted.
 TEXT
 }
@@ -181,6 +192,53 @@ run_tests() {
     return "$first_failure"
 }
 
+# The system-wide installation; $1: what to do, $offline: where the wheels are.
+system() {
+    [ -e "$here/systemd/install/main.sh" ] ||
+        fail 2 "The folder systemd is missing beside install.sh: run it in the whole checkout."
+    # shellcheck source=systemd/install/main.sh
+    . "$here/systemd/install/main.sh"
+    system_wide "$1"
+}
+
+# Sets `action` and `offline` from the arguments of the system-wide installation.
+parse() {
+    action=install
+    offline=
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --upgrade | --uninstall | --make-key)
+                [ "$action" = install ] || fail 2 "$1 and --$action do not go together."
+                action=${1#--}
+                ;;
+            --purge)
+                purge=yes
+                ;;
+            --offline | --offline=*)
+                if [ "$1" = --offline ]; then
+                    [ $# -ge 2 ] || fail 2 "--offline wants a folder with wheels."
+                    shift
+                    offline=$1
+                else
+                    offline=${1#*=}
+                fi
+                [ -n "$offline" ] || fail 2 "--offline wants a folder with wheels."
+                ;;
+            *) fail 2 "$1 is not known; ./install.sh --help shows what is." ;;
+        esac
+        shift
+    done
+    if [ -n "${purge:-}" ]; then
+        [ "$action" = uninstall ] || fail 2 "--purge goes with --uninstall."
+        action=purge
+    fi
+    case $action in
+        uninstall | purge | make-key)
+            [ -z "$offline" ] || fail 2 "--offline goes with an installation."
+            ;;
+    esac
+}
+
 case ${1:-} in
     --demo)
         shift
@@ -193,10 +251,9 @@ case ${1:-} in
     --help | -h)
         usage
         ;;
-    "")
-        fail 2 "The system-wide installation is not built yet; use --demo or --test."
-        ;;
     *)
-        fail 2 "$1 is not known; ./install.sh --help shows what is."
+        parse "$@"
+        # In one line: this file may be removed by what it does.
+        system "$action"; exit
         ;;
 esac

@@ -102,7 +102,10 @@ class TestTheScripts:
         program = Path(sys.executable).with_name("shellcheck")
         if not program.exists():
             pytest.skip("shellcheck is not installed")
-        result = subprocess.run([program, script], capture_output=True, text=True, check=False)
+        # With what it sources.
+        result = subprocess.run(
+            [program, "-x", script], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert result.stdout == ""
         assert result.returncode == 0
 
@@ -116,12 +119,13 @@ class TestUsage:
         assert "--test" in result.stdout
         assert result.stderr == ""
 
-    def test_nothing_asked(self, checkout: Checkout) -> None:
+    def test_the_system_is_installed_from_a_whole_checkout_only(self, checkout: Checkout) -> None:
         result = checkout.run()
         assert result.returncode == 2
         assert result.stdout == ""
         assert result.stderr == (
-            "install.sh: The system-wide installation is not built yet; use --demo or --test.\n"
+            "install.sh: The folder systemd is missing beside install.sh: "
+            "run it in the whole checkout.\n"
         )
 
     @pytest.mark.parametrize("word", ["--dmo", "demo", "-x", "--"])

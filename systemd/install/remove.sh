@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# Takes away what was installed. Each piece may be gone already.
+
+uninstall() {
+    say "Removing the program and the service; $config_folder and $state stay."
+    take_away_service
+    take_away_files
+}
+
+# The door is locked by the service as it ends.
+take_away_service() {
+    if booted && [ -e "$unit" ]; then
+        logged systemctl disable --now appliance.service || note "it was not there"
+    fi
+    rm -f -- "$units/multi-user.target.wants/appliance.service"
+}
+
+take_away_files() {
+    local file
+    unset_strict_gpio
+    for file in "$here/systemd/appliance.service.d"/*.conf \
+        "$releases"/*/installer/systemd/appliance.service.d/*.conf; do
+        if cmp -s -- "$file" "$drop_ins/${file##*/}"; then
+            rm -f -- "$drop_ins/${file##*/}"
+        fi
+    done
+    rmdir -- "$drop_ins" 2>/dev/null || [ ! -e "$drop_ins" ] ||
+        say "  $drop_ins holds what was not put there by this script, and stays"
+    rm -f -- "$unit" "$units/appliance-key.service" "$root/etc/sysusers.d/appliance.conf" \
+        "$root/etc/tmpfiles.d/appliance.conf" "$root/etc/udev/rules.d/60-appliance.rules"
+    if [ "$(readlink -- "$command_link" 2>/dev/null)" = "${link#"$root"}/bin/appliance" ]; then
+        rm -f -- "$command_link"
+    fi
+    service daemon-reload || true
+    service reset-failed appliance.service || true
+    tell_udev
+    rm -f -- "$link" "$link.new" "$upgrading"
+    rm -rf -- "$releases"
+}
+
+# Everything else: config, key, people, log, the user, and the groups that were made here.
+purge() {
+    local elsewhere="" kind name current
+    current=$(current_release)
+    if [ -n "$current" ]; then
+        elsewhere=$(database_of "$current")
+    fi
+    say "Removing everything, with the config, the key, everybody enrolled and the log."
+    take_away_service
+    take_away_files
+    rm -rf -- "$drop_ins" "$config_folder" "$state" "$root/run/appliance"
+    if remembered "user appliance" && getent passwd appliance >/dev/null; then
+        logged userdel appliance || say "  The user appliance could not be removed"
+    fi
+    if [ -e "$made" ]; then
+        while read -r kind name; do
+            if [ "$kind" != group ] || ! getent group "$name" >/dev/null; then
+                continue
+            elif [ -n "$(getent group "$name" | cut -d: -f4)" ]; then
+                say "  The group $name has members by now, and stays"
+            else
+                logged groupdel "$name" || say "  The group $name could not be removed"
+            fi
+        done <"$made"
+        if grep -q '^package ' "$made"; then
+            say "Packages that apt installed for it stay: $(sed -n 's/^package //p' "$made" | tr '\n' ' ')"
+        fi
+    fi
+    if [ -n "$elsewhere" ] && [ -e "$elsewhere" ]; then
+        say "The database $elsewhere lies where the config wanted it and stays; without its key \
+nobody reads the faces in it."
+    fi
+    rm -rf -- "$notes"
+    rm -f -- "$log"
+}

@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# Everything outside the release: user and groups, config, key, units, rules. Each piece may be
+# done any number of times, and changes nothing where it is as it should be.
+
+# Files of a release's installer, and where the system wants them.
+# put_system_files RELEASE
+put_system_files() {
+    local files=$1/installer/systemd
+    put 644 "$files/appliance.sysusers" "$root/etc/sysusers.d/appliance.conf"
+    put 644 "$files/appliance.tmpfiles" "$root/etc/tmpfiles.d/appliance.conf"
+    put 644 "$files/60-appliance.rules" "$root/etc/udev/rules.d/60-appliance.rules"
+    put 644 "$files/appliance.service" "$unit"
+    put 644 "$files/appliance-key.service" "$units/appliance-key.service"
+}
+
+make_users() {
+    local group
+    for group in gpio video input audio appliance; do
+        getent group "$group" >/dev/null || remember "group $group"
+    done
+    getent passwd appliance >/dev/null || remember "user appliance"
+    logged systemd-sysusers ${root:+"--root=$root"} "$root/etc/sysusers.d/appliance.conf" ||
+        fail 1 "The user appliance could not be made: $(reason)."
+}
+
+# The owner's file is never written over.
+put_config() {
+    mkdir -p -- "$config_folder"
+    [ -e "$config" ] || put 640 "$1/installer/config.yaml" "$config"
+}
+
+# Owners and modes of config, key and state.
+set_owners() {
+    logged systemd-tmpfiles ${root:+"--root=$root"} --create "$root/etc/tmpfiles.d/appliance.conf" ||
+        fail 1 "Owners and modes could not be set: $(reason)."
+}
+
+can_seal() {
+    have systemd-creds
+}
+
+# Makes the key of the enrolled faces, or takes the one that lies beside the database. Sealed to
+# this machine where systemd can do that. Only on the machine itself: an image's seal would be
+# that of the machine on which it was built, and all its copies would share one key.
+make_key() {
+    local sealed=$config_folder/template.key.sealed plain=$config_folder/template.key
+    local beside=$state/template.key key
+    [ ! -s "$sealed" ] || return 0
+    if [ -s "$plain" ]; then
+        can_seal || return 0
+        key=$(cat -- "$plain")
+    elif key=$(as_user cat -- "$beside" 2>/dev/null) && [ -n "$key" ]; then
+        say "  The key beside the database is taken"
+    elif [ -e "$state/appliance.db" ]; then
+        fail 3 "$state/appliance.db is there and its key is not; put the key into $plain, or move \
+the database away."
+    else
+        key=$(od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n')
+    fi
+    mkdir -p -- "$config_folder"
+    if can_seal; then
+        rm -f -- "$sealed.new"
+        # Through a pipe: the key itself is written to no disk.
+        (umask 077 && printf '%s\n' "$key" | systemd-creds encrypt \
+            --name=appliance-template-key - "$sealed.new") >>"$log" 2>&1 </dev/null ||
+            fail 1 "systemd-creds could not seal the key: $(reason)."
+        [ "$(systemd-creds decrypt --name=appliance-template-key "$sealed.new" -)" = "$key" ] ||
+            fail 1 "The sealed key cannot be opened again; nothing was changed."
+        sync -f -- "$sealed.new"
+        mv -T -- "$sealed.new" "$sealed"
+        [ ! -s "$plain" ] || say "  $plain is sealed now; keep it elsewhere and delete it here"
+    else
+        (umask 077 && printf '%s\n' "$key" >"$plain.new")
+        sync -f -- "$plain.new"
+        mv -T -- "$plain.new" "$plain"
+    fi
+    # A plain copy beside the database would be what the sealing is against.
+    as_user rm -f -- "$beside"
+}
+
+# complain_of_config RELEASE: ends with what is wrong when it cannot read the config.
+complain_of_config() {
+    local code=0
+    logged "$1/bin/appliance" --config "$config" config check || code=$?
+    if [ "$code" -eq 3 ]; then
+        fail 3 "$config has mistakes; \`$1/bin/appliance config check $config\` tells them all."
+    fi
+    fail 1 "The program of ${1##*/} does not run: $(reason)."
+}
+
+# The names of the drop-ins that the config and this systemd ask for. Sets `wanted_drop_ins`.
+# choose_drop_ins RELEASE
+choose_drop_ins() {
+    local told
+    told=$("$1/bin/appliance" --config "$config" --json config show 2>>"$log" |
+        "$1/bin/python" -I -c '
+import json, sys
+config = json.load(sys.stdin)
+config = config.get("config", config)
+camera, feedback = config["camera"]["driver"], config["feedback"]
+print(*([] if camera == "files" else [f"camera-{camera}"]),
+      *(["sound"] if feedback["greeting"] != "off" or feedback["speak"] else []))
+' 2>>"$log") ||
+        complain_of_config "$1"
+    # shellcheck disable=SC2206 # words on purpose
+    wanted_drop_ins=($told)
+    if can_seal; then
+        wanted_drop_ins+=(key-encrypted)
+    else
+        wanted_drop_ins+=(key)
+    fi
+}
+
+# Puts what is wanted and takes away what is not. A drop-in that somebody has changed is left.
+# put_drop_ins RELEASE [RELEASE-BEFORE]
+put_drop_ins() {
+    local files=$1/installer/systemd/appliance.service.d before=${2:-$1}/installer/systemd/appliance.service.d
+    local file name target
+    for file in "$files"/*.conf; do
+        name=$(basename -- "$file")
+        target=$drop_ins/$name
+        if [ -e "$target" ] && ! cmp -s -- "$target" "$file" &&
+            ! cmp -s -- "$target" "$before/$name"; then
+            say "  $target was changed here and stays as it is"
+        elif [[ " ${wanted_drop_ins[*]} " == *" ${name%.conf} "* ]]; then
+            put 644 "$file" "$target"
+        elif [ -e "$target" ]; then
+            rm -f -- "$target"
+            changed=yes
+        fi
+    done
+}
+
+boot_config() {
+    local file
+    for file in "$root/boot/firmware/config.txt" "$root/boot/config.txt"; do
+        if [ -f "$file" ]; then
+            printf '%s' "$file"
+            return
+        fi
+    done
+}
+
+strict_begin="# Begin: set by the face-access appliance (a GPIO line is let go when its process dies)"
+strict_end="# End: set by the face-access appliance"
+
+# On a Raspberry Pi: a line whose process died goes back to an input. Counts from the next start.
+set_strict_gpio() {
+    local file
+    [ "$system" = raspberry ] || return 0
+    file=$(boot_config)
+    if [ -z "$file" ]; then
+        say "  No config.txt was found: add the line dtparam=strict_gpiod to it"
+        return
+    fi
+    if grep -Eq '^[[:space:]]*dtparam=(.*,)?strict_gpiod(=on|=1)?([,[:space:]]|$)' "$file"; then
+        return
+    fi
+    step "Setting dtparam=strict_gpiod in ${file#"$root"}; it counts from the next start on"
+    cp -p -- "$file" "$file.new"
+    printf '\n%s\n[all]\ndtparam=strict_gpiod\n%s\n' "$strict_begin" "$strict_end" >>"$file.new"
+    sync -f -- "$file.new"
+    mv -T -- "$file.new" "$file"
+}
+
+unset_strict_gpio() {
+    local file
+    file=$(boot_config)
+    if [ -n "$file" ] && grep -qxF -- "$strict_begin" "$file"; then
+        say "- Taking dtparam=strict_gpiod out of ${file#"$root"} again"
+        # With the empty line that was put before it.
+        awk -v begin="$strict_begin" -v end="$strict_end" '
+            $0 == begin { inside = 1; blank = 0 }
+            !inside { if (blank) print ""; blank = 0
+                      if ($0 == "") blank = 1; else print }
+            $0 == end { inside = 0 }
+            END { if (blank) print "" }' "$file" >"$file.new"
+        sync -f -- "$file.new"
+        mv -T -- "$file.new" "$file"
+    fi
+}
+
+# A link that somebody else made is left.
+put_command() {
+    local target=${link#"$root"}/bin/appliance
+    if [ -e "$command_link" ] || [ -L "$command_link" ]; then
+        if [ "$(readlink -- "$command_link")" != "$target" ]; then
+            say "  $command_link is something else and stays; the command is $target"
+            return
+        fi
+    fi
+    point "$command_link" "$target"
+}
+
+tell_udev() {
+    booted || return 0
+    logged udevadm control --reload || say "  udev could not read its rules anew"
+    logged udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap || true
+}

@@ -1,0 +1,171 @@
+# shellcheck shell=bash
+# A new release beside the old one. `upgrading` names the old release and the copy of the database
+# from before the first change until everything is judged: whoever finds it goes back first.
+
+# The database's folder, as that release reads the config. Empty where it cannot be told.
+database_of() {
+    "$1/bin/python" -I -c '
+import sys
+from pathlib import Path
+from appliance import assemble, config
+print(assemble.location(config.load(Path(sys.argv[1]))).database)
+' "$config" 2>>"$log" || true
+}
+
+# copy_database DATABASE FOLDER: with what SQLite keeps beside it. The service stands still.
+copy_database() {
+    # shellcheck disable=SC2016 # for the other shell
+    logged as_user sh -euc '
+        rm -rf -- "$2"
+        [ -e "$1" ] || exit 0
+        mkdir -m 700 -- "$2.new"
+        for file in "$1" "$1-wal" "$1-shm" "${1%/*}/model-choice.json"; do
+            [ ! -e "$file" ] || cp -p -- "$file" "$2.new/"
+        done
+        sync -f -- "$2.new"
+        mv -T -- "$2.new" "$2"
+    ' sh "$1" "$2"
+}
+
+# bring_back DATABASE FOLDER
+bring_back() {
+    # shellcheck disable=SC2016 # for the other shell
+    logged as_user sh -euc '
+        [ -d "$2" ] || exit 0
+        rm -f -- "$1-wal" "$1-shm"
+        for file in "$2"/*; do
+            cp -p -- "$file" "${1%/*}/.back"
+            mv -T -- "${1%/*}/.back" "${1%/*}/${file##*/}"
+        done
+        sync -f -- "$1"
+    ' sh "$1" "$2"
+}
+
+# install_release RELEASE [RELEASE-BEFORE]: makes it the one that runs, but starts nothing.
+install_release() {
+    put_system_files "$1"
+    make_users
+    choose_drop_ins "$1"
+    put_drop_ins "$1" "${2:-}"
+    set_owners
+    switch_to "$1"
+    service daemon-reload
+}
+
+# begin_upgrade OLD NEW MADE ACTIVE DATABASE COPY: written down whole or not at all.
+begin_upgrade() {
+    printf 'old %s\nnew %s\nmade %s\nactive %s\ndatabase %s\ncopy %s\n' "$@" >"$upgrading.new"
+    sync -f -- "$upgrading.new"
+    mv -T -- "$upgrading.new" "$upgrading"
+}
+
+# Back to the release that ran before, with its units and its database. False where its service
+# does not start any more.
+go_back() {
+    local old new database copy active code=0
+    old=$(value old "$upgrading")
+    new=$(value new "$upgrading")
+    database=$(value database "$upgrading")
+    copy=$(value copy "$upgrading")
+    active=$(value active "$upgrading")
+    step "Going back to the release ${old##*/}"
+    service stop appliance.service || note "it could not be stopped"
+    if [ -n "$copy" ]; then
+        bring_back "$database" "$copy" ||
+            fail 1 "The database could not be brought back from $copy: $(reason)."
+    fi
+    put_system_files "$old"
+    (choose_drop_ins "$old" && put_drop_ins "$old" "$new") || note "its drop-ins stay as they are"
+    switch_to "$old"
+    service daemon-reload || note "systemd did not read its units anew"
+    [ "$active" != yes ] || start_service || code=1
+    if [ "$(value made "$upgrading")" = yes ]; then
+        rm -f -- "$new/release.txt"
+        rm -rf -- "$new"
+    fi
+    rm -f -- "$upgrading"
+    return "$code"
+}
+
+# After a run that was interrupted in the middle of an upgrade.
+mend_upgrade() {
+    rm -f -- "$upgrading.new"
+    if [ -e "$upgrading" ]; then
+        say "An upgrade was interrupted."
+        go_back || fail 1 "The former release is in place again and does not start; \
+journalctl -u appliance tells why."
+    fi
+}
+
+# judge OLD-FINDINGS NEW: prints why the new release is not kept; nothing where it is.
+judge() {
+    local before=$1 new=$2 after worse
+    if ! booted; then
+        # Nothing here is the door's hardware.
+        ask "$new" config check >>"$log" 2>&1 </dev/null ||
+            printf 'it does not accept %s' "$config"
+        ask "$new" models verify >>"$log" 2>&1 </dev/null ||
+            printf 'its models are not whole'
+        return
+    fi
+    after=$(findings "$new")
+    worse=$(worse "$before" "$after")
+    if [ -z "$after" ]; then
+        printf 'its doctor does not run'
+    elif [ -n "$worse" ]; then
+        printf 'its doctor finds what the former one did not: %s' "${worse// /, }"
+    fi
+}
+
+upgrade() {
+    local old new made_new=yes before active=no database copy why=
+    old=$(current_release)
+    [ -n "$old" ] || fail 2 "Nothing is installed that could be upgraded; run: sudo ./install.sh"
+    if [ "$(value fingerprint "$old/release.txt")" = "$(fingerprint)" ]; then
+        say "This release is installed already."
+        mend
+        return
+    fi
+    install_packages
+    if is_installed_copy; then
+        new=$(cd -- "$here/.." && pwd -P)
+        made_new=no
+    else
+        make_release
+        new=$release
+    fi
+    step "What the former release says of this door"
+    before=$(findings "$old")
+    ! is_active || active=yes
+    database=$(database_of "$old")
+    copy=${database%/*}/before-upgrade
+    begin_upgrade "$old" "$new" "$made_new" "$active" "$database" ""
+    step "Switching from ${old##*/} to ${new##*/}"
+    service stop appliance.service || true
+    if [ -n "$database" ]; then
+        copy_database "$database" "$copy" || why="the database could not be copied: $(reason)"
+        begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "$copy"
+    fi
+    if [ -z "$why" ]; then
+        # Not in a condition: there a failure inside would go unnoticed.
+        (install_release "$new" "$old") &
+        wait "$!" || why="its files could not be put in place"
+    fi
+    if [ -z "$why" ]; then
+        if [ "$active" = yes ] && ! start_service; then
+            why="its service does not start"
+        else
+            why=$(judge "$before" "$new")
+        fi
+    fi
+    if [ -n "$why" ]; then
+        go_back || fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again and does \
+not start; journalctl -u appliance tells why."
+        fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again."
+    fi
+    rm -f -- "$upgrading"
+    # One release to go back to; its own installer does it.
+    remove_others "$new" "$old"
+    mend
+    say "Upgraded to ${new##*/}. Back again: sudo ${old#"$root"}/installer/install.sh --upgrade"
+}
