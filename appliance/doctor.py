@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from itertools import islice
-from pathlib import Path
 
 from appliance import access, assemble, auto, installed
+from appliance.board.lines import keeps_levels
 from appliance.config import AUTO, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
 from appliance.liveness.infrared import Placement, fits
@@ -32,7 +32,6 @@ from appliance.vision.scene import SceneLimits, fault_of, measure
 EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
 # The audit log stops the door when it cannot be written.
 LEAST_FREE_MB = 200
-STRICT_GPIO = Path("/proc/device-tree/chosen/strict_gpiod")
 
 
 class Status(str, Enum):
@@ -334,7 +333,7 @@ def _door(config: Config) -> Check:
     except DeviceBusyError as error:
         return Check("door", Status.OK, error.message)
     text = f"chip {door.chip}, line {door.pin}: claimed, {state}"
-    if _keeps_levels():
+    if keeps_levels():
         return Check(
             "door",
             Status.WARN,
@@ -363,16 +362,6 @@ def _contacts(config: Config) -> Check:
         hint = "If that is not so, turn its level round in the config, or mend its wire."
         return Check("contacts", Status.WARN, text, f"{hint} docs/hardware.md has the wires.")
     return Check("contacts", Status.OK, text)
-
-
-def _keeps_levels() -> bool:
-    """On a Raspberry Pi, unless strict_gpiod is set."""
-    model = Path("/proc/device-tree/model")
-    try:
-        is_a_pi = "Raspberry Pi" in model.read_text(errors="replace")
-    except OSError:
-        return False
-    return is_a_pi and not STRICT_GPIO.exists()
 
 
 def _store(config: Config) -> Check:

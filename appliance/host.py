@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.board.power import flags
+
 _ROOT = Path("/")
 # "CPU part" of /proc/cpuinfo by ARM Ltd. (implementer 0x41): 64-bit ARM kernels give no name.
 _ARM_PARTS: Mapping[str, str] = {
@@ -29,7 +31,6 @@ _ARM_PARTS: Mapping[str, str] = {
 }
 _ARM = "0x41"
 # A Raspberry Pi's firmware: under-voltage, capped, throttled and too warm, each "now".
-_PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _NOW = 0b1111
 
 
@@ -96,7 +97,7 @@ def conditions(root: Path = _ROOT) -> Conditions:
         load_average=None if load is None else _number(load.split()[0]),
         governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         temperature_c=_warmest(root / "sys/class/thermal"),
-        throttled=_throttled(_read(root / _PI_THROTTLED)),
+        throttled=_throttled(flags(root)),
         throttle_count=_throttle_count(root / "sys/devices/system/cpu"),
     )
 
@@ -161,13 +162,8 @@ def _warmest(folder: Path) -> float | None:
     return round(max(degrees), 1) if degrees else None
 
 
-def _throttled(flags: str | None) -> bool | None:
-    if flags is None:
-        return None
-    try:
-        return bool(int(flags, 16) & _NOW)
-    except ValueError:
-        return None
+def _throttled(word: int | None) -> bool | None:
+    return None if word is None else bool(word & _NOW)
 
 
 def _throttle_count(folder: Path) -> int | None:

@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"debounce", "door_values", "signals", "types", "errors", "yaml_dialect"}),
     frozenset({"ports", "config", "phrases", "table"}),
-    frozenset({"access", "door_records", "feedback"}),
+    frozenset({"access", "board", "door_records", "feedback"}),
     frozenset({"advice", "host", "journal", "lockout", "sdnotify", "vision", "store", "hardware"}),
     frozenset(
         {"claims", "control", "installed", "lockdown", "matching", "model_choice", "liveness"}
-        | {"door"}
+        | {"acceptance", "door"}
     ),
     frozenset({"door_watch"}),
     frozenset({"decision", "door_controller", "perception"}),
@@ -37,6 +37,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"assemble"}),
     frozenset({"auto"}),
     frozenset({"cold_start", "doctor"}),
+    frozenset({"inspection"}),
+    frozenset({"doctor_board"}),
     frozenset({"daemon"}),
     frozenset({"demo"}),
     frozenset({"cli"}),

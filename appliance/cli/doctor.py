@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
+from appliance import doctor_board
 from appliance.cli.session import Session, json_option, leave
 from appliance.doctor import Check, Status, examine
 from appliance.errors import ExitCode
@@ -20,7 +22,7 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 @json_option
 @click.pass_obj
 def command(session: Session) -> None:
-    """Check models, camera, lock, store, clock and disk; exits 1 when a check fails.
+    """Check models, camera, lock, store, clock and board; exits 1 when a check fails.
 
     Takes one picture and claims the lock's line, which commands it locked.
 
@@ -31,7 +33,7 @@ def command(session: Session) -> None:
     config = session.written
     with session.progress("Checking", None) as advance:
         checks = []
-        for check in examine(config):
+        for check in chain(examine(config), doctor_board.examine(config)):
             checks.append(check)
             advance()
     data = {

@@ -17,12 +17,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTimeError
 from contextlib import ExitStack, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
 from appliance import assemble, auto
 from appliance import config as configuration
+from appliance.board.watch import BoardWatch
 from appliance.config import Config
 from appliance.control.peers import rulers
 from appliance.control.server import ControlServer
@@ -58,6 +59,7 @@ UPKEEP = "upkeep"
 UPKEEP_EVERY_S = 3600.0
 UPKEEP_TURN_S = 5.0
 UPKEEP_WITHIN_S = 600.0
+BOARD = "board"
 API = "api"
 API_WITHIN_S = 20.0
 # States that are told together with the command to the lock that brought them about.
@@ -163,10 +165,13 @@ class Supervisor:
     def _keep_house_in_order(self, keeper: Keeper, stack: ExitStack) -> None:
         """A thread of its own, for a large log takes its time."""
         ending = threading.Event()
+        folder = self._store.database.path.parent.resolve()
+        board = BoardWatch(self._clock, PurePosixPath(folder))
 
         def work() -> None:
             due, trouble = self._clock.monotonic(), ""
             while not ending.wait(UPKEEP_TURN_S):
+                self._beats.beat(BOARD, board.look())
                 keeper.count_people()
                 self._beats.beat(UPKEEP, trouble or keeper.trouble_with_the_store())
                 if self._clock.monotonic() >= due:
@@ -174,10 +179,11 @@ class Supervisor:
                     trouble = self._upkeep()
 
         task = Task(UPKEEP, work, self._died)
-        self._beats.expect(UPKEEP, UPKEEP_WITHIN_S)
         stack.callback(task.join)
         stack.callback(ending.set)
-        stack.callback(self._beats.dismiss, UPKEEP)
+        for part in (UPKEEP, BOARD):
+            self._beats.expect(part, UPKEEP_WITHIN_S)
+            stack.callback(self._beats.dismiss, part)
         task.start()
 
     def _upkeep(self) -> str:

@@ -1,0 +1,91 @@
+"""How one may log in from elsewhere: sshd_config(5), read as sshd reads it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.board.files import ROOT, below, text, withheld
+from appliance.board.units import installed, masked, wanted
+
+_UNITS = ("ssh.service", "ssh.socket", "sshd.service")
+# What sshd assumes where nothing is said.
+_DEFAULTS = {
+    "passwordauthentication": "yes",
+    "kbdinteractiveauthentication": "yes",
+    "permitrootlogin": "prohibit-password",
+}
+# Its name before OpenSSH 8.7.
+_OLD_NAMES = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
+_DEEPEST = 16
+
+
+@dataclass(frozen=True)
+class Remote:
+    """runs: whether sshd is started. passwords: whether a password is enough. root: for root too.
+
+    withheld: files of its configuration that this user may not read; what they say is not known.
+    """
+
+    runs: bool
+    passwords: bool
+    root: bool
+    withheld: tuple[str, ...] = ()
+
+
+@dataclass
+class _Reading:
+    said: dict[str, str] = field(default_factory=dict)
+    withheld: list[str] = field(default_factory=list)
+
+
+def remote(root: Path = ROOT) -> Remote:
+    """What sshd will do for everybody; what stands under Match is left out."""
+    runs = any(wanted(it, root) or _alias(it, root) for it in _UNITS)
+    reading = _Reading()
+    _read(root / "etc/ssh/sshd_config", root, reading, 0)
+    told = {key: reading.said.get(key, value) for key, value in _DEFAULTS.items()}
+    passwords = "yes" in {told["passwordauthentication"], told["kbdinteractiveauthentication"]}
+    return Remote(
+        runs=runs and (root / "etc/ssh/sshd_config").exists(),
+        passwords=passwords,
+        root=passwords and told["permitrootlogin"] == "yes",
+        withheld=tuple(reading.withheld),
+    )
+
+
+def _alias(unit: str, root: Path) -> bool:
+    """Debian names the unit ssh and links sshd to it when it is enabled."""
+    link = root / "etc/systemd/system" / unit
+    return link.is_symlink() and installed(unit, root) and not masked(unit, root)
+
+
+def _read(path: Path, root: Path, reading: _Reading, depth: int) -> bool:
+    """One file; False where a Match ends what counts for everybody. The first word counts."""
+    if withheld(path):
+        reading.withheld.append(f"/{path.relative_to(root)}")
+        return True
+    for words in _lines(text(path) or ""):
+        key = _OLD_NAMES.get(words[0].lower(), words[0].lower())
+        if key == "match":
+            return False
+        if key == "include" and depth < _DEEPEST:
+            for pattern in words[1:]:
+                beside = pattern.lstrip("/") if pattern.startswith("/") else f"etc/ssh/{pattern}"
+                for part in below(root, beside):
+                    _read(part, root, reading, depth + 1)
+        elif len(words) > 1:
+            reading.said.setdefault(key, words[1].lower())
+    return True
+
+
+def _lines(content: str) -> Iterator[list[str]]:
+    for line in content.splitlines():
+        try:
+            words = shlex.split(line.replace("=", " ", 1), comments=True)
+        except ValueError:  # a quote that does not end: sshd would not start with it
+            continue
+        if words:
+            yield words
