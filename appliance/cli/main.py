@@ -36,6 +36,7 @@ COMMANDS = {
     "status": "status",
     "unlock": "unlock",
     "doctor": "doctor",
+    "acceptance": "acceptance",
     "models": "models",
     "config": "settings",
     "evaluate": "evaluate",

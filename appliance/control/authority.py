@@ -56,6 +56,10 @@ MAY: Mapping[Role, frozenset[Act]] = {
     Role.NOBODY: frozenset(),
 }
 
+# Who may carry out a hardware acceptance: it is a command of this machine, not asked over the
+# socket, and drives the lock, so it goes by the same roles.
+MAY_ACCEPT: frozenset[Role] = frozenset({Role.OWNER, Role.INSTALLER})
+
 
 @dataclass(frozen=True)
 class Peer:

@@ -54,6 +54,21 @@ class StoreLocation:
         return self.folder / "simulated-indicators.jsonl"
 
     @property
+    def device_key(self) -> Path:
+        """What the device signs with in its own name."""
+        return self.folder / "device.key"
+
+    @property
+    def acceptance(self) -> Path:
+        """The hardware acceptance that is under way."""
+        return self.folder / "acceptance.json"
+
+    @property
+    def engines(self) -> Path:
+        """The folder of what `appliance models prepare` built for this machine's GPU."""
+        return self.folder / "engines"
+
+    @property
     def model_choice(self) -> Path:
         """What `appliance bench --models` measured and picked on this machine."""
         return self.folder / "model-choice.json"

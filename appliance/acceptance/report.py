@@ -1,0 +1,138 @@
+"""The report: what it says, how it is signed, and how a signed one is read again.
+
+A report is one line of canonical JSON (`appliance.store.canonical`) with a line break at its end:
+{"format", "report", "signature", "signer"}. Signed, with Ed25519 (RFC 8032), is the canonical JSON
+of {"format", "report"}. Any other spelling of the same is refused, so no byte can be changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+from appliance.acceptance.progress import Progress
+from appliance.acceptance.values import Outcome, Site, Status, Step
+from appliance.errors import InputError
+from appliance.store.canonical import canonical
+from appliance.store.device_key import has_signed
+
+FORMAT: Final = "appliance acceptance v1"
+MOST_BYTES: Final = 4 * 1024 * 1024
+
+Report = Mapping[str, Any]
+
+
+class Key(Protocol):
+    """What signs; see `appliance.store.device_key`."""
+
+    @property
+    def public(self) -> str:
+        """In hexadecimal."""
+        ...
+
+    def sign(self, content: bytes) -> str:
+        """The signature in hexadecimal."""
+        ...
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where the audit log stood: which database, the newest record's number and its digest."""
+
+    database: str
+    number: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a signed file says. genuine: `signer` has signed just these bytes."""
+
+    report: Report
+    signer: str
+    genuine: bool
+
+
+def build(  # noqa: PLR0913 - what a report says, each by its name
+    steps: Sequence[Step],
+    progress: Progress,
+    site: Site,
+    *,
+    outcome: Outcome,
+    version: str,
+    ended: str,
+    operator: Mapping[str, str],
+    log: Log,
+) -> Report:
+    """The report of a finished acceptance. operator: the local user, and the role."""
+    results = [progress.results[step.key] for step in steps]
+    return {
+        "id": progress.run,
+        "begun": progress.begun,
+        "ended": ended,
+        "outcome": outcome.value,
+        "simulated": list(site.twins),
+        "by": progress.by,
+        "operator": dict(operator),
+        "version": version,
+        "config_sha256": progress.config,
+        "audit": asdict(log),
+        "tally": {
+            status.value: sum(result.status is status for result in results)
+            for status in Status
+            if status is not Status.OPEN
+        },
+        "steps": [
+            {
+                "section": step.section,
+                "title": step.title,
+                "required": step.required,
+                "question": step.ask if result.answer is not None else "",
+                **asdict(result),
+            }
+            for step, result in zip(steps, results, strict=True)
+        ],
+    }
+
+
+def seal(report: Report, key: Key) -> bytes:
+    """The file of a report."""
+    signature = key.sign(_signed_bytes(report))
+    whole = {"format": FORMAT, "report": report, "signer": key.public, "signature": signature}
+    return f"{canonical(whole)}\n".encode()
+
+
+def read(content: bytes, source: str) -> Signed:
+    """What a file says, whoever signed it. InputError `bad_report` where it is no report."""
+    try:
+        whole = json.loads(content)
+        report, signer, signature = _parts(whole)
+        plain = f"{canonical(whole)}\n".encode() == content
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(
+            f"{source} is no report of an acceptance.",
+            hint="Give the file that `appliance acceptance` wrote, with .json or .html at its end.",
+            code="bad_report",
+        ) from None
+    genuine = plain and has_signed(signer, signature, _signed_bytes(report))
+    return Signed(report, signer, genuine)
+
+
+_FIELDS: Final = {"format", "report", "signature", "signer"}
+
+
+def _parts(whole: Any) -> tuple[Report, str, str]:
+    """(report, signer, signature). Raises TypeError, KeyError or ValueError where it is no file."""
+    report, signer, signature = whole["report"], whole["signer"], whole["signature"]
+    texts = isinstance(signer, str) and isinstance(signature, str)
+    if not (isinstance(report, dict) and texts and whole["format"] == FORMAT):
+        raise ValueError(FORMAT)
+    if whole.keys() != _FIELDS:
+        raise ValueError(whole.keys())
+    return report, signer, signature
+
+
+def _signed_bytes(report: Report) -> bytes:
+    return canonical({"format": FORMAT, "report": report}).encode()

@@ -1,0 +1,1 @@
+"""What the acceptance measures by itself: the machine, the camera, the lock, the log."""
