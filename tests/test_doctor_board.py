@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -16,6 +19,7 @@ from appliance.config import Config, parse
 from appliance.doctor import Check, Status
 from appliance.doctor_board import Surroundings, checks, here
 from tests import trees
+from tests.conftest import ROOT
 from tests.fakes import FakeClock
 from tests.trees import write
 
@@ -309,6 +313,26 @@ def test_ssh(tmp_path: Path, own: str, status: Status, detail: str) -> None:
     files = {"etc/ssh/sshd_config": f"KbdInteractiveAuthentication no\n{own}", **unit}
     check = told("ssh", tmp_path, files)
     assert (check.status, check.detail) == (status, detail)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worse"),
+    [
+        ({"door": "ok"}, {"door": "ok", "power": "fail", "card": "fail"}, ""),
+        ({"heat": "ok"}, {"heat": "fail", "files": "fail"}, ""),
+        ({"door": "ok"}, {"door": "fail", "heat": "fail"}, "door"),
+        ({"door": "ok"}, {"door": "ok", "terminals": "fail"}, "terminals"),
+    ],
+)
+def test_no_upgrade_is_undone_for_what_the_board_suffers_from(
+    before: dict[str, str], after: dict[str, str], worse: str
+) -> None:
+    script = f'python={sys.executable}; . {ROOT}/systemd/install/service.sh; worse "$1" "$2"'
+    told = subprocess.run(
+        ["bash", "-euc", script, "bash", json.dumps(before), json.dumps(after)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == worse
 
 
 class TestWhileTheServiceRuns:
