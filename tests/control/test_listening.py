@@ -48,6 +48,19 @@ def test_the_group_may_connect_and_nobody_else(socket_path: Path, umask: int) ->
         assert socket_path.stat().st_gid == os.getgid()
 
 
+def test_a_unit_that_forbids_chown_shares_it_with_its_own_group(
+    socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", forbidden)
+    listener = listen(socket_path, OWN_GROUP)
+    with listener.socket:
+        assert listener.shared
+        assert mode(socket_path) == 0o660
+
+
 def test_what_a_killed_service_left_behind_is_replaced(socket_path: Path) -> None:
     listen(socket_path).socket.close()
     listener = listen(socket_path)
