@@ -6,6 +6,7 @@ nothing writes to: each run works on a layer of its own above it.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -90,19 +91,26 @@ def base(cache: Path, say: Say, *, fresh: bool = False) -> Image:
     fresh: build it anew. Raises BoardError.
     """
     folder = cache / f"base-{_base_key()}"
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    if not (folder / "root.img").exists():
-        require(list(PROGRAMS))
-        require_root()
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = cache / f"{folder.name}.partial"
-        began = time.monotonic()
-        _build(partial, say)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-        say(f"built in {time.monotonic() - began:.0f} s: {folder}")
+    with alone(cache):
+        if fresh or not (folder / "root.img").exists():
+            require(list(PROGRAMS))
+            require_root()
+            partial = cache / f"{folder.name}.partial"
+            began = time.monotonic()
+            _build(partial, say)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+            say(f"built in {time.monotonic() - began:.0f} s: {folder}")
     return Image(folder / "root.img", "raw", folder / "vmlinuz", folder / "initrd.img")
+
+
+@contextmanager
+def alone(cache: Path) -> Iterator[None]:
+    """Nobody else builds in this cache meanwhile; whoever comes second waits."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def layer(image: Image, disk: Path) -> Path:
@@ -130,6 +138,12 @@ def _build(folder: Path, say: Say) -> None:
     register_arm64()
     say(f"Debian {RELEASE} for ARM64: fetching packages (log: {log})")
     _debootstrap(root, log, say)
+    _write(folder, root, say)
+
+
+def _write(folder: Path, root: Path, say: Say) -> None:
+    """Make kernel, first file system and disk of a root, which is gone then."""
+    log = folder / "build.log"
     finish(root)
     shutil.copyfile((root / "vmlinuz").resolve(), folder / "vmlinuz")
     shutil.copyfile((root / "initrd.img").resolve(), folder / "initrd.img")
@@ -143,19 +157,32 @@ def _build(folder: Path, say: Say) -> None:
 
 def _debootstrap(root: Path, log: Path, say: Say) -> None:
     mirror = os.environ.get("APPLIANCE_BOARD_MIRROR") or MIRROR
-    what = ("--arch=arm64", "--variant=minbase", f"--include={','.join(PACKAGES)}")
-    run(["debootstrap", "--foreign", *what, RELEASE, str(root), mirror], log=log)
-    # Before the kernel is set up, or its first file system would hold every module there is.
+    run(["debootstrap", "--arch=arm64", "--variant=minbase", RELEASE, str(root), mirror], log=log)
+    say("setting the packages up, emulated; this takes minutes")
+    add_packages(root, log)
+
+
+def add_packages(root: Path, log: Path) -> None:
+    """Install what makes a board of a bare Debian; needs the network. Raises BoardError."""
     settings = root / "etc" / "initramfs-tools"
-    (settings / "conf.d").mkdir(parents=True)
-    (settings / "hooks").mkdir()
+    for name in ("conf.d", "hooks"):
+        (settings / name).mkdir(parents=True, exist_ok=True)
+    # Before the kernel is set up, or its first file system would hold every module there is.
     (settings / "conf.d" / "board").write_text("MODULES=list\n")
     (settings / "hooks" / "board").write_text(_HOOK)
     (settings / "hooks" / "board").chmod(0o755)
-    say("setting the packages up, emulated; this takes minutes")
+    # No package starts anything in here.
+    policy = root / "usr" / "sbin" / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    shutil.copyfile("/etc/resolv.conf", root / "etc" / "resolv.conf")
     with in_root(root) as chroot:
-        chroot(["/debootstrap/debootstrap", "--second-stage"], log)
+        chroot(["apt-get", "-q", "update"], log)
+        chroot(["apt-get", "-q", "install", "--yes", "--no-install-recommends", *PACKAGES], log)
+        chroot(["update-initramfs", "-u"], log)
         chroot(["apt-get", "clean"], log)
+    policy.unlink()
+    (root / "etc" / "resolv.conf").unlink()
 
 
 def finish(root: Path) -> None:

@@ -8,6 +8,7 @@ the host's time: what the serial console says (`serial.log`), what the GPIO chip
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import signal
@@ -219,6 +220,12 @@ class Machine:
         quoted = shlex.quote(target)
         self.ssh(f"mkdir -p {quoted} && tar -C {quoted} -x", feed=packed, check=True)
 
+    def forget_ssh(self) -> None:
+        """Let the connection go: after a reset of the guest it leads nowhere."""
+        if (self._sockets / "ssh").exists():
+            words = [*self._ssh_words()[:-1], "-O", "exit", "root@127.0.0.1"]
+            subprocess.run(words, capture_output=True, check=False)
+
     def wait_for_ssh(self, timeout_s: float = SSH_S) -> float:
         """Return once the guest answers; the seconds since its start. BoardError when late."""
         deadline = time.monotonic() + timeout_s
@@ -280,6 +287,9 @@ class Machine:
             "root=/dev/vda",
             "rw",
             "console=ttyAMA0",
+            # The journal goes to the console; progress in colours besides would only tear it.
+            "systemd.show_status=no",
+            "SYSTEMD_COLORS=0",
             # systemd writes it to root's authorized keys: good for this run and no other.
             f'systemd.set_credential="ssh.authorized_keys.root:{key}"',
             *asked.append,
@@ -416,9 +426,7 @@ class Machine:
             log.write(json.dumps(record) + "\n")
 
     def _tidy(self) -> None:
-        if (self._sockets / "ssh").exists():
-            words = [*self._ssh_words()[:-1], "-O", "exit", "root@127.0.0.1"]
-            subprocess.run(words, capture_output=True, check=False)
+        self.forget_ssh()
         if self._reader is not None:
             self._reader.join(10)
         for end in (self._serial, self._qtest):
@@ -484,8 +492,11 @@ class _Qmp:
             self._changed.notify_all()
 
 
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
 def _printable(line: bytes) -> str:
-    text = line.decode(errors="replace").rstrip("\r")
+    text = _ESCAPES.sub("", line.decode(errors="replace").rstrip("\r"))
     return "".join(letter if letter.isprintable() or letter == "\t" else "" for letter in text)
 
 

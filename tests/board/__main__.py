@@ -1,0 +1,131 @@
+"""`tests/board/run`: the appliance on an emulated ARM64 board, and what it kept of its promises.
+
+    tests/board/run [SCENE]... [--fresh] [--keep] [--json] [--list] [--out FOLDER]
+                    [--sabotage PROMISE]
+
+Prints one table, computed from the logs in FOLDER. Exits with 1 when a promise was broken, with 2
+when it was called wrongly, with 4 when there is no board to be had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType, ModuleType
+
+from tests.board import image, installed, scenes
+from tests.board.board import Board
+from tests.board.host import BoardError
+from tests.board.table import Result, Row, all_kept, as_json, table
+
+# In this order, what is not named here afterwards: what needs a board that works comes later.
+_FIRST = ("boot", "unlock", "inputs", "faults", "power", "clock")
+
+
+def main(words: Sequence[str]) -> int:
+    """Run what is asked for; the exit code."""
+    known = all_scenes()
+    asked = _asked(words, known)
+    if asked.list:
+        for name, scene in known.items():
+            sys.stdout.write(f"{name:10} {(scene.__doc__ or '').splitlines()[0]}\n")
+        return 0
+    # QEMU ends with this process, disks and all else in the `finally` blocks.
+    signal.signal(signal.SIGTERM, _interrupted)
+    began = time.monotonic()
+    try:
+        board = _board(asked)
+    except BoardError as error:
+        sys.stderr.write(f"{error}\n")
+        return 4
+    _say(f"the logs go to {board.folder}")
+    results = [play(known[name], board) for name in asked.scenes or known]
+    (board.folder / "results.json").write_text(as_json(results))
+    (board.folder / "table.md").write_text(table(results))
+    sys.stdout.write(as_json(results) if asked.json else table(results))
+    _say(f"{time.monotonic() - began:.0f} s in all, the image included")
+    return 0 if all_kept(results) else 1
+
+
+def all_scenes() -> Mapping[str, ModuleType]:
+    """The modules of `scenes` that are scenes, by name: those with NAME and run(board)."""
+    found: dict[str, ModuleType] = {}
+    for entry in pkgutil.iter_modules(scenes.__path__):
+        module = importlib.import_module(f"{scenes.__name__}.{entry.name}")
+        if hasattr(module, "NAME") and hasattr(module, "run"):
+            found[module.NAME] = module
+    order = [name for name in _FIRST if name in found]
+    return {name: found[name] for name in [*order, *sorted(found.keys() - set(order))]}
+
+
+def play(scene: ModuleType, board: Board) -> Result:
+    """A scene's rows; one that does not run to its end has a broken row that says why."""
+    began = time.monotonic()
+    board.say(f"{scene.NAME} ...")
+    try:
+        rows: Sequence[Row] = scene.run(board)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other scenes are to run
+        board.say(traceback.format_exc())
+        rows = [Row("the scene runs to its end", f"{type(error).__name__}: {error}", ok=False)]
+    seconds = time.monotonic() - began
+    board.say(f"  {seconds:.0f} s")
+    return Result(scene.NAME, tuple(rows), seconds)
+
+
+def _board(asked: argparse.Namespace) -> Board:
+    cache = image.cache_folder()
+    base = image.base(cache, _say, fresh=asked.fresh)
+    if asked.installed is not None:
+        if not asked.installed.is_file():
+            raise BoardError(f"There is no disk {asked.installed}.")
+        ready = installed.at(asked.installed, base)
+    else:
+        ready = installed.installed(cache, base, _say, fresh=asked.fresh)
+    folder = asked.out or Path(tempfile.mkdtemp(prefix="board-run-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return Board(ready, folder, _say, keep=asked.keep, sabotage=asked.sabotage or "")
+
+
+def _asked(words: Sequence[str], known: Mapping[str, ModuleType]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tests/board/run",
+        description="Runs the appliance on an emulated ARM64 board and prints what it kept.",
+    )
+    parser.add_argument(
+        "scenes", nargs="*", metavar="SCENE", help="all of them where none is named"
+    )
+    parser.add_argument("--fresh", action="store_true", help="build the image anew")
+    parser.add_argument("--keep", action="store_true", help="keep the disks of the machines")
+    parser.add_argument("--json", action="store_true", help="the table as JSON")
+    parser.add_argument("--list", action="store_true", help="name the scenes")
+    parser.add_argument("--out", type=Path, help="the folder for the logs; a new one by default")
+    parser.add_argument("--sabotage", metavar="PROMISE", help="break this one, and see the table")
+    parser.add_argument(
+        "--installed", type=Path, metavar="DISK", help="a disk that was installed before, as it is"
+    )
+    asked = parser.parse_args(words)
+    unknown = [name for name in asked.scenes if name not in known]
+    if unknown:
+        parser.error(f"there is no scene {', '.join(unknown)}; there is {', '.join(known)}")
+    return asked
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _interrupted(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

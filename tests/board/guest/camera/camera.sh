@@ -1,0 +1,11 @@
+#!/bin/sh
+# Makes a camera of vivid: its HDMI output is looped to its HDMI input.
+#   camera.sh WIDTH HEIGHT FPS
+set -eu
+modprobe vivid
+for node in /dev/video0 /dev/video1; do
+    v4l2-ctl -d "$node" --set-dv-bt-timings "cvt,width=$1,height=$2,fps=$3"
+done
+v4l2-ctl -d /dev/video0 --set-fmt-video="width=$1,height=$2,pixelformat=YUYV"
+v4l2-ctl -d /dev/video1 --set-fmt-video-out="width=$1,height=$2,pixelformat=YUYV"
+v4l2-ctl -d /dev/video0 --set-ctrl=loop_video=1

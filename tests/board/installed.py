@@ -1,0 +1,218 @@
+"""The board's image with the appliance installed by its own install.sh, on the running board.
+
+The board has no network while that happens: what pip needs lies on a second disk. Everything that
+the installer says, and the console meanwhile, is kept beside the image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tests.board import films
+from tests.board.films import HEIGHT, WIDTH
+from tests.board.host import BoardError, run
+from tests.board.image import GUEST, Image, Say, alone, layer
+from tests.board.machine import CONTACT, EXIT_BUTTON, RELAY, TAMPER, Machine, Options
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+# Where the checkout and the wheels lie on the board.
+CHECKOUT = "/root/face-access-appliance"
+WHEELS = "/mnt/wheels"
+_CAMERA = "/usr/local/lib/board"
+INSTALL_S = 3600.0
+PULSE_S = 3.0
+FPS = 15
+
+# The board's Python, and what its Debian can load.
+_PYTHON = "3.11"
+_PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28, 31, 34, 35, 36)]
+# What building the project's own wheel needs.
+_BUILDING = ("hatchling>=1.24", "pip", "setuptools", "wheel")
+_PARTS = (
+    *("appliance", "constraints", "models", "systemd"),
+    *("LICENSE", "README.md", "config.yaml", "install.sh", "pyproject.toml"),
+)
+
+CONFIG = f"""\
+# The board's: a looped camera, the lines of its chip, and a processor that is slow.
+camera:
+  source: /dev/video0
+  width: {WIDTH}
+  height: {HEIGHT}
+  fps: {FPS}
+  pixel_format: yuyv
+verification:
+  timeout_s: 60
+enrolment:
+  timeout_s: 240
+door:
+  driver: gpiozero
+  chip: 0
+  pin: {RELAY}
+  pulse_s: {PULSE_S:g}
+  contact_pin: {CONTACT}
+  request_to_exit_pin: {EXIT_BUTTON}
+  tamper_pin: {TAMPER}
+  held_open_s: 20
+"""
+
+
+def installed(cache: Path, base: Image, say: Say, *, fresh: bool = False) -> Image:
+    """The image of this checkout; installed when the cache lacks it. Raises BoardError.
+
+    The folder of the image holds `install/`: the logs, and what install.sh said.
+    """
+    wheels = fetch_wheels(cache, say)
+    folder = cache / f"installed-{_key(base, wheels)}"
+    with alone(cache):
+        if fresh or not (folder / "disk.qcow2").exists():
+            partial = cache / f"{folder.name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            began = time.monotonic()
+            _install(base, wheels, partial, say)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+            say(f"installed in {time.monotonic() - began:.0f} s: {folder}")
+    return at(folder / "disk.qcow2", base)
+
+
+def at(disk: Path, base: Image) -> Image:
+    """An image that was installed before."""
+    return Image(disk, "qcow2", base.kernel, base.initrd)
+
+
+def sources() -> list[Path]:
+    """The files of the project that a board needs, relative to its root."""
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_PARTS]
+    told = run(words, cwd=ROOT)
+    return sorted(Path(name) for name in set(told.split("\0")) if name and (ROOT / name).is_file())
+
+
+def requirements() -> list[str]:
+    """What the project asks of pip on the board, and what building it asks for."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        told = tomllib.load(file)["project"]["dependencies"]
+    board = {
+        "platform_machine": "aarch64",
+        "platform_system": "Linux",
+        "sys_platform": "linux",
+        "python_version": _PYTHON,
+        "python_full_version": f"{_PYTHON}.2",
+        "extra": "",
+    }
+    wanted = []
+    for requirement in map(Requirement, told):
+        if requirement.marker is None or requirement.marker.evaluate(board):
+            requirement.marker = None
+            wanted.append(str(requirement))
+    return [*wanted, *_BUILDING]
+
+
+def fetch_wheels(cache: Path, say: Say) -> Path:
+    """A folder with the wheels for the board's Python; fetched once for one set of requirements."""
+    wanted = requirements()
+    key = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
+    folder = cache / f"wheels-{key}"
+    with alone(cache):
+        if not folder.exists():
+            say("fetching wheels for ARM64")
+            partial = cache / f"{folder.name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            words = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(partial)]
+            words += ["--only-binary=:all:", "--implementation=cp", f"--python-version={_PYTHON}"]
+            words += [f"--abi={abi}" for abi in ("cp311", "abi3", "none")]
+            words += [f"--platform={platform}" for platform in _PLATFORMS]
+            run([*words, *wanted])
+            partial.rename(folder)
+    return folder
+
+
+def _key(base: Image, wheels: Path) -> str:
+    digest = hashlib.sha256()
+    digest.update(f"{base.disk.parent.name}\0{wheels.name}\0{CONFIG}\0".encode())
+    for path in (*sorted((GUEST / "camera").iterdir()), Path(films.__file__)):
+        digest.update(path.read_bytes() + b"\0")
+    for path in sources():
+        digest.update(str(path).encode() + b"\0" + (ROOT / path).read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _install(base: Image, wheels: Path, folder: Path, say: Say) -> None:
+    disk = layer(base, folder / "disk.qcow2")
+    store = _wheel_disk(wheels, folder / "wheels.img")
+    drive = f"file={store},format=raw,if=none,id=wheels,readonly=on"
+    machine = Machine.start(
+        Options(
+            image=base,
+            disk=disk,
+            folder=folder / "install",
+            arguments=("-drive", drive, "-device", "virtio-blk-pci,drive=wheels"),
+        )
+    )
+    try:
+        say(f"booting to install (log: {machine.serial_log})")
+        machine.wait_for_ssh()
+        machine.ssh(f"mkdir -p {WHEELS} && mount -o ro /dev/vdb {WHEELS}", check=True)
+        machine.ssh(f"mkdir -p {CHECKOUT} && tar -C {CHECKOUT} -x", feed=_packed(), check=True)
+        _put_camera(machine, folder / "films")
+        say("install.sh --offline, emulated; this takes minutes")
+        done = machine.ssh(
+            f"cd {CHECKOUT} && ./install.sh --offline {WHEELS} 2>&1", timeout_s=INSTALL_S
+        )
+        (folder / "install" / "install.txt").write_text(done.out)
+        if done.code:
+            log = machine.ssh("tail -n 40 /var/log/appliance-install.log").out
+            raise BoardError(f"install.sh ended with {done.code}: {done.out[-600:]}\n{log[-1500:]}")
+        say(f"install.sh took {done.took_s:.0f} s")
+        machine.ssh("cat > /etc/appliance/config.yaml", feed=CONFIG, check=True)
+        machine.ssh("systemctl restart appliance", timeout_s=600, check=True)
+        machine.ssh("appliance --json doctor; systemctl status appliance", timeout_s=600)
+        machine.ssh(f"umount {WHEELS}; sync", check=True)
+        machine.power_off()
+    finally:
+        machine.kill()
+    store.unlink()
+
+
+def _put_camera(machine: Machine, folder: Path) -> None:
+    """What plays before the camera, from the next boot on and now."""
+    films.write_films(folder)
+    machine.put(folder, "/var/lib/board")
+    shutil.rmtree(folder)
+    machine.put(GUEST / "camera", _CAMERA)
+    said = f"WIDTH={WIDTH}\nHEIGHT={HEIGHT}\nFPS={FPS}\n"
+    machine.ssh(f"cat > {_CAMERA}/camera.env", feed=said, check=True)
+    machine.ssh(f"mv {_CAMERA}/board-camera.service /etc/systemd/system/", check=True)
+    machine.ssh("systemctl daemon-reload && systemctl enable --now board-camera", check=True)
+
+
+def _wheel_disk(wheels: Path, disk: Path) -> Path:
+    size = sum(path.stat().st_size for path in wheels.iterdir())
+    with disk.open("wb") as file:
+        # ext4 keeps some for itself.
+        file.truncate(size + size // 4 + (32 << 20))
+    run(["mkfs.ext4", "-q", "-F", "-d", str(wheels), str(disk)])
+    return disk
+
+
+def _packed() -> bytes:
+    names = "\0".join(map(str, sources()))
+    return subprocess.run(
+        ["tar", "-C", str(ROOT), "-cz", "--owner=0", "--group=0", "--null", "-T", "-"],
+        input=names.encode(),
+        capture_output=True,
+        check=True,
+    ).stdout

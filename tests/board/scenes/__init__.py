@@ -1,0 +1,1 @@
+"""What is played on the board: each module has NAME and run(board), which gives its rows."""

@@ -1,0 +1,139 @@
+"""Boot: nobody drives the relay's line, the service is ready, both watchdogs are armed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.board.board import Board
+from tests.board.evidence import Evidence, json_of, properties, read
+from tests.board.host import BoardError
+from tests.board.machine import RELAY, Machine
+from tests.board.table import Row
+
+NAME = "boot"
+WATCHDOG_S = 20
+# So many periods of the watchdog the service must live through.
+PERIODS = 3
+# What doctor has to say of this very board, and of no other: check, and why.
+EXPECTED = {
+    "backup": "nobody has made one on a board that was installed a minute ago",
+}
+
+_SHOW = "systemctl show appliance -p ActiveState -p SubState -p NRestarts -p WatchdogUSec"
+_SYSTEM = (
+    "systemctl show -p RuntimeWatchdogUSec; cat /sys/class/watchdog/watchdog0/{identity,state}"
+)
+_DOCTOR = "appliance --json doctor"
+
+
+def run(board: Board) -> list[Row]:
+    """Boot, look, and boot again in order; then judge the logs."""
+    options = board.options(NAME)
+    with board.machine(options) as machine:
+        board.wait_until_ready(machine)
+        machine.ssh(_SHOW)
+        machine.ssh(f"bash -c '{_SYSTEM}'")
+        machine.ssh(_DOCTOR, timeout_s=600)
+        time.sleep(PERIODS * WATCHDOG_S)
+        machine.ssh(_SHOW)
+        _boot_again(machine, board)
+        machine.ssh(_SHOW)
+    return judge(options.folder)
+
+
+def judge(folder: Path) -> list[Row]:
+    """The rows, from the logs in a folder."""
+    evidence = read(folder)
+    return [
+        _relay(evidence),
+        _ready(evidence),
+        _watchdog(evidence),
+        _system_watchdog(evidence),
+        _doctor(evidence),
+    ]
+
+
+def _boot_again(machine: Machine, board: Board) -> None:
+    ready = len(_resets(machine))
+    machine.ssh("systemctl reboot")
+    deadline = time.monotonic() + 300
+    while len(_resets(machine)) == ready:
+        if time.monotonic() > deadline:
+            raise BoardError("The board did not start anew.")
+        time.sleep(1)
+    machine.forget_ssh()
+    board.wait_until_ready(machine)
+
+
+def _resets(machine: Machine) -> tuple[float, ...]:
+    return read(machine.folder).trace.resets
+
+
+def _relay(evidence: Evidence) -> Row:
+    resets = evidence.trace.resets
+    watched = evidence.commands[-1].at - resets[0]
+    driven = [it for it in evidence.trace.drives(RELAY) if it.level is not None]
+    high = evidence.trace.pulses(RELAY)
+    first = f"first driven, low, after {driven[0].at - resets[0]:.0f} s" if driven else "not driven"
+    return Row(
+        "from reset on, the relay's line is never high, and the first that drives it drives it low",
+        f"{len(high)} times high in {watched:.0f} s with {len(resets)} resets; {first}",
+        ok=not high and bool(driven) and driven[0].level == 0 and len(resets) == 2,
+    )
+
+
+def _ready(evidence: Evidence) -> Row:
+    started = evidence.heard("Started appliance.service")
+    states = [properties(answer) for answer in evidence.asked(_SHOW)]
+    running = all((it["ActiveState"], it["SubState"]) == ("active", "running") for it in states)
+    after = [
+        said.at - max(reset for reset in evidence.trace.resets if reset < said.at)
+        for said in started
+    ]
+    times = " and ".join(f"{seconds:.0f} s" for seconds in after)
+    return Row(
+        "the service says READY at each boot, by itself",
+        f"ready {times} after the reset, {_restarts(states)} restarts",
+        ok=running and len(started) == len(evidence.trace.resets) and _restarts(states) == 0,
+    )
+
+
+def _watchdog(evidence: Evidence) -> Row:
+    asked = evidence.asked(_SHOW)
+    states = [properties(answer) for answer in asked]
+    lived = asked[1].at - asked[0].at
+    told = {it["WatchdogUSec"] for it in states}
+    return Row(
+        f"systemd's watchdog is armed with {WATCHDOG_S} s, and the service feeds it",
+        f"WatchdogUSec={', '.join(sorted(told))}; fed for {lived:.0f} s, "
+        f"{_restarts(states)} restarts",
+        ok=told == {f"{WATCHDOG_S}s"} and lived >= PERIODS * WATCHDOG_S and _restarts(states) == 0,
+    )
+
+
+def _system_watchdog(evidence: Evidence) -> Row:
+    out = evidence.last("RuntimeWatchdogUSec").out.split()
+    return Row(
+        "the system's watchdog is armed: systemd feeds the kernel's",
+        " ".join(out),
+        ok="active" in out and "RuntimeWatchdogUSec=1min" in out,
+    )
+
+
+def _doctor(evidence: Evidence) -> Row:
+    checks = json_of(evidence.last(_DOCTOR))["checks"]
+    fails = [it["name"] for it in checks if it["status"] == "fail"]
+    warns = [it["name"] for it in checks if it["status"] == "warn"]
+    told = f"{len(checks)} checks, {len(fails)} fail"
+    told += f" ({', '.join(fails)})" if fails else ""
+    told += f", {len(warns)} warn ({', '.join(warns)})" if warns else ", no warning"
+    return Row(
+        f"doctor: all ok but what this board gives cause for ({', '.join(EXPECTED)})",
+        told,
+        ok=not fails and set(warns) <= set(EXPECTED),
+    )
+
+
+def _restarts(states: list[dict[str, str]]) -> int:
+    return max(int(it["NRestarts"]) for it in states)
