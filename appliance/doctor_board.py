@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from appliance import assemble
-from appliance.board.files import ROOT, is_a_jetson, is_a_pi
+from appliance.board.files import ROOT, is_a_jetson, is_a_pi, limits_memory
 from appliance.board.heat import zones
 from appliance.board.mounts import Mount, errors, forgets, meant_read_only, mount_of, mounts
 from appliance.board.power import Strain, power
@@ -215,6 +215,10 @@ def _memory(_config: Config, around: Surroundings) -> Check:
     if free < LEAST_MEMORY_MB:
         hint = "Stop what else runs here, a desktop above all; the door needs a board of its own."
         return Check("memory", Status.WARN, f"{free:.0f} MB can be had", hint)
+    if limits_memory(around.root) is False:
+        text = f"{free:.0f} MB can be had; the kernel keeps no limits, so MemoryMax= does nothing"
+        hint = "Put cgroup_enable=memory into the kernel's line (cmdline.txt on a Raspberry Pi)."
+        return Check("memory", Status.WARN, text, hint)
     return Check("memory", Status.OK, f"{free:.0f} MB can be had")
 
 

@@ -206,6 +206,16 @@ class TestStorage:
         assert swap_on_cards(mounts(tmp_path), tmp_path) == ("/dev/mmcblk0p3",)
         assert swap_on_cards((), tmp_path / "nothing") == ()
 
+    def test_memory_that_is_written_out_in_the_end(self, tmp_path: Path) -> None:
+        # As rpi-swap of Raspberry Pi OS (Trixie) sets it up: zram, and a file behind it.
+        zram = {"proc/swaps": "Filename Type Size Used Priority\n/dev/zram0 partition 1 0 100\n"}
+        write(tmp_path, {"proc/self/mountinfo": trees.ON_A_CARD, **trees.card(), **zram})
+        write(tmp_path, {"sys/class/block/zram0/backing_dev": "none\n"})
+        assert swap_on_cards(mounts(tmp_path), tmp_path) == ()
+        write(tmp_path, {"sys/class/block/zram0/backing_dev": "/dev/loop0\n"})
+        write(tmp_path, {"sys/class/block/loop0/loop/backing_file": "/var/swap\n"})
+        assert swap_on_cards(mounts(tmp_path), tmp_path) == ("/var/swap",)
+
 
 class TestUnits:
     def test_masked_by_name_or_by_template(self, tmp_path: Path) -> None:

@@ -194,6 +194,24 @@ class TestCard:
         assert check.detail.endswith("; swap is on it: /var/swap")
 
 
+@pytest.mark.parametrize(
+    ("free", "controllers", "status", "detail"),
+    [
+        (1_000_000, "cpu io memory pids", OK, "1024 MB can be had"),
+        (100_000, "cpu io memory pids", WARN, "102 MB can be had"),
+        (1_000_000, "cpu io pids", WARN, "1024 MB can be had; the kernel keeps no limits"),
+    ],
+)
+def test_memory(tmp_path: Path, free: int, controllers: str, status: Status, detail: str) -> None:
+    files = {
+        "proc/meminfo": f"MemTotal: 4000000 kB\nMemAvailable: {free} kB\n",
+        "sys/fs/cgroup/cgroup.controllers": f"{controllers}\n",
+    }
+    check = told("memory", tmp_path, files)
+    assert check.status is status
+    assert check.detail.startswith(detail)
+
+
 class TestTerminals:
     def test_matter_where_a_keypad_is_a_keyboard(self, tmp_path: Path) -> None:
         check = told("terminals", tmp_path, trees.DEBIAN, KEYPAD)

@@ -55,3 +55,12 @@ def is_a_jetson(root: Path = ROOT) -> bool:
     """Whether this is one of NVIDIA's boards; also those that others build around a module."""
     compatible = text(root / "proc/device-tree/compatible") or ""
     return "nvidia,tegra" in compatible or "Jetson" in model(root)
+
+
+def limits_memory(root: Path = ROOT) -> bool | None:
+    """Whether the kernel keeps to a service's MemoryMax=; None where it does not tell.
+
+    Raspberry Pi's device trees put cgroup_disable=memory into the kernel's line.
+    """
+    told = text(root / "sys/fs/cgroup/cgroup.controllers")
+    return None if told is None else "memory" in told.split()

@@ -80,21 +80,36 @@ def is_usb(mount: Mount, root: Path = ROOT) -> bool:
 
 
 def swap_on_cards(among: tuple[Mount, ...], root: Path = ROOT) -> tuple[str, ...]:
-    """Swap that lies on a memory card; what is in memory (zram) or elsewhere is not named."""
+    """Swap that is written to a memory card; what stays in memory (zram) or elsewhere is not named.
+
+    A zram device may write what has lain there for long to a file or partition behind it
+    (Documentation/admin-guide/blockdev/zram.rst, backing_dev); that one is named then.
+    """
     lines = (text(root / "proc/swaps") or "").splitlines()[1:]
-    found = []
-    for name, kind in (line.split()[:2] for line in lines if len(line.split()) > 1):
-        path = PurePosixPath(name)
-        if kind == "partition":
-            whole = root / "sys/class/block" / path.name
-            on_card = path.name.startswith("mmcblk") and whole.exists()
-        else:
-            mount = mount_of(path, among)
-            part = None if mount is None else partition(mount, root)
-            on_card = part is not None and disk(part).name.startswith("mmcblk")
-        if on_card:
-            found.append(name)
-    return tuple(found)
+    named = [PurePosixPath(line.split()[0]) for line in lines if line.split()]
+    behind = [_behind(it, root) for it in named]
+    return tuple(str(it) for it in behind if it is not None and _on_a_card(it, among, root))
+
+
+def _behind(swap: PurePosixPath, root: Path) -> PurePosixPath | None:
+    """Where swapped memory ends up; None where it stays in memory."""
+    device = root / "sys/class/block" / swap.name
+    if swap.is_relative_to("/dev") and swap.name.startswith("zram"):
+        told = text(device / "backing_dev")
+        if told is None or told == "none":
+            return None
+        swap = PurePosixPath(told)
+        device = root / "sys/class/block" / swap.name
+    file = text(device / "loop/backing_file") if swap.is_relative_to("/dev") else None
+    return swap if file is None else PurePosixPath(file)
+
+
+def _on_a_card(place: PurePosixPath, among: tuple[Mount, ...], root: Path) -> bool:
+    if place.is_relative_to("/dev"):
+        return place.name.startswith("mmcblk") and (root / "sys/class/block" / place.name).exists()
+    mount = mount_of(place, among)
+    part = None if mount is None else partition(mount, root)
+    return part is not None and disk(part).name.startswith("mmcblk")
 
 
 def _step(word: str, most: int) -> int | None:
