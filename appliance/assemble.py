@@ -6,9 +6,10 @@ is built twice by one caller, and no part is ever replaced by a twin that config
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -26,7 +27,7 @@ from appliance.claims.badge import BadgeWatch
 from appliance.claims.desk import Answer, Desk
 from appliance.claims.desk import Tools as ClaimTools
 from appliance.claims.reading import Reading
-from appliance.config import Config, OwnLivenessModel
+from appliance.config import CPU_DELEGATE, TENSORRT, Config, OwnLivenessModel
 from appliance.door_controller import DoorController
 from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
@@ -86,6 +87,16 @@ from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.store.upkeep import HousePolicy
 from appliance.types import Claim, Frame
+from appliance.vision.acceleration import (
+    Attempt,
+    Placed,
+    Source,
+    Way,
+    by_external,
+    place,
+    prepare,
+    ways_of,
+)
 from appliance.vision.acquisition import Acquisition, FaceSizes
 from appliance.vision.alignment import (
     ALIGNMENTS,
@@ -108,9 +119,13 @@ from appliance.vision.manifest import (
 )
 from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
+from appliance.vision.processor import Processor
 from appliance.vision.qr import QrReader
 from appliance.vision.quality import QualityLimits
 from appliance.vision.scene import SceneLimits, SceneWatch, shows_something
+from appliance.vision.tensorrt_engine import Progress
+
+log = logging.getLogger(__name__)
 
 # A face out of sight for longer than this may have changed places with another.
 GAP_S = 1.5
@@ -202,8 +217,52 @@ def embedder(config: Config) -> Embedder:
 
 def _embedder(config: Config, models: Manifest) -> Embedder:
     entry = models.entry(config.model.name, "embedder")
-    network = _tflite(models, entry.name, "embedder", config.model.threads)
-    return TfliteEmbedder(entry, network, template_fingerprint(entry, models))
+    placed = _placed(config, models, entry)
+    if placed.processor.warning:
+        log.warning("%s", placed.processor.warning)
+    mark = template_fingerprint(entry, models)
+    return TfliteEmbedder(entry, placed.network, mark, placed.processor)
+
+
+def processor(of: Embedder) -> Processor | None:
+    """Where an embedder of `embedder` or `perception` runs; None for any other."""
+    return of.processor if isinstance(of, TfliteEmbedder) else None
+
+
+def _placed(config: Config, models: Manifest, entry: Entry) -> Placed:
+    """The network on what model.delegate names. ModelError where that cannot be."""
+    delegate, threads = config.model.delegate, config.model.threads
+    if delegate == CPU_DELEGATE:
+        network = _tflite(models, entry.name, "embedder", threads)
+        return Placed(network, Processor())
+    if delegate == TENSORRT:
+        source = _accelerated(config, models, entry)
+        return place(source, _ways(config, source))
+    return by_external(Path(delegate), entry, models.read(entry), threads, uid=os.geteuid())
+
+
+def prepared(config: Config, progress: Progress, *, every: bool) -> Iterator[Attempt]:
+    """Build what `model.delegate: tensorrt` needs, one attempt after the other; see `prepare`."""
+    models = manifest(config)
+    source = _accelerated(config, models, models.entry(config.model.name, "embedder"))
+    return prepare(source, _ways(config, source), progress, every=every)
+
+
+def _ways(config: Config, source: Source) -> list[Way]:
+    return ways_of(source, location(config).engines, uid=os.geteuid())
+
+
+def _accelerated(config: Config, models: Manifest, entry: Entry) -> Source:
+    if entry.twin is None:
+        with_one = [it.name for it in models.entries.values() if it.twin is not None]
+        raise ModelError(
+            f"The model {entry.name!r} has no ONNX twin, which is what model.delegate: tensorrt "
+            "runs.",
+            hint=f"Set model.name to one that has: {', '.join(with_one) or 'there is none'}. "
+            "Whoever is enrolled with another model must enrol again.",
+            code="no_twin",
+        )
+    return Source(entry, models.read(entry), models.read(entry.twin), config.model.threads)
 
 
 def template_fingerprint(entry: Entry, models: Manifest) -> str:

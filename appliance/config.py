@@ -33,6 +33,9 @@ from appliance.yaml_dialect import LONGEST_VALUE, name_of, shortened, shown
 SYSTEM_CONFIG = Path("/etc/appliance/config.yaml")
 # The value of model.name that leaves the choice to what was measured, see appliance.model_choice.
 AUTO = "auto"
+# The values of model.delegate that are words; every other one is a path.
+CPU_DELEGATE = "cpu"
+TENSORRT = "tensorrt"
 
 # A config is a few kilobytes; a device or a disk image given by mistake is not read to its end.
 _MOST_CHARACTERS = 64 * 1024
@@ -292,13 +295,37 @@ class DetectorConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """Which embedding network runs, and on what. name: of the manifest, or AUTO."""
+    """Which embedding network runs, and on what. name: of the manifest, or AUTO.
+
+    delegate: CPU_DELEGATE, TENSORRT, or the absolute path of a TFLite external delegate.
+    """
 
     name: str = "mobilefacenet_dynamic"
-    delegate: str = "cpu"
+    delegate: str = CPU_DELEGATE
     threads: int = Field(2, ge=1, le=16)
     directory: _Path | None = None
     landmarks68: _Path | None = None
+
+    @field_validator("delegate")
+    @classmethod
+    def _a_word_or_a_whole_path(cls, value: str) -> str:
+        if value in {CPU_DELEGATE, TENSORRT} or Path(value).is_absolute():
+            return value
+        near = difflib.get_close_matches(value.lower(), (CPU_DELEGATE, TENSORRT), n=1)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"{shown(value)} is neither cpu, tensorrt nor the absolute path of a TFLite external "
+            f"delegate (.so){advice}"
+        )
+
+    @model_validator(mode="after")
+    def _auto_is_of_the_cpu(self) -> ModelConfig:
+        if self.name == AUTO and self.delegate != CPU_DELEGATE:
+            raise ValueError(
+                "model.name: auto chooses among files for the CPU; with another model.delegate "
+                "name the model: mobilefacenet for tensorrt"
+            )
+        return self
 
 
 class QualityConfig(_Section):
@@ -664,7 +691,6 @@ def _lines(config: Config) -> Iterator[tuple[str, int]]:
 
 # What each key can be today; anything else is known but refused by name.
 _BUILT: Mapping[str, tuple[object, ...]] = {
-    "model.delegate": ("cpu",),
     "claims.identify": (False,),
     "kiosk.listen": (None,),
     "mqtt.host": (None,),

@@ -55,7 +55,10 @@ STAGES = frozenset(
     {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "motion"}
     | {"predictor", "quality", "qr", "scene", "tracker"}
 )
-SHARED = frozenset({"interpreter", "manifest", "mesh", "warp"})
+SHARED = frozenset(
+    {"acceleration", "cuda", "engine_files", "external_delegate", "interpreter", "manifest", "mesh"}
+    | {"onnx_runtime", "parity", "processor", "tensorrt_engine", "trusted_files", "warp"}
+)
 
 # Foreign libraries that stay in one room, so that it alone has to change with them.
 HOMES: Mapping[str, frozenset[str]] = {
@@ -70,12 +73,14 @@ HOMES: Mapping[str, frozenset[str]] = {
     "gpiozero": frozenset({"hardware"}),
     "lgpio": frozenset({"hardware"}),
     "matplotlib": frozenset({"evaluation"}),
+    "onnxruntime": frozenset({"vision"}),
     "picamera2": frozenset({"hardware"}),
     "scipy": frozenset(),
     "sklearn": frozenset(),
     "sqlite3": frozenset({"store"}),
     "starlette": frozenset({"control"}),
     "tensorflow": frozenset(),
+    "tensorrt": frozenset({"vision"}),
     "tflite_runtime": frozenset({"vision"}),
     "uvicorn": frozenset({"control"}),
 }
@@ -89,7 +94,7 @@ LOCK_HOLDERS = frozenset(
 # What importing a module must not load: slow, large, or with effects of its own.
 HEAVY = frozenset(
     {"ai_edge_litert", "dlib", "gpiozero", "lgpio", "matplotlib", "onnxruntime", "scipy"}
-    | {"sklearn", "tensorflow", "tflite_runtime", "torch"}
+    | {"sklearn", "tensorflow", "tensorrt", "tflite_runtime", "torch"}
 )
 # `lock` imports this one only when a real line is driven.
 MAY_LOAD = {"appliance.hardware.pins": frozenset({"gpiozero"})}

@@ -210,7 +210,6 @@ class TestNotBuilt:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
-            ("model: {delegate: tensorrt}", "model.delegate: tensorrt"),
             ("claims: {identify: true}", "claims.identify: true"),
             ("kiosk: {listen: '0.0.0.0:80'}", "kiosk.listen: 0.0.0.0:80"),
             ("mqtt: {host: broker}", "mqtt.host: broker"),

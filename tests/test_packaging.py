@@ -67,10 +67,13 @@ def test_the_wheel_holds_what_the_manifest_names_and_it_reads(wheel: Path, tmp_p
     assert models.entries.keys() == manifest.load(ROOT / "models").entries.keys()
     for entry in models.entries.values():
         assert len(models.read(entry)) == entry.bytes
+        if entry.twin is not None:
+            assert len(models.read(entry.twin)) == entry.twin.bytes
 
 
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
-    files = {entry.file for entry in manifest.load(ROOT / "models").entries.values()}
+    entries = manifest.load(ROOT / "models").entries.values()
+    files = {entry.file for entry in entries} | {it.twin.file for it in entries if it.twin}
     for name in names(wheel):
         top, _, rest = name.partition("/")
         assert top == "appliance" or top.endswith(".dist-info"), name

@@ -10,19 +10,24 @@ import numpy as np
 
 from appliance.errors import ModelError
 from appliance.types import Embedding, FaceCrop, Floats
-from appliance.vision.interpreter import TfliteModel, network_input
+from appliance.vision.interpreter import Network, network_input
 from appliance.vision.manifest import Entry
+from appliance.vision.processor import Processor
 
 
 class TfliteEmbedder:
-    """An embedding network of the manifest; port Embedder."""
+    """An embedding network of the manifest, whatever runs it; port Embedder."""
 
-    def __init__(self, entry: Entry, model: TfliteModel, fingerprint: str) -> None:
+    def __init__(
+        self, entry: Entry, model: Network, fingerprint: str, processor: Processor | None = None
+    ) -> None:
+        """processor: where `model` runs; None: on the CPU."""
         self._entry = entry
         self._model = model
         self.name = entry.name
         self.alignment = entry.alignment.name
         self.fingerprint = fingerprint
+        self.processor = processor or Processor()
 
     def embed(self, crop: FaceCrop) -> Embedding:
         """Embed one crop. ModelError when its alignment is not the model's."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -33,6 +33,24 @@ def runtime() -> Any:
     return interpreter
 
 
+class Network(Protocol):
+    """What runs a network: TFLite here, and what may stand in its place."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(1, height, width, channels)."""
+        ...
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of every output, in the order in which `run` returns them."""
+        ...
+
+    def run(self, tensor: Floats) -> tuple[Floats, ...]:
+        """Run once. tensor: float32 of `input_shape`. Returns the outputs as fresh float32."""
+        ...
+
+
 class TfliteModel:
     """One network, loaded once, called with float32 pictures.
 
@@ -40,17 +58,29 @@ class TfliteModel:
     Not thread-safe: one caller at a time.
     """
 
-    def __init__(self, content: bytes, *, name: str, threads: int) -> None:
-        """content: the model's bytes, already checked. threads: CPU threads of one call."""
+    def __init__(
+        self, content: bytes, *, name: str, threads: int, delegate: Any | None = None
+    ) -> None:
+        """content: the model's bytes, already checked. threads: CPU threads of one call.
+
+        delegate: what takes over operators, see vision.external_delegate; None: only the CPU.
+        """
         module = runtime()
+        more = {} if delegate is None else {"experimental_delegates": [delegate]}
         try:
-            with _native_chatter_hidden():
-                self._interpreter = module.Interpreter(model_content=content, num_threads=threads)
+            with native_chatter_hidden():
+                self._interpreter = module.Interpreter(
+                    model_content=content, num_threads=threads, **more
+                )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            with_it = "" if delegate is None else " with model.delegate"
             raise ModelError(
-                f"The TFLite runtime cannot load the model {name!r}: {str(error).splitlines()[0]}.",
-                hint="Upgrade the runtime, or restore the models that came with this version.",
+                f"The TFLite runtime cannot load the model {name!r}{with_it}: "
+                f"{str(error).splitlines()[0]}.",
+                hint="Upgrade the runtime, or restore the models that came with this version."
+                if delegate is None
+                else "The delegate does not take this network: set model.delegate: cpu.",
             ) from error
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
@@ -106,7 +136,7 @@ def _dequantised(tensor: NDArray[Any], detail: dict[str, Any]) -> Floats:
 
 
 @contextlib.contextmanager
-def _native_chatter_hidden() -> Iterator[None]:
+def native_chatter_hidden() -> Iterator[None]:
     """Keep the runtime's "Created XNNPACK delegate" line away from people's terminals.
 
     It is written by native code straight to file descriptor 2. Only the loading of a model is

@@ -172,6 +172,23 @@ class Fidelity(_Table):
         }
 
 
+class Twin(_Table):
+    """The same network in another format, for runtimes that read no TFLite.
+
+    Made of the model's own weights, so it is fed the same and its vectors mean the same.
+    least_cosine, median_cosine: of its embeddings and the model's, on `faces` real faces, when it
+    was built.
+    """
+
+    file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    runtime: Literal["onnx"]
+    faces: int = Field(ge=1)
+    least_cosine: float = Field(ge=-1, le=1)
+    median_cosine: float = Field(ge=-1, le=1)
+
+
 class Entry(_Table):
     """One model."""
 
@@ -191,6 +208,7 @@ class Entry(_Table):
     output: Output
     calibration: Calibration | None = None
     fidelity: Fidelity | None = None
+    twin: Twin | None = None
 
     @model_validator(mode="after")
     def _a_live_score_is_a_probability(self) -> Entry:
@@ -218,11 +236,11 @@ class Manifest:
             )
         return found
 
-    def path(self, entry: Entry) -> Path:
+    def path(self, entry: Entry | Twin) -> Path:
         """Where the model's file lies."""
         return self.folder / entry.file
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: Entry | Twin) -> bytes:
         """The file's bytes, checked. ModelError when it is missing or differs."""
         path = self.path(entry)
         try:

@@ -16,6 +16,7 @@ from models.build.job import MODELS, Job
 BUILDERS = {
     "landmarks": "models.build.landmarks",
     "mobilefacenet": "models.build.mobilefacenet",
+    "mobilefacenet_onnx": "models.build.mobilefacenet_onnx",
     "mobilefacenet_dynamic": "models.build.mobilefacenet_dynamic",
     "mobilefacenet_int8": "models.build.mobilefacenet_int8",
     "openface": "models.build.openface",

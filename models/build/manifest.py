@@ -124,11 +124,9 @@ def register(entry: Entry, folder: Path = MODELS) -> None:
     """Write or replace one model's tables in `folder/manifest.toml`, models in order of name.
 
     The model's file must already lie in `folder`. Whatever other commands wrote below
-    `[models.NAME.calibration]` stays if the file's sha256 is unchanged and is dropped, with a
-    message, if it changed: thresholds of another network are worth nothing.
+    `[models.NAME.calibration]`, and the twin, stay if the file's sha256 is unchanged and are
+    dropped, with a message, if it changed: thresholds of another network are worth nothing.
     """
-    import tomli_w  # of the extra [build]; reading asks for less
-
     manifest = read(folder)
     models: dict[str, Any] = manifest["models"]
     old: dict[str, Any] = models.get(entry.name, {})
@@ -138,11 +136,35 @@ def register(entry: Entry, folder: Path = MODELS) -> None:
             new["calibration"] = old["calibration"]
         else:
             click.echo(f"{entry.name} changed: dropped its calibration, measure it again.")
+    if "twin" in old:
+        if old["sha256"] == new["sha256"]:
+            new["twin"] = old["twin"]
+        else:
+            click.echo(f"{entry.name} changed: dropped its twin, make mobilefacenet_onnx again.")
     models[entry.name] = new
-    manifest["models"] = dict(sorted(models.items()))
+    _write(manifest, folder)
+    click.echo(f"{entry.file}: {new['bytes']} bytes, sha256 {new['sha256']}")
+
+
+def register_twin(name: str, twin: Mapping[str, Any], folder: Path = MODELS) -> None:
+    """Write or replace `[models.NAME.twin]`: `twin` has all but the sum and size of its file.
+
+    The twin's file must already lie in `folder`.
+    """
+    manifest = read(folder)
+    content = (folder / twin["file"]).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    manifest["models"][name]["twin"] = {**twin, "sha256": digest, "bytes": len(content)}
+    _write(manifest, folder)
+    click.echo(f"{twin['file']}: {len(content)} bytes, sha256 {digest}")
+
+
+def _write(manifest: dict[str, Any], folder: Path) -> None:
+    import tomli_w  # of the extra [build]; reading asks for less
+
+    manifest["models"] = dict(sorted(manifest["models"].items()))
     text = HEADER + tomli_w.dumps(manifest)
     (folder / FILE_NAME).write_text(text, encoding="utf-8")
-    click.echo(f"{entry.file}: {new['bytes']} bytes, sha256 {new['sha256']}")
 
 
 def _tables(entry: Entry, content: bytes) -> dict[str, Any]:
