@@ -63,7 +63,8 @@ from appliance.liveness.cue import Cue
 from appliance.liveness.geometry import GeometryCue
 from appliance.liveness.infrared import InfraredCheck, Placement
 from appliance.liveness.injected import Injected
-from appliance.liveness.network import Network, Recipe, read_own, recipe_of
+from appliance.liveness.network import Network as LivenessNetwork
+from appliance.liveness.network import Recipe, read_own, recipe_of
 from appliance.liveness.surroundings import Surroundings
 from appliance.liveness.texture import TextureCue
 from appliance.perception import Perception, Stages
@@ -107,7 +108,7 @@ from appliance.vision.alignment import (
 from appliance.vision.blazeface import BlazeFace
 from appliance.vision.detector import HaarDetector, HogDetector
 from appliance.vision.embedding import TfliteEmbedder
-from appliance.vision.interpreter import TfliteModel
+from appliance.vision.interpreter import Network, TfliteModel
 from appliance.vision.landmarks import FaceMesh
 from appliance.vision.manifest import (
     Calibration,
@@ -227,6 +228,18 @@ def _embedder(config: Config, models: Manifest) -> Embedder:
 def processor(of: Embedder) -> Processor | None:
     """Where an embedder of `embedder` or `perception` runs; None for any other."""
     return of.processor if isinstance(of, TfliteEmbedder) else None
+
+
+def placed(config: Config) -> tuple[Network, Processor]:
+    """The configured embedder's network alone, and where it runs. Raises ModelError."""
+    models = manifest(config)
+    found = _placed(config, models, models.entry(config.model.name, "embedder"))
+    return found.network, found.processor
+
+
+def on_cpu(config: Config) -> Network:
+    """The configured embedder's network by TFLite, whatever model.delegate names. ModelError."""
+    return _tflite(manifest(config), config.model.name, "embedder", config.model.threads)
 
 
 def _placed(config: Config, models: Manifest, entry: Entry) -> Placed:
@@ -396,7 +409,7 @@ def _appearance(config: Config, models: Manifest) -> AppearanceCheck:
         return _own_appearance(config.liveness.model, config.model.threads)
     entry = _antispoof(models)
     model = _tflite(models, entry.name, "liveness", config.model.threads)
-    network = Network(entry.name, model, recipe_of(entry))
+    network = LivenessNetwork(entry.name, model, recipe_of(entry))
     return AppearanceCheck(network, SHIPPED, APPEARANCE_THRESHOLDS)
 
 
@@ -413,7 +426,7 @@ def _own_appearance(wanted: OwnLivenessModel, threads: int) -> AppearanceCheck:
         higher_is_live=wanted.higher_is_live,
     )
     context = Context(wanted.crop, wanted.drop, wanted.outside, wanted.stretch)
-    network = Network(str(wanted.file), model, recipe)
+    network = LivenessNetwork(str(wanted.file), model, recipe)
     return AppearanceCheck(network, (context,), Thresholds(wanted.attack, wanted.live))
 
 

@@ -18,7 +18,7 @@ from itertools import islice
 
 from appliance import access, assemble, auto, installed
 from appliance.board.lines import keeps_levels
-from appliance.config import AUTO, Config
+from appliance.config import AUTO, CPU_DELEGATE, Config
 from appliance.errors import ApplianceError, DeviceBusyError, StoreError
 from appliance.liveness.infrared import Placement, fits
 from appliance.liveness.two_cameras import Amiss, amiss
@@ -172,6 +172,18 @@ def _enrolled_with_another(config: Config, name: str) -> _Findings:
     if others := [it.name for it in people if it.fingerprint != wanted]:
         told = f"enrolled with another model or alignment: {', '.join(others)}"
         yield Status.WARN, told, "Enrol them anew with --replace, or name the former model."
+
+
+def _processor(config: Config) -> Check:
+    """What runs the embedder: loaded, and compared with the CPU, as a door does it."""
+    if config.model.delegate == CPU_DELEGATE:
+        return Check("processor", Status.OK, "the CPU runs every network")
+    found = assemble.processor(assemble.embedder(config))
+    if found is None or found.warning:
+        told = "nobody knows what runs the embedder" if found is None else found.warning
+        hint = "`appliance models prepare`, as the user who runs the door; docs/jetson.md."
+        return Check("processor", Status.WARN, told.rstrip("."), hint)
+    return Check("processor", Status.OK, f"{found.device} runs the embedder; {found.parity}")
 
 
 def _liveness(config: Config) -> Check:
@@ -587,6 +599,7 @@ _CHECKS: Mapping[str, Callable[[Config], Check]] = {
     "runtime": _runtime,
     "models": _models,
     "embedder": _embedder,
+    "processor": _processor,
     "liveness": _liveness,
     "camera": _camera,
     "infrared": _infrared,

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from appliance import assemble, cold_start, matching
 from appliance.cli.bench_models import bench_models
-from appliance.cli.hosts import host_json, print_host
+from appliance.cli.hosts import host_json, on_what, print_host, processor_json
 from appliance.cli.session import Session, from_option, json_option, leave
 from appliance.daemon.idle import MOVING_S, STILL_S, Lookout
 from appliance.demo.story import PORTRAITS
@@ -129,6 +129,7 @@ def _measured(
     started = _cold_start(config, good[0])
     return {
         "model": config.model.name,
+        "processor": processor_json(assemble.processor(perception.stages.embedder)),
         "frames": {
             "used": len(good),
             "skipped": len(frames) - len(good),
@@ -210,8 +211,9 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
     )
     frames = data["frames"]
     console.print(
-        f"{escape(data['model'])}, {data['rounds']} rounds over {frames['used']} frames "
-        f"({', '.join(frames['sizes'])}), {frames['skipped']} without one good face"
+        f"{escape(data['model'])}{on_what(data['processor'])}, {data['rounds']} rounds over "
+        f"{frames['used']} frames ({', '.join(frames['sizes'])}), "
+        f"{frames['skipped']} without one good face"
     )
     print_host(console, data["host"])
 

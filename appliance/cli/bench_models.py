@@ -11,7 +11,7 @@ from rich.markup import escape
 from appliance import assemble, auto, model_choice
 from appliance.cli.hosts import counted_threads, host_json, print_host
 from appliance.cli.session import Session, report
-from appliance.config import AUTO
+from appliance.config import AUTO, CPU_DELEGATE
 from appliance.demo.story import PORTRAITS
 from appliance.errors import ExitCode, StoreError
 from appliance.evaluation.bench import Turns
@@ -82,7 +82,10 @@ def _pictures() -> dict[str, Sequence[Frame]]:
 
 
 def _runners(config: Config, entry: Entry) -> Runners:
+    # What `auto` means is a choice among files for the CPU, whatever runs the configured one.
     wanted = auto.named(config, entry.name)
+    on_cpu = wanted.model.model_copy(update={"delegate": CPU_DELEGATE})
+    wanted = wanted.model_copy(update={"model": on_cpu})
     configured = assemble.embedder(wanted)
     one = wanted.model_copy(update={"model": wanted.model.model_copy(update={"threads": 1})})
     single = configured if wanted.model.threads == 1 else assemble.embedder(one)

@@ -6,8 +6,11 @@ import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from appliance import auto
 from appliance.host import Conditions, conditions, throttled
+from appliance.vision.processor import Processor
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +48,21 @@ def print_host(console: Console, host: dict[str, Any]) -> None:
     console.print(what, markup=False)
     for sentence in disturbances(host):
         console.print(sentence, style="yellow", markup=False)
+
+
+def processor_json(found: Processor | None) -> dict[str, Any] | None:
+    """What runs the embedder, and what was to run it before that could not."""
+    if found is None:
+        return None
+    parity = None if found.parity is None else asdict(found.parity)
+    return {"device": found.device, "parity": parity, "passed_over": list(found.passed_over)}
+
+
+def on_what(told: dict[str, Any] | None) -> str:
+    """' on TensorRT 10.3.0 ...', for people; nothing for the CPU as it is configured."""
+    if told is None or (told["parity"] is None and not told["passed_over"]):
+        return ""
+    return f" on {escape(told['device'])}"
 
 
 def counted_threads(count: int) -> str:

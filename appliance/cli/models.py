@@ -1,15 +1,18 @@
-"""`appliance models list|verify`."""
+"""`appliance models list|verify|prepare`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from appliance import assemble
+from appliance.cli.hosts import processor_json
+from appliance.cli.prepare import prepared_json, prepared_lines, run_ways
 from appliance.cli.session import Session, json_option, leave
+from appliance.config import CPU_DELEGATE, Config
 from appliance.errors import ExitCode, ModelError
-from appliance.vision.manifest import Entry, Manifest
+from appliance.vision.manifest import Entry, Manifest, Twin
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,10 +38,11 @@ def list_models(session: Session) -> None:
     Example:
       appliance models list --json
     """
-    entries = list(assemble.manifest(session.config).entries.values())
-    configured = session.config.model.name
-    data = {"models": [_as_json(entry, configured) for entry in entries]}
-    session.result(data, lambda console: _table(console, entries, configured))
+    config = session.config
+    entries = list(assemble.manifest(config).entries.values())
+    told = _processor(config)
+    data = {"models": [_as_json(it, config.model.name) for it in entries], "processor": told}
+    session.result(data, lambda console: _table(console, entries, config, told))
 
 
 @command.command("verify")
@@ -52,19 +56,68 @@ def verify(session: Session) -> None:
       appliance models verify
     """
     manifest = assemble.manifest(session.config)
-    checks = [_check(manifest, entry) for entry in manifest.entries.values()]
+    entries = manifest.entries.values()
+    checks = [_check(manifest, entry.name, entry) for entry in entries]
+    checks += [_check(manifest, it.name, it.twin) for it in entries if it.twin is not None]
     bad = [item for item in checks if not item["ok"]]
     session.result({"ok": not bad, "models": checks}, lambda console: _verified(console, checks))
     leave(ExitCode.BAD_DATA if bad else ExitCode.OK)
 
 
-def _check(manifest: Manifest, entry: Entry) -> dict[str, object]:
+@command.command("prepare")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Try every way that a GPU can be reached by, also those after the first that serves.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="How often the embedder is timed on each.",
+)
+@json_option
+@click.pass_obj
+def prepare(session: Session, *, every: bool, rounds: int) -> None:
+    """Build what model.delegate needs on this machine, compare it with the CPU, and time it.
+
+    TensorRT builds its engine for this very GPU, which takes minutes; a door only loads it. Run
+    this once after the installation and after each upgrade of JetPack, as the user who runs the
+    door. Exits 1 where only the CPU is left.
+
+    \b
+    Example:
+      appliance models prepare
+    """
+    config = session.config
+    if config.model.delegate == CPU_DELEGATE:
+        session.lines({"delegate": CPU_DELEGATE, "ways": []}, ["The CPU needs no preparation."])
+        return
+    tried = run_ways(session, config, every=every, rounds=rounds)
+    data = prepared_json(config, tried)
+    session.lines(data, prepared_lines(tried))
+    leave(ExitCode.OK if data["ready"] else ExitCode.NO)
+
+
+def _processor(config: Config) -> dict[str, Any] | None:
+    """What runs the embedder; `error` where nothing can. None for the CPU as it is configured."""
+    if config.model.delegate == CPU_DELEGATE:
+        return None
+    try:
+        return processor_json(assemble.processor(assemble.embedder(config)))
+    except ModelError as error:
+        return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+
+
+def _check(manifest: Manifest, name: str, entry: Entry | Twin) -> dict[str, object]:
     try:
         manifest.read(entry)
     except ModelError as error:
         told = {"code": error.code, "message": error.message, "hint": error.hint}
-        return {"name": entry.name, "file": entry.file, "ok": False, **told}
-    return {"name": entry.name, "file": entry.file, "ok": True}
+        return {"name": name, "file": entry.file, "ok": False, **told}
+    return {"name": name, "file": entry.file, "ok": True}
 
 
 def _as_json(entry: Entry, configured: str) -> dict[str, object]:
@@ -80,20 +133,34 @@ def _as_json(entry: Entry, configured: str) -> dict[str, object]:
         "source": f"{entry.source.registry} {entry.source.package} {entry.source.version}",
         "calibrated": entry.calibration is not None,
         "configured": entry.name == configured,
+        "twin": None if entry.twin is None else entry.twin.file,
     }
 
 
-def _table(console: Console, entries: list[Entry], configured: str) -> None:
+def _table(
+    console: Console, entries: list[Entry], config: Config, told: dict[str, Any] | None
+) -> None:
     from rich.table import Table
 
     table = Table("Name", "Role", "Precision", "MB", "From", "Licence", box=None)
     for entry in entries:
-        mark = " *" if entry.name == configured else ""
+        mark = " *" if entry.name == config.model.name else ""
         source = f"{entry.source.registry} {entry.source.package} {entry.source.version}"
         size = f"{entry.bytes / 1e6:.1f}"
         table.add_row(entry.name + mark, entry.role, entry.precision, size, source, entry.licence)
     console.print(table)
     console.print("* the configured embedder")
+    for line in _placed(told):
+        console.print(line, markup=False)
+
+
+def _placed(told: dict[str, Any] | None) -> list[str]:
+    """Where the embedder runs, for people."""
+    if told is None:
+        return []
+    if "error" in told:
+        return ["What model.delegate names cannot be used:", told["error"]["message"]]
+    return [f"It runs on {told['device']}.", *(f"Not on {it}." for it in told["passed_over"])]
 
 
 def _verified(console: Console, checks: list[dict[str, object]]) -> None:

@@ -121,6 +121,13 @@ class House:
             raise
         return self
 
+    @property
+    def fall_back(self) -> str:
+        """A sentence where the embedder does not run on what model.delegate names; else empty."""
+        perception = self.perception
+        found = assemble.processor(perception.stages.embedder) if perception else None
+        return "" if found is None else found.warning
+
     def secure(self) -> None:
         """Lock, and let nobody in any more; what fails is told and leaves the rest to others."""
         self._stirred.set()

@@ -216,6 +216,8 @@ class Keeper:
         ]
         if house is None:
             parts.append(Part(name="config", state="degraded", sentence="it is read anew"))
+        elif house.fall_back:
+            parts.append(Part(name="processor", state="degraded", sentence=house.fall_back))
         return tuple(parts)
 
 
