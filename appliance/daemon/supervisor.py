@@ -62,6 +62,8 @@ UPKEEP_WITHIN_S = 600.0
 BOARD = "board"
 API = "api"
 API_WITHIN_S = 20.0
+# A slow board loads its libraries for long; beyond this the unit's TimeoutStartSec is near.
+API_START_S = 45.0
 # States that are told together with the command to the lock that brought them about.
 _OF_THE_LOCK = frozenset({DoorWord.LOCKED, DoorWord.UNLOCKED})
 # Keys that only a restart changes: what is open cannot be moved.
@@ -117,7 +119,7 @@ class Supervisor:
             stack.callback(self._close_house)
             self._house = self._new_house(self._config).open()
             keeper.count_people()
-            server.wait_ready()
+            server.wait_ready(API_START_S)
             self._keep_house_in_order(keeper, stack)
             log.info("ready", extra=fields(pid=os.getpid(), model=self._config.model.name))
             self._manager.ready(self._sentence())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import datetime, timezone
 
 from hypothesis import given
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 
 from appliance.control.authority import Caller, Role
 from appliance.control.words import Alive, Attempted, Failure, Guide, Missed, Result
-from appliance.daemon import errands, hub, idle
+from appliance.daemon import errands, hub, idle, supervisor
 from appliance.daemon.beats import Beats
 from appliance.errors import CameraError
 from appliance.types import Decision
+from tests.conftest import ROOT as CHECKOUT
 from tests.fakes import FakeClock
 from tests.toys import ALICE, Toy, scene
 
+SYSTEMD = CHECKOUT / "systemd"
 ROOT = Caller(0, 1, Role.OWNER, "root")
 
 
@@ -189,3 +192,10 @@ class TestVisit:
             away = max(away, at - seen)
             seen = at if faces else seen
             assert not claims or away >= idle.GONE_S
+
+
+class TestStarting:
+    def test_a_slow_board_has_nearly_as_long_for_the_api_as_systemd_gives_the_start(self) -> None:
+        unit = (SYSTEMD / "appliance.service").read_text()
+        (given,) = re.findall(r"^TimeoutStartSec=(\d+)$", unit, re.MULTILINE)
+        assert 0.7 * int(given) <= supervisor.API_START_S < int(given)
