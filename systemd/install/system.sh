@@ -193,7 +193,8 @@ put_command() {
 }
 
 tell_udev() {
-    booted || return 0
+    [ -S "$root/run/udev/control" ] && booted || return 0
     logged udevadm control --reload || say "  udev could not read its rules anew"
-    logged udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap || true
+    logged udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap ||
+        say "  the rules for GPIO chips count from the next start on"
 }

@@ -12,33 +12,69 @@ print(assemble.location(config.load(Path(sys.argv[1]))).database)
 ' "$config" 2>>"$log" || true
 }
 
-# copy_database DATABASE FOLDER: with what SQLite keeps beside it. The service stands still.
+# copy_database DATABASE FOLDER: one file that is whole, whatever SQLite keeps beside the other. The
+# service stands still.
 copy_database() {
-    # shellcheck disable=SC2016 # for the other shell
-    logged as_user sh -euc '
-        rm -rf -- "$2"
-        [ -e "$1" ] || exit 0
-        mkdir -m 700 -- "$2.new"
-        for file in "$1" "$1-wal" "$1-shm" "${1%/*}/model-choice.json"; do
-            [ ! -e "$file" ] || cp -p -- "$file" "$2.new/"
-        done
-        sync -f -- "$2.new"
-        mv -T -- "$2.new" "$2"
-    ' sh "$1" "$2"
+    # shellcheck disable=SC2016 # for Python
+    logged as_user "$python" -I -c '
+import os, shutil, sqlite3, sys
+database, folder = sys.argv[1:]
+aside = os.path.join(os.path.dirname(database), "failed-upgrade")
+for stale in (folder, f"{folder}.new", aside, f"{aside}.new"):
+    shutil.rmtree(stale, ignore_errors=True)
+if os.path.exists(database):
+    os.mkdir(f"{folder}.new", 0o700)
+    os.umask(0o077)
+    copy = sqlite3.connect(os.path.join(f"{folder}.new", os.path.basename(database)))
+    sqlite3.connect(database).backup(copy)
+    copy.close()
+    os.sync()
+    os.rename(f"{folder}.new", folder)
+' "$1" "$2"
 }
 
-# bring_back DATABASE FOLDER
+# tables_of DATABASE: their version.
+tables_of() {
+    # shellcheck disable=SC2016 # for Python
+    as_user "$python" -I -c '
+import os, sqlite3, sys
+if not os.path.exists(sys.argv[1]):
+    print("none")
+else:
+    print(sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version").fetchone()[0])
+' "$1" 2>>"$log" || printf 'unreadable'
+}
+
+# bring_back DATABASE FOLDER: where its tables are not what they were. What the new release has
+# recorded is not thrown away: it lies in `failed-upgrade` then.
 bring_back() {
     # shellcheck disable=SC2016 # for the other shell
     logged as_user sh -euc '
-        [ -d "$2" ] || exit 0
+        aside=${1%/*}/failed-upgrade
+        if [ ! -d "$aside" ]; then
+            mkdir -p -m 700 -- "$aside.new"
+            for file in "$1" "$1-wal" "$1-shm"; do
+                [ ! -e "$file" ] || cp -p -- "$file" "$aside.new/"
+            done
+            sync -f -- "$aside.new"
+            mv -T -- "$aside.new" "$aside"
+        fi
         rm -f -- "$1-wal" "$1-shm"
-        for file in "$2"/*; do
-            cp -p -- "$file" "${1%/*}/.back"
-            mv -T -- "${1%/*}/.back" "${1%/*}/${file##*/}"
-        done
-        sync -f -- "$1"
+        if [ -d "$2" ]; then
+            cp -p -- "$2/${1##*/}" "$1.back"
+            sync -f -- "$1.back"
+            mv -T -- "$1.back" "$1"
+        else
+            # There was none before.
+            rm -f -- "$1"
+        fi
+        sync -f -- "${1%/*}"
     ' sh "$1" "$2"
+}
+
+# The copy from before holds people who may be removed later: it does not outlive the upgrade.
+drop_copy() {
+    [ -z "$1" ] || as_user rm -rf -- "$1" "$1.new"
 }
 
 # install_release RELEASE [RELEASE-BEFORE]: makes it the one that runs, but starts nothing.
@@ -52,9 +88,10 @@ install_release() {
     service daemon-reload
 }
 
-# begin_upgrade OLD NEW MADE ACTIVE DATABASE COPY: written down whole or not at all.
+# begin_upgrade OLD NEW MADE ACTIVE DATABASE TABLES COPY: written down whole or not at all.
 begin_upgrade() {
-    printf 'old %s\nnew %s\nmade %s\nactive %s\ndatabase %s\ncopy %s\n' "$@" >"$upgrading.new"
+    printf 'old %s\nnew %s\nmade %s\nactive %s\ndatabase %s\ntables %s\ncopy %s\n' \
+        "$@" >"$upgrading.new"
     sync -f -- "$upgrading.new"
     mv -T -- "$upgrading.new" "$upgrading"
 }
@@ -62,7 +99,7 @@ begin_upgrade() {
 # Back to the release that ran before, with its units and its database. False where its service
 # does not start any more.
 go_back() {
-    local old new database copy active code=0
+    local old new database copy tables active code=0
     old=$(value old "$upgrading")
     new=$(value new "$upgrading")
     database=$(value database "$upgrading")
@@ -70,9 +107,12 @@ go_back() {
     active=$(value active "$upgrading")
     step "Going back to the release ${old##*/}"
     service stop appliance.service || note "it could not be stopped"
-    if [ -n "$copy" ]; then
+    tables=$(value tables "$upgrading")
+    if [ -n "$tables" ] && [ "$(tables_of "$database")" != "$tables" ]; then
         bring_back "$database" "$copy" ||
             fail 1 "The database could not be brought back from $copy: $(reason)."
+        say "  The database is as it was before; what was recorded since lies in \
+${database%/*}/failed-upgrade"
     fi
     put_system_files "$old"
     (choose_drop_ins "$old" && put_drop_ins "$old" "$new") || note "its drop-ins stay as they are"
@@ -83,6 +123,7 @@ go_back() {
         rm -f -- "$new/release.txt"
         rm -rf -- "$new"
     fi
+    drop_copy "$copy"
     rm -f -- "$upgrading"
     return "$code"
 }
@@ -118,7 +159,7 @@ judge() {
 }
 
 upgrade() {
-    local old new made_new=yes before active=no database copy why=
+    local old new made_new=yes before active=no database copy tables="" why=
     old=$(current_release)
     [ -n "$old" ] || fail 2 "Nothing is installed that could be upgraded; run: sudo ./install.sh"
     if [ "$(value fingerprint "$old/release.txt")" = "$(fingerprint)" ]; then
@@ -139,12 +180,13 @@ upgrade() {
     ! is_active || active=yes
     database=$(database_of "$old")
     copy=${database%/*}/before-upgrade
-    begin_upgrade "$old" "$new" "$made_new" "$active" "$database" ""
+    begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "" "$copy"
     step "Switching from ${old##*/} to ${new##*/}"
     service stop appliance.service || true
     if [ -n "$database" ]; then
         copy_database "$database" "$copy" || why="the database could not be copied: $(reason)"
-        begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "$copy"
+        tables=$(tables_of "$database")
+        begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "$tables" "$copy"
     fi
     if [ -z "$why" ]; then
         # Not in a condition: there a failure inside would go unnoticed.
@@ -163,6 +205,7 @@ upgrade() {
 not start; journalctl -u appliance tells why."
         fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again."
     fi
+    drop_copy "$copy"
     rm -f -- "$upgrading"
     # One release to go back to; its own installer does it.
     remove_others "$new" "$old"
