@@ -28,9 +28,14 @@ def number(path: Path) -> int | None:
         return None
 
 
+def there(path: Path) -> bool:
+    """Whether a file or folder is there; False where this user may not look."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists() raises where it may not look
+
+
 def withheld(path: Path) -> bool:
     """Whether the file is there and this user may not read it."""
-    return os.path.exists(path) and not os.access(path, os.R_OK)  # noqa: PTH110 - Path.exists() raises where it may not look
+    return there(path) and not os.access(path, os.R_OK)
 
 
 def below(folder: Path, pattern: str) -> list[Path]:

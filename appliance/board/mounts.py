@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from appliance.board.files import ROOT, below, number, text
+from appliance.board.files import ROOT, below, number, text, there
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 # Separates what has a fixed place from what follows; there may be any number of fields before it.
@@ -66,7 +66,7 @@ def partition(mount: Mount, root: Path = ROOT) -> Path | None:
     candidates = [root / "sys/dev/block" / mount.device]
     if mount.source.startswith("/dev/"):
         candidates.append(root / "sys/class/block" / PurePosixPath(mount.source).name)
-    found = next((it for it in candidates if it.is_dir()), None)
+    found = next((it for it in candidates if there(it)), None)
     return None if found is None else Path(os.path.realpath(found))
 
 
@@ -78,7 +78,7 @@ def disk(part: Path) -> Path:
     under = below(part, "slaves/*")
     if under:
         return disk(Path(os.path.realpath(under[0])))
-    return part.parent if (part / "partition").exists() else part
+    return part.parent if there(part / "partition") else part
 
 
 def errors(mount: Mount, root: Path = ROOT) -> int | None:

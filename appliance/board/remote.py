@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.board.files import ROOT, below, text, withheld
+from appliance.board.files import ROOT, below, text, there, withheld
 from appliance.board.units import installed, masked, wanted
 
 _UNITS = ("ssh.service", "ssh.socket", "sshd.service")
@@ -49,7 +49,7 @@ def remote(root: Path = ROOT) -> Remote:
     told = {key: reading.said.get(key, value) for key, value in _DEFAULTS.items()}
     passwords = "yes" in {told["passwordauthentication"], told["kbdinteractiveauthentication"]}
     return Remote(
-        runs=runs and (root / "etc/ssh/sshd_config").exists(),
+        runs=runs and there(root / "etc/ssh/sshd_config"),
         passwords=passwords,
         root=passwords and told["permitrootlogin"] == "yes",
         withheld=tuple(reading.withheld),

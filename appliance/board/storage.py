@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from appliance.board.files import ROOT, text
+from appliance.board.files import ROOT, text, there
 from appliance.board.mounts import Mount, disk, mount_of, partition
 
 # JEDEC eMMC 5.0 (JESD84-B50): each step of the estimate is a tenth of the life; 11 is beyond it.
@@ -106,7 +106,7 @@ def _behind(swap: PurePosixPath, root: Path) -> PurePosixPath | None:
 
 def _on_a_card(place: PurePosixPath, among: tuple[Mount, ...], root: Path) -> bool:
     if place.is_relative_to("/dev"):
-        return place.name.startswith("mmcblk") and (root / "sys/class/block" / place.name).exists()
+        return place.name.startswith("mmcblk") and there(root / "sys/class/block" / place.name)
     mount = mount_of(place, among)
     part = None if mount is None else partition(mount, root)
     return part is not None and disk(part).name.startswith("mmcblk")

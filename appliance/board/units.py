@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance.board.files import ROOT, below, text
+from appliance.board.files import ROOT, below, text, there
 
 # systemd.unit(5) and systemd-system.conf(5): the first one wins.
 _UNITS = (
@@ -63,7 +63,7 @@ def drop_ins(name: str, root: Path = ROOT) -> str:
 def setting(file: str, key: str, root: Path = ROOT) -> str | None:
     """What a file like `system.conf` and its drop-ins say of a key last; None: nothing."""
     mains = [root / folder / file for folder in _CONFIGS]
-    main = next((path for path in mains if path.is_file()), None)
+    main = next((path for path in mains if there(path)), None)
     parts: dict[str, Path] = {}
     for folder in reversed(_CONFIGS):
         parts.update({path.name: path for path in below(root / folder / f"{file}.d", "*.conf")})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from appliance.board.files import ROOT, below, text
+from appliance.board.files import ROOT, below, text, there
 from appliance.board.units import wanted
 
 _KEYS = ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade")
@@ -39,11 +39,11 @@ def updates(now: datetime, root: Path = ROOT) -> Updates:
     on = all(settings.get(key, "0") not in {"", "0"} for key in _KEYS)
     timed = bool(wanted("apt-daily.timer", root) and wanted("apt-daily-upgrade.timer", root))
     return Updates(
-        apt=(root / "etc/apt").is_dir(),
-        automatic=on and timed and (root / "usr/bin/unattended-upgrade").exists(),
+        apt=there(root / "etc/apt"),
+        automatic=on and timed and there(root / "usr/bin/unattended-upgrade"),
         lists_age=_age(now, root, "lists"),
         upgrade_age=_age(now, root, "upgrade"),
-        restart=(root / "run/reboot-required").exists(),
+        restart=there(root / "run/reboot-required"),
     )
 
 
