@@ -120,7 +120,7 @@ def test_one_life_from_start_to_end(tmp_path: Path) -> None:
         running.hears("WATCHDOG=1")
         status = running.status()
         assert (status["pid"], status["state"]) == (running.process.pid, "ok")
-        assert {"api", "door", "records", "vision"} <= {it["name"] for it in status["parts"]}
+        assert {"api", "board", "door", "records", "vision"} <= {it["name"] for it in status["parts"]}
         done = running.ask("POST", "/v1/unlock", reason="parcel").json()
         assert done["done"] is True
         running.process.send_signal(signal.SIGTERM)
