@@ -13,6 +13,8 @@ from appliance.types import Pixels
 
 # The size of the bundled recording. Nothing is scaled, and an emulated processor can follow.
 WIDTH, HEIGHT = 640, 360
+# Pictures a second: of the films, and of the signal that carries them.
+FPS, SIGNAL = 15, 50
 _RECORDING = PICTURES / "single_face.mp4"
 _STRANGER = PICTURES / "biden.jpg"
 # Enrolled from one part and recognised in the other, in seconds, as in the demo.
@@ -43,7 +45,7 @@ def recorded(begin: float, end: float) -> list[Pixels]:
         there, frame = film.read()
         if not there or number / fps > end:
             break
-        if number / fps >= begin:
+        if number / fps >= begin and number % round(fps / FPS) == 0:
             frames.append(frame.astype(np.uint8))
         number += 1
     film.release()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from tests.board import films
-from tests.board.films import HEIGHT, WIDTH
+from tests.board.films import FPS, HEIGHT, SIGNAL, WIDTH
 from tests.board.host import BoardError, run
 from tests.board.image import GUEST, Image, Say, alone, layer
 from tests.board.machine import CONTACT, EXIT_BUTTON, RELAY, TAMPER, Machine, Options
@@ -29,11 +28,11 @@ else:
 ROOT = Path(__file__).parents[2]
 # Where the checkout and the wheels lie on the board.
 CHECKOUT = "/root/face-access-appliance"
-WHEELS = "/mnt/wheels"
+_BROUGHT = "/mnt/brought"
+WHEELS = f"{_BROUGHT}/wheels"
 _CAMERA = "/usr/local/lib/board"
 INSTALL_S = 3600.0
 PULSE_S = 3.0
-FPS = 15
 
 # The board's Python, and what its Debian can load.
 _PYTHON = "3.11"
@@ -152,22 +151,22 @@ def _key(base: Image, wheels: Path) -> str:
 
 def _install(base: Image, wheels: Path, folder: Path, say: Say) -> None:
     disk = layer(base, folder / "disk.qcow2")
-    store = _wheel_disk(wheels, folder / "wheels.img")
-    drive = f"file={store},format=raw,if=none,id=wheels,readonly=on"
+    brought = _disk_of(_brought(wheels, folder / "brought"), folder / "brought.img")
+    drive = f"file={brought},format=raw,if=none,id=brought,readonly=on"
     machine = Machine.start(
         Options(
             image=base,
             disk=disk,
             folder=folder / "install",
-            arguments=("-drive", drive, "-device", "virtio-blk-pci,drive=wheels"),
+            arguments=("-drive", drive, "-device", "virtio-blk-pci,drive=brought"),
         )
     )
     try:
         say(f"booting to install (log: {machine.serial_log})")
         machine.wait_for_ssh()
-        machine.ssh(f"mkdir -p {WHEELS} && mount -o ro /dev/vdb {WHEELS}", check=True)
-        machine.ssh(f"mkdir -p {CHECKOUT} && tar -C {CHECKOUT} -x", feed=_packed(), check=True)
-        _put_camera(machine, folder / "films")
+        machine.ssh(f"mkdir -p {_BROUGHT} && mount -o ro /dev/vdb {_BROUGHT}", check=True)
+        machine.ssh(f"cp -a {_BROUGHT}/checkout {CHECKOUT}", check=True)
+        _put_camera(machine)
         say("install.sh --offline, emulated; this takes minutes")
         done = machine.ssh(
             f"cd {CHECKOUT} && ./install.sh --offline {WHEELS} 2>&1", timeout_s=INSTALL_S
@@ -180,39 +179,43 @@ def _install(base: Image, wheels: Path, folder: Path, say: Say) -> None:
         machine.ssh("cat > /etc/appliance/config.yaml", feed=CONFIG, check=True)
         machine.ssh("systemctl restart appliance", timeout_s=600, check=True)
         machine.ssh("appliance --json doctor; systemctl status appliance", timeout_s=600)
-        machine.ssh(f"umount {WHEELS}; sync", check=True)
+        machine.ssh(f"umount {_BROUGHT}; sync", check=True)
         machine.power_off()
     finally:
         machine.kill()
-    store.unlink()
+    brought.unlink()
 
 
-def _put_camera(machine: Machine, folder: Path) -> None:
-    """What plays before the camera, from the next boot on and now."""
-    films.write_films(folder)
-    machine.put(folder, "/var/lib/board")
-    shutil.rmtree(folder)
-    machine.put(GUEST / "camera", _CAMERA)
-    said = f"WIDTH={WIDTH}\nHEIGHT={HEIGHT}\nFPS={FPS}\n"
-    machine.ssh(f"cat > {_CAMERA}/camera.env", feed=said, check=True)
-    machine.ssh(f"mv {_CAMERA}/board-camera.service /etc/systemd/system/", check=True)
-    machine.ssh("systemctl daemon-reload && systemctl enable --now board-camera", check=True)
+def _brought(wheels: Path, folder: Path) -> Path:
+    """A folder with all that the board is given: the project, wheels, films and their player."""
+    for path in sources():
+        (folder / "checkout" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, folder / "checkout" / path)
+    shutil.copytree(wheels, folder / "wheels")
+    shutil.copytree(GUEST / "camera", folder / "camera")
+    said = f"WIDTH={WIDTH}\nHEIGHT={HEIGHT}\nFPS={FPS}\nSIGNAL={SIGNAL}\n"
+    (folder / "camera" / "camera.env").write_text(said)
+    films.write_films(folder / "films")
+    return folder
 
 
-def _wheel_disk(wheels: Path, disk: Path) -> Path:
-    size = sum(path.stat().st_size for path in wheels.iterdir())
+def _disk_of(folder: Path, disk: Path) -> Path:
+    """A disk with a folder's content; the folder is gone then."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     with disk.open("wb") as file:
         # ext4 keeps some for itself.
         file.truncate(size + size // 4 + (32 << 20))
-    run(["mkfs.ext4", "-q", "-F", "-d", str(wheels), str(disk)])
+    run(["mkfs.ext4", "-q", "-F", "-E", "root_owner=0:0", "-d", str(folder), str(disk)])
+    shutil.rmtree(folder)
     return disk
 
 
-def _packed() -> bytes:
-    names = "\0".join(map(str, sources()))
-    return subprocess.run(
-        ["tar", "-C", str(ROOT), "-cz", "--owner=0", "--group=0", "--null", "-T", "-"],
-        input=names.encode(),
-        capture_output=True,
+def _put_camera(machine: Machine) -> None:
+    """What plays before the camera, from the next boot on and now."""
+    machine.ssh(
+        f"mkdir -p {_CAMERA} && cp {_BROUGHT}/camera/* {_CAMERA} && "
+        f"cp -r {_BROUGHT}/films /var/lib/board && "
+        f"mv {_CAMERA}/board-camera.service /etc/systemd/system/ && "
+        "systemctl daemon-reload && systemctl enable --now board-camera",
         check=True,
-    ).stdout
+    )

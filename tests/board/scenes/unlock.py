@@ -1,0 +1,163 @@
+"""Unlock: a person is enrolled and let in through /dev/video0; nobody else moves the line."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.board.board import Board
+from tests.board.evidence import Evidence, json_of, read, transcript
+from tests.board.installed import CHECKOUT, PULSE_S
+from tests.board.lines import Pulse
+from tests.board.machine import RELAY, Answer, Machine
+from tests.board.table import Row
+
+NAME = "unlock"
+# The processor is emulated: what takes a second at a door may take half a minute here.
+ATTEMPT_S = 300.0
+ENROL_S = 900.0
+# How much longer than configured the line may stay: the guest's clock runs by the host's, and the
+# host has other things to do.
+SLACK_S = 0.5
+
+_ENROL = "appliance --json enroll --name alice"
+_ENROL_BOB = "appliance --json enroll --name bob"
+_CONFIG = "appliance --json config show"
+_AUDIT = "appliance --json audit tail -n 100"
+# Who stands before the camera, whose name is claimed, and what must not follow.
+_REFUSED = (
+    ("hall", "alice", "an empty hall, alice claimed"),
+    ("stranger", "alice", "another person's picture, alice claimed"),
+    ("alice", "bob", "a living person who is not bob, bob claimed"),
+)
+
+
+def run(board: Board) -> list[Row]:
+    """Enrol, let in, refuse; then judge the logs."""
+    options = board.options(NAME)
+    with board.machine(options) as machine:
+        board.wait_until_ready(machine)
+        machine.ssh(_CONFIG, timeout_s=ATTEMPT_S)
+        _enrol(board, machine)
+        for film, name, _ in _REFUSED[:2]:
+            _attempt(board, machine, film, name)
+        _attempt(board, machine, "alice", "alice")
+        # Its pulse ends before the next attempt begins.
+        time.sleep(2 * PULSE_S)
+        for film, name, _ in _REFUSED[2:]:
+            _attempt(board, machine, film, name)
+        time.sleep(2 * PULSE_S)
+        machine.ssh(_AUDIT, timeout_s=ATTEMPT_S)
+    rows = judge(options.folder)
+    evidence = read(options.folder)
+    pulses = evidence.trace.pulses(RELAY)
+    if pulses and pulses[0].end is not None:
+        text = transcript(evidence, RELAY, until=pulses[0].end + 1)
+        (options.folder / "transcript.txt").write_text(text)
+    return rows
+
+
+def judge(folder: Path) -> list[Row]:
+    """The rows, from the logs in a folder."""
+    evidence = read(folder)
+    return [
+        _enrolled(evidence),
+        _let_in(evidence),
+        *(_refused(evidence, *words) for words in _REFUSED),
+        _recorded(evidence),
+    ]
+
+
+def _enrol(board: Board, machine: Machine) -> None:
+    board.before_the_camera(machine, "alice-enrols")
+    machine.ssh(_ENROL, timeout_s=ENROL_S)
+    pictures = f"{CHECKOUT}/appliance/demo/pictures"
+    names = " ".join(f"--from {pictures}/{name}.jpg" for name in ("obama", "obama2", "obama3"))
+    machine.ssh(f"{_ENROL_BOB} {names}", timeout_s=ENROL_S)
+
+
+def _attempt(board: Board, machine: Machine, film: str, name: str) -> None:
+    board.before_the_camera(machine, film)
+    # Whoever stood there before is gone from the queues, and an attack's silence is over.
+    time.sleep(15)
+    machine.ssh(_command(film, name), timeout_s=ATTEMPT_S)
+
+
+def _command(film: str, name: str) -> str:
+    # The film stands in the log beside the command that it was played for.
+    return f": {film} before the camera; appliance --json verify --name {name} --unlock"
+
+
+def _enrolled(evidence: Evidence) -> Row:
+    answer = evidence.last(_ENROL)
+    told = json_of(answer)
+    used = told.get("frames_used", 0)
+    config = _config(evidence)
+    wanted = config["enrolment"]["frames"]
+    return Row(
+        "a person is enrolled through /dev/video0",
+        f"{used} of {wanted} frames used, {len(told.get('frames_rejected', []))} left out, "
+        f"{answer.took_s:.0f} s"
+        if answer.code == 0
+        else _why(told),
+        ok=answer.code == 0 and used >= wanted,
+    )
+
+
+def _let_in(evidence: Evidence) -> Row:
+    answer = evidence.last(_command("alice", "alice"))
+    told = json_of(answer)
+    during = _pulses(evidence, answer)
+    profile = _config(evidence)["liveness"]["profile"]
+    lengths = ", ".join("no end" if it.end is None else f"{it.length_s:.3f} s" for it in during)
+    return Row(
+        f"who is recognised gets one pulse of {PULSE_S:g} s on the chip's line",
+        f"{told.get('decision')} (profile {profile}, similarity {told.get('similarity')}, "
+        f"threshold {told.get('threshold')}) after {answer.took_s:.1f} s; {len(during)} pulses: "
+        f"{lengths or 'none'}",
+        ok=told.get("decision") == "accept"
+        and len(during) == 1
+        and during[0].length_s is not None
+        and PULSE_S - 0.05 <= during[0].length_s <= PULSE_S + SLACK_S,
+    )
+
+
+def _refused(evidence: Evidence, film: str, name: str, who: str) -> Row:
+    answer = evidence.last(_command(film, name))
+    told = json_of(answer)
+    during = _pulses(evidence, answer)
+    decision = told.get("decision")
+    return Row(
+        f"{who}: the line does not move",
+        f"{decision} after {answer.took_s:.0f} s; {len(during)} pulses",
+        ok=decision is not None and decision != "accept" and answer.code == 1 and not during,
+    )
+
+
+def _recorded(evidence: Evidence) -> Row:
+    records = json_of(evidence.last(_AUDIT))["records"]
+    accepts = [it for it in records if it.get("decision") == "accept"]
+    pulses = evidence.trace.pulses(RELAY)
+    return Row(
+        "every pulse has its audit record, and every accept its pulse",
+        f"{len(records)} records, {len(accepts)} of them accepts; {len(pulses)} pulses since reset",
+        ok=len(accepts) == len(pulses) == 1,
+    )
+
+
+def _pulses(evidence: Evidence, answer: Answer) -> list[Pulse]:
+    """The pulses that began between an attempt and the next command, or two pulses' time."""
+    end = answer.at + answer.took_s + 2 * PULSE_S
+    return [it for it in evidence.trace.pulses(RELAY) if answer.at <= it.start <= end]
+
+
+def _config(evidence: Evidence) -> dict[str, Any]:
+    told = json_of(evidence.last(_CONFIG))
+    config: dict[str, Any] = told.get("config", told)
+    return config
+
+
+def _why(told: dict[str, Any]) -> str:
+    error = told.get("error") or told
+    return str(error.get("message", error))
