@@ -161,6 +161,7 @@ class Course:
             if result.status is not Status.FAILED or not self._dialog.again(step, result):
                 return True
             self.progress = self.progress.again(step.key)
+            self._save()  # or a try that is broken off would leave the one before it decided
 
     def _tried(self, step: Step) -> Result | None:
         """One try; None when the acceptance is left."""

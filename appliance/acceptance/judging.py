@@ -129,12 +129,27 @@ def is_let_in(facts: Facts, _site: Site) -> Iterator[str]:
         yield f"The decision is {facts['decision']}."
 
 
-def is_kept_out(facts: Facts, _site: Site) -> Iterator[str]:
-    """The verification said no, and of a face that it saw."""
+def is_taken_for_somebody_else(facts: Facts, _site: Site) -> Iterator[str]:
+    """The verification saw a face, and said that it is another."""
     if facts["decision"] == "accept":
         yield "The decision is accept: the door would have opened."
-    elif facts["decision"] in {"no_face", "unknown_person", "locked_out", "several_faces"}:
-        yield f"The decision is {facts['decision']}, which says nothing of what was to be tried."
+    elif facts["decision"] != "reject":
+        yield f"The decision is {facts['decision']}, which does not say that it is somebody else."
+
+
+def is_not_taken_for_alive(facts: Facts, _site: Site) -> Iterator[str]:
+    """The verification saw a face, and did not find that it lives.
+
+    That a picture is not like the person says nothing: a better one may be.
+    """
+    decision, state = facts["decision"], facts["liveness"]["state"]
+    unsure = decision in {"timeout", "poor_quality"} and state == "undetermined"
+    if decision == "accept":
+        yield "The decision is accept: the door would have opened."
+    elif state == "live":
+        yield f"The decision is {decision}, but it was taken for a living person."
+    elif decision != "spoof" and not unsure:
+        yield f"The decision is {decision}, which says nothing of life: try a better picture."
 
 
 def records_came(facts: Facts, _site: Site) -> Iterator[str]:

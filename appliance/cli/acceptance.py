@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from appliance.acceptance.plan import BY_KEY, STEPS
 from appliance.acceptance.progress import Progress
 from appliance.acceptance.values import Outcome, Status
 from appliance.cli.session import Session, json_option, leave, printable
-from appliance.errors import ExitCode, InputError
+from appliance.errors import ApplianceError, ExitCode, InputError
 from appliance.errors import UsageError as WrongUsage
 from appliance.store.device_key import DeviceKey, fingerprint, same_fingerprint
 from appliance.store.exports import new_file, read_whole
@@ -213,7 +214,8 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
                 put(location.acceptance, replace(now, person=whom.name).content())
 
         course = Course(site, dialog, probes, keep, begun)
-        outcome = course.run(STEPS)
+        with _told_where_it_stands(shown):
+            outcome = course.run(STEPS)
         results = list(course.progress.results.values())
         shown.ends(outcome, results)
         data: dict[str, Any] = {"outcome": outcome.value, "report": None, "page": None}
@@ -226,6 +228,16 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
         ]
     session.result(data, lambda console: _print_end(console, data))
     leave(ExitCode.OK if outcome is Outcome.ACCEPTED else ExitCode.NO)
+
+
+@contextmanager
+def _told_where_it_stands(shown: Shown) -> Iterator[None]:
+    """Say how it goes on when somebody breaks it off, or when something keeps it from going on."""
+    try:
+        yield
+    except (click.Abort, KeyboardInterrupt, SystemExit, ApplianceError):
+        shown.told("Every step that was decided is kept: `appliance acceptance --resume` goes on.")
+        raise
 
 
 class _Whom:

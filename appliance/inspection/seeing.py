@@ -29,13 +29,13 @@ _SCENES: Final = {
 def camera(config: Config, wait_s: float) -> dict[str, Any]:
     """Size, rate, delay and light of the pictures that come in WATCHED_S.
 
-    wait_s: the longest that is waited for them. Raises CameraError, InputError or DeviceBusyError.
+    wait_s: how long is waited for them, and for twice WATCHED_S at least. Raises CameraError, InputError or DeviceBusyError.
     """
     clock, times, delays = assemble.clock(), list[float](), list[float]()
     with ExitStack() as stack:
         stack.enter_context(assemble.devices(config))
         source = stack.enter_context(closing(assemble.camera(config)))
-        latest, last = clock.monotonic() + wait_s, None
+        latest, last = clock.monotonic() + max(wait_s, 2 * WATCHED_S), None
         for frame in source.frames():
             last = frame
             times.append(frame.at)
