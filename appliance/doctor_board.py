@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isfinite
 from pathlib import Path, PurePosixPath
 
 from appliance import assemble
@@ -134,7 +135,8 @@ def _heat(_config: Config, around: Surroundings) -> Check:
         return Check("heat", Status.FAIL, text, hint)
     if first.warm:
         return Check("heat", Status.WARN, f"{text}, where the board slows down", hint)
-    return Check("heat", Status.OK, f"{text}, {first.slows - first.celsius:.0f} below its limit")
+    left = f"{first.room:.0f} below its limit" if isfinite(first.room) else "no limit is told"
+    return Check("heat", Status.OK, f"{text}, {left}")
 
 
 def _files(config: Config, around: Surroundings) -> Check:

@@ -95,15 +95,22 @@ class TestHeat:
         assert found[0] == Zone("cpu-thermal", 71.5, 99.0, 104.5)
         assert not found[0].warm
 
-    def test_a_zone_without_limits_has_the_boards(self, tmp_path: Path) -> None:
+    def test_a_pi_has_a_limit_of_its_own(self, tmp_path: Path) -> None:
         write(tmp_path, zone(0, type="cpu-thermal", temp="82000"))
         (found,) = zones(tmp_path)
-        assert (found.slows, found.off, found.warm, found.near_its_end) == (80.0, None, True, False)
+        assert (found.slows, found.off, found.warm, found.near_its_end) == (
+            None,
+            None,
+            False,
+            False,
+        )
+        (found,) = zones(write(tmp_path, {"proc/device-tree/model": trees.PI_4}))
+        assert (found.slows, found.warm, found.near_its_end) == (80.0, True, False)
 
     def test_limits_that_mean_none(self, tmp_path: Path) -> None:
         files = {"trip_point_0_type": "passive", "trip_point_0_temp": "-274000"}
-        write(tmp_path, zone(0, type="acpitz", temp="40000", **files))
-        assert zones(tmp_path)[0].slows == 80.0
+        write(tmp_path, zone(0, type="x86_pkg_temp", temp="93000", **files))
+        assert (zones(tmp_path)[0].slows, zones(tmp_path)[0].warm) == (None, False)
 
     def test_near_the_limit_at_which_it_stops(self, tmp_path: Path) -> None:
         files = {"trip_point_0_type": "critical", "trip_point_0_temp": "90000"}

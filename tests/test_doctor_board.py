@@ -118,12 +118,17 @@ class TestHeat:
     def test_by_its_limits(self, tmp_path: Path, milli: int, status: Status, detail: str) -> None:
         zone = "sys/class/thermal/thermal_zone0"
         check = told("heat", tmp_path, {
+            **PI,
             f"{zone}/type": "cpu-thermal\n",
             f"{zone}/temp": f"{milli}\n",
             f"{zone}/trip_point_0_type": "critical\n",
             f"{zone}/trip_point_0_temp": "90000\n",
         })  # fmt: skip
         assert (check.status, check.detail) == (status, detail)
+
+    def test_of_a_machine_without_limits(self, tmp_path: Path) -> None:
+        check = told("heat", tmp_path, {"sys/class/thermal/thermal_zone0/temp": "91000\n"})
+        assert check == Check("heat", OK, "91 °C at thermal_zone0, no limit is told")
 
 
 class TestFiles:
@@ -385,6 +390,7 @@ class TestWhileTheServiceRuns:
     def test_heat_and_a_disk_that_failed(self, tmp_path: Path) -> None:
         zone = "sys/class/thermal/thermal_zone0"
         write(tmp_path, {
+            **PI,
             f"{zone}/type": "cpu-thermal\n",
             f"{zone}/temp": "82000\n",
             "proc/self/mountinfo": trees.ON_A_CARD.replace("p2 rw", "p2 ro"),
