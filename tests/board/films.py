@@ -14,7 +14,7 @@ from appliance.types import Pixels
 # The size of the bundled recording. Nothing is scaled, and an emulated processor can follow.
 WIDTH, HEIGHT = 640, 360
 # Pictures a second: of the films, and of the signal that carries them.
-FPS, SIGNAL = 15, 50
+FPS, SIGNAL = 10, 50
 _RECORDING = PICTURES / "single_face.mp4"
 _STRANGER = PICTURES / "biden.jpg"
 # Enrolled from one part and recognised in the other, in seconds, as in the demo.
