@@ -38,7 +38,7 @@ def load_external(path: Path, *, uid: int) -> Any:
         with native_chatter_hidden():
             return module.load_delegate(str(path))
     except (OSError, ValueError, RuntimeError) as error:
-        why = (str(error).splitlines() or ["it does not say why"])[0].rstrip(". ")
+        why = " ".join(str(error).split()).rstrip(". ") or "it does not say why"
         raise _refused(
             path,
             f"cannot be loaded: {why}",
