@@ -200,7 +200,7 @@ def test_what_is_switched_rests_while_the_board_starts() -> None:
 
 
 def test_the_page_explains_the_pulls_of_the_drawing() -> None:
-    page = (FOLDER / "lines.md").read_text(encoding="utf-8")
+    page = " ".join((FOLDER / "lines.md").read_text(encoding="utf-8").split())
     up = lines.PULLED_UP
     assert (
         f"pulls lines 0 to {max(up)} up and lines {max(up) + 1} to {max(lines.PINS)} down" in page
@@ -385,7 +385,7 @@ def test_who_stands_nearer_than_the_nearest_is_cut_off() -> None:
 
 
 def test_the_limits_of_the_place_are_those_of_the_configuration() -> None:
-    page = (FOLDER / "place.md").read_text(encoding="utf-8")
+    page = " ".join((FOLDER / "place.md").read_text(encoding="utf-8").split())
     quality, detector = Config().quality, Config().detector
     for told in (
         f"{quality.min_eye_distance:g} pixels between the eyes",
@@ -399,6 +399,11 @@ def test_the_limits_of_the_place_are_those_of_the_configuration() -> None:
         assert told in page, told
     camera = Config().camera
     assert f"{camera.width} x {camera.height}" in page
+    near = sums.closest(place.ANGLE, place.LOWEST, place.HIGHEST, place.CAMERA)
+    steepest = sums.steepest(near, place.LOWEST, place.HIGHEST, place.CAMERA)
+    assert f"the steepest look in the example is {steepest:.0f}°" in page
+    tall, small = (sums.steepest(1.0, eyes, eyes, 2.5) for eyes in (place.HIGHEST, place.LOWEST))
+    assert f"{tall:.0f}° for the tallest and {small:.0f}° for the lowest" in page
 
 
 def test_the_example_of_the_drawing_looks_within_the_limits() -> None:

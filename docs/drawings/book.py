@@ -12,6 +12,7 @@ from docs.drawings.tables import refreshed
 
 FOLDER: Final = Path(__file__).parent.parent / "hardware"
 SHEETS: Final[dict[str, Callable[[], Sheet]]] = {
+    "overview": place.overview,
     "strike": locks.strike,
     "magnet": locks.magnet,
     "contact": contacts.contact,

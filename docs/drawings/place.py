@@ -1,4 +1,4 @@
-"""The drawing of the camera's place: from which distance whom it sees."""
+"""The drawings of where things are: both sides of the wall, and what the camera sees."""
 
 from __future__ import annotations
 
@@ -20,6 +20,77 @@ LEAST_EYES: Final = 32
 _SCALE: Final = 185
 _FLOOR: Final = 500
 _WALL: Final = 130
+
+
+def overview() -> Sheet:
+    """What hangs on which side of the wall."""
+    sheet = Sheet(
+        "What goes where: cables, not single wires",
+        "Outside are camera, keypad or card reader, lamps and buzzer. In the wall are the door, its "
+        "contact and its strike. On the protected side are the case with board and relay module, "
+        "the timer relay, the lock's own supply with its fuse, and the button with two poles: one "
+        "feeds the strike, the other tells the appliance. The lever inside needs none of it.",
+    )
+    sheet.panel(20, 56, 250, 410, "Outside")
+    sheet.panel(282, 56, 206, 410, "Wall and door")
+    sheet.panel(500, 56, 440, 410, "Protected side")
+    for y, name in ((130, "Camera"), (180, "Keypad, reader"), (230, "Lamps, buzzer")):
+        sheet.wire("cable" if y < 200 else "signal", (220, y), (520, y))
+        sheet.part(40, y - 20, 180, 40)
+        sheet.text(130, y + 6, name, "name", "middle")
+        sheet.terminal(220, y)
+    sheet.text(
+        40, 300, ["and nothing else:", "whoever opens these", "gets no wire that", "opens the door"]
+    )
+    # The door, seen from inside: lever, contact above, strike beside the latch.
+    sheet.shape(
+        '<rect class="part" x="302" y="262" width="96" height="190"/>'
+        '<rect class="symbol paper" x="310" y="270" width="80" height="182"/>'
+        '<circle class="solid" cx="378" cy="372" r="5"/>'
+        '<path class="symbol" style="stroke-width:6" d="M378 372 h-28"/>'
+        '<rect class="solid" x="366" y="256" width="24" height="10"/>'
+        '<rect class="symbol paper" x="399" y="352" width="14" height="40"/>'
+    )
+    sheet.wire("signal", (390, 261), (440, 261), (440, 290), (520, 290))
+    sheet.wire("plus", (413, 372), (470, 372), (470, 390), (850, 390), (850, 350))
+    sheet.text(404, 252, "contact", "note")
+    sheet.text(418, 360, "strike", "note")
+    sheet.text(318, 404, "lever", "note")
+    sheet.part(520, 104, 150, 206)
+    sheet.text(595, 130, "Case", "name", "middle")
+    sheet.text(595, 156, ["board", "relay module", "tamper switch"], "note", "middle")
+    for y in (130, 180, 230, 290):
+        sheet.terminal(520, y)
+    sheet.wire("plus", (760, 130), (670, 130))
+    sheet.wire("plus", (670, 260), (715, 260), (715, 330), (760, 330))
+    sheet.text(658, 265, "relay", "note", "end")
+    sheet.part(760, 104, 160, 76)
+    sheet.text(840, 136, "12 V supply", "name", "middle")
+    sheet.text(840, 158, "fuse, battery", "note", "middle")
+    sheet.part(760, 300, 160, 50)
+    sheet.text(840, 331, "Timer relay", "name", "middle")
+    sheet.part(760, 408, 160, 48)
+    sheet.text(840, 438, "Button", "name", "middle")
+    sheet.wire("plus", (800, 408), (800, 390))
+    sheet.dot("plus", 800, 390)
+    sheet.wire("signal", (760, 434), (595, 434), (595, 310))
+    sheet.text(610, 426, "pole 2", "note")
+    sheet.text(744, 384, "pole 1", "note", "end")
+    sheet.part(760, 204, 160, 76)
+    sheet.text(840, 236, "5 V supply", "name", "middle")
+    sheet.text(840, 258, "of the board", "note", "middle")
+    sheet.wire("five", (760, 226), (670, 226))
+    for x, y in ((760, 130), (670, 130), (670, 260), (760, 330), (850, 350), (800, 408)):
+        sheet.terminal(x, y)
+    for x, y in ((760, 434), (595, 310), (760, 226), (670, 226), (413, 372)):
+        sheet.terminal(x, y)
+    sheet.notes(
+        478,
+        "Drawings 1 to 8 show each wire. A magnet has no timer relay: its plus wire passes the "
+        "fire alarm, a green release and the button instead (drawing 2).",
+        "The lever opens the door from inside without any of this.",
+    )
+    return sheet
 
 
 def camera() -> Sheet:
