@@ -120,7 +120,13 @@ def cuts(
 
 
 def replay(
-    image: bytes, entries: Sequence[Entry], *, each: int, seed: int, most: int = MOST
+    image: bytes,
+    entries: Sequence[Entry],
+    *,
+    each: int,
+    seed: int,
+    most: int = MOST,
+    key: bytes = b"",
 ) -> Tally:
     """Look at all cuts, or at `most` of them, drawn at random, and the last one among them."""
     began, wanted = time.monotonic(), moments(entries, _first_mark(image), each)
@@ -132,7 +138,7 @@ def replay(
         for cut in cuts(image, entries, wanted, seed):
             tally.cuts[cut.moment.loss.value] += 1
             tally.promises = max(tally.promises, len(cut.promises))
-            if found := look(cut, Path(folder)):
+            if found := look(cut, Path(folder), key):
                 where = f"before entry {cut.moment.at} of {len(entries)}, {cut.moment.loss.value}"
                 more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
                 tally.wrong.append(f"{where}: {found[0]}{more}")
@@ -140,8 +146,11 @@ def replay(
     return tally
 
 
-def look(cut: Cut, folder: Path) -> list[str]:
-    """All that is wrong after a cut. folder: for what is needed meanwhile."""
+def look(cut: Cut, folder: Path, key: bytes = b"") -> list[str]:
+    """All that is wrong after a cut. folder: for what is needed meanwhile.
+
+    key: of the templates, where it does not lie beside the database.
+    """
     image, state = folder / "image", folder / "state"
     image.write_bytes(cut.image)
     repaired = _run(["e2fsck", "-f", "-p", str(image)])
@@ -153,6 +162,8 @@ def look(cut: Cut, folder: Path) -> list[str]:
     taken = _run(["debugfs", "-R", f"rdump / {state}", str(image)])
     if taken.returncode:
         raise BoardError(f"debugfs cannot read the disk: {_last(taken.stderr)}")
+    if key:
+        (state / "template.key").write_bytes(key)
     return complaints(state, cut.promises)
 
 

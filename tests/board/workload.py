@@ -20,12 +20,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from appliance import assemble
-from appliance.config import Config, load
+from appliance.config import Config, ModelConfig, load
 from appliance.control.client import Client
 from appliance.control.words import Result, TemplateSent
 from appliance.errors import ApplianceError
@@ -66,9 +67,6 @@ def requests(config: Config, seed: int, note: Note) -> Iterator[str]:
     Raises what the service answers, but for the refusal of an attempt.
     """
     client, chance = Client(Path(config.control.socket)), random.Random(seed)  # noqa: S311 - no secrets
-    models = assemble.manifest(config)
-    entry = models.entry(config.model.name, "embedder")
-    fingerprint = assemble.template_fingerprint(entry, models)
     enrolled: list[str] = []
     number = 0
     while True:
@@ -76,9 +74,8 @@ def requests(config: Config, seed: int, note: Note) -> Iterator[str]:
         name = f"{seed}-{number}"
         kind = chance.choices(("enrol", "unlock", "attempt", "remove"), (4, 4, 2, 1))[0]
         if kind == "enrol":
-            template = _template(seed * 1_000_003 + number, entry.name, fingerprint)
             note(Promise(BEGUN, name))
-            client.keep(name, template)
+            client.keep(name, template(config, seed * 1_000_003 + number))
             note(Promise(ENROLLED, name))
             note(Promise(RECORDED, name, "enrolled"))
             enrolled.append(name)
@@ -116,12 +113,22 @@ def _remove(config: Config, name: str) -> None:
         store.audit.append("removed", name, {"by": "workload"})
 
 
-def _template(seed: int, model: str, fingerprint: str) -> TemplateSent:
+def template(config: Config, seed: int) -> TemplateSent:
+    """Somebody's template, which no face is like."""
+    model, fingerprint = _embedder(config.model.name)
     vectors = np.random.default_rng(seed).normal(size=(6, 192)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    template = Template(vectors=vectors[1:], mean=vectors[0], model=model, fingerprint=fingerprint)
-    sealed = base64.b64encode(encode_template(template)).decode("ascii")
-    return TemplateSent(model=model, fingerprint=fingerprint, template=sealed)
+    made = Template(vectors=vectors[1:], mean=vectors[0], model=model, fingerprint=fingerprint)
+    sent = base64.b64encode(encode_template(made)).decode("ascii")
+    return TemplateSent(model=model, fingerprint=fingerprint, template=sent)
+
+
+@cache
+def _embedder(name: str) -> tuple[str, str]:
+    config = Config(model=ModelConfig(name=name))
+    models = assemble.manifest(config)
+    entry = models.entry(name, "embedder")
+    return entry.name, assemble.template_fingerprint(entry, models)
 
 
 def patiently(config: Config) -> None:

@@ -1,0 +1,92 @@
+"""What is broken on the board, and what is made of the rows that are red then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from appliance.config import Config
+from tests.board import sabotage
+from tests.board.__main__ import all_scenes
+from tests.board.sabotage import ALL, Sabotage, batches, outcome, table
+from tests.board.table import Result, Row
+from tests.conftest import ROOT
+
+BROKEN, WELL = Row("a door stays shut", "open", ok=False), Row("a lamp burns", "dark", ok=True)
+ONE = Sabotage("no-door", "boot", "the door is taken out", "", ("a door",))
+OTHER = Sabotage("no-lamp", "boot", "the lamp is taken out", "", ("a lamp",))
+
+
+def played(*rows: Row) -> Result:
+    return Result("boot", rows, 1.0)
+
+
+def test_a_sabotage_shows_when_exactly_its_row_is_red() -> None:
+    found = outcome([ONE], played(BROKEN, WELL))
+    assert found.ok
+    assert "1 red" in table([found])
+
+
+def test_a_row_that_stays_green_was_never_measured() -> None:
+    found = outcome([OTHER], played(WELL))
+    assert not found.ok
+    assert "STAYED GREEN: a lamp" in table([found])
+    assert "0 of 1 runs" in table([found])
+
+
+def test_another_row_that_turns_red_is_told() -> None:
+    found = outcome([OTHER], played(BROKEN, Row("a lamp burns", "dark", ok=False)))
+    assert not found.ok
+    assert "ALSO RED: a door stays shut: open" in table([found])
+
+
+def test_sabotages_of_a_scene_may_share_a_run() -> None:
+    third = Sabotage("x", "clock", "", "", ())
+    assert batches([ONE, third, OTHER], together=True) == [[ONE, OTHER], [third]]
+    assert batches([ONE, third], together=False) == [[ONE], [third]]
+    both = outcome([ONE, OTHER], played(BROKEN, Row("a lamp burns", "dark", ok=False)))
+    assert both.ok
+
+
+@pytest.mark.parametrize("it", ALL, ids=lambda it: it.name)
+def test_a_sabotage_fits_this_project(it: Sabotage) -> None:
+    """Each edit finds what it breaks, and each row stands in its scene."""
+    done = []
+
+    def patched(module: str, old: str, new: str) -> None:
+        assert (ROOT / "appliance" / module).read_text().count(old) == 1
+        assert new != old
+        done.append(module)
+
+    def configured(section: str, **values: object) -> None:
+        Config.model_validate({section: values | _whole(section)})
+        done.append(section)
+
+    def any_other(*words: object) -> None:
+        done.append(str(words))
+
+    tools: dict[str, Callable[..., Any]] = {"patched": patched, "configured": configured}
+    exec(it.edit, {**tools, "drop_in": any_other, "unit": any_other})  # noqa: S102 - our own text
+    assert done
+    scene = all_scenes()[it.scene].__file__
+    assert scene is not None
+    with open(scene, encoding="utf-8") as file:  # noqa: PTH123 - a string is at hand
+        text = file.read()
+    assert all(row in text for row in it.rows)
+
+
+def _whole(section: str) -> dict[str, object]:
+    # A door's keys mean something only together.
+    return {"driver": "simulated"} if section == "door" else {}
+
+
+def test_names_tell_sabotages_apart() -> None:
+    names = [it.name for it in sabotage.ALL]
+    assert len(set(names)) == len(names)
+
+
+def test_the_list_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sabotage.main(["--list"]) == 0
+    assert all(it.name in capsys.readouterr().out for it in ALL[:1])
