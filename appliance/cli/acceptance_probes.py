@@ -189,7 +189,7 @@ class CliProbes:
         return self._shown_while(step, lambda: devices.contact(self._config, wait_s))
 
     def _probe_lamps(self, step: Step, _mark: Mark) -> dict[str, Any]:
-        return self._shown_while(step, lambda: devices.lamps(self._config))
+        return self._shown_while(step, lambda: devices.lamps(self._config, self._around.told))
 
     def _probe_sound(self, step: Step, _mark: Mark) -> dict[str, Any]:
         return self._shown_while(step, lambda: devices.sound(self._config))

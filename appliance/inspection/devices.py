@@ -5,8 +5,7 @@ Each releases, claims and gives back for itself, and whatever ends it leaves the
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from appliance.config import Config
 from appliance.door_controller import POLL_S
 from appliance.door_values import DoorChange, DoorWord, Happening
 from appliance.errors import LockError
-from appliance.signals import Pattern
+from appliance.signals import ON
 from appliance.store.store import Store
 
 # A contact counts once it has stood for so long, seconds; as `door_watch` has it.
@@ -90,12 +89,13 @@ def contact(config: Config, wait_s: float) -> dict[str, Any]:
     return {"seen": seen}
 
 
-def lamps(config: Config) -> dict[str, Any]:
-    """Light each lamp and sound the buzzer, one after the other, in the order of the config."""
+def lamps(config: Config, told: Callable[[str], None]) -> dict[str, Any]:
+    """Light each lamp and sound the buzzer, one after the other. told: hears which it is."""
     clock, lines = assemble.clock(), assemble.indicator_lines(config)
     with assemble.devices(config), closing(assemble.indicators(config)) as shown:
         for output in lines:
-            shown.show({output: Pattern(math.inf)})
+            told(f"Now: {output.value.replace('_', ' ')}.")
+            shown.show({output: ON})
             clock.sleep(LAMP_S)
             shown.show({})
         faults = shown.faults

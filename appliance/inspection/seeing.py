@@ -29,7 +29,8 @@ _SCENES: Final = {
 def camera(config: Config, wait_s: float) -> dict[str, Any]:
     """Size, rate, delay and light of the pictures that come in WATCHED_S.
 
-    wait_s: how long is waited for them, and for twice WATCHED_S at least. Raises CameraError, InputError or DeviceBusyError.
+    wait_s: how long is waited for them, and for twice WATCHED_S at least. Raises CameraError,
+    InputError or DeviceBusyError.
     """
     clock, times, delays = assemble.clock(), list[float](), list[float]()
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.acceptance import answers, progress
+from appliance.acceptance import answers, plan, progress
 from appliance.acceptance.answers import Prepared
 from appliance.acceptance.course import Begin, Course, Go, Leave, NotReadyError, Said, Script, Skip
 from appliance.acceptance.plan import BY_KEY, STEPS
@@ -15,6 +15,7 @@ from appliance.acceptance.progress import Progress
 from appliance.acceptance.values import Outcome, Service, Site, Status
 from appliance.errors import InputError, LockError, StoreError
 from tests.acceptance.parts import BY_STEP, GOOD, NO_POWER_CUTS, WHOLE, Bench, Somebody
+from tests.conftest import ROOT
 
 NEW = Progress("run", "2026-03-01T11:00:00+00:00", "")
 
@@ -293,3 +294,14 @@ def test_the_plan_is_whole() -> None:
     # The steps that the service would disturb come together: it is stopped once.
     needs = [step.needs for step in STEPS if step.needs is not Service.EITHER]
     assert needs == sorted(needs, key=[Service.STOPPED, Service.RUNNING].index)
+
+
+def test_the_table_of_the_docs_is_this_one() -> None:
+    text = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
+    assert f"-->\n{plan.table()}<!-- /steps -->" in text
+
+
+def test_the_answers_of_the_docs_are_answers() -> None:
+    text = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
+    (block,) = [part.split("```")[0] for part in text.split("```yaml\n")[1:]]
+    assert answers.parse(block.encode(), "docs")["sound"].skip
