@@ -26,10 +26,11 @@ def overview() -> Sheet:
     """What hangs on which side of the wall."""
     sheet = Sheet(
         "What goes where: cables, not single wires",
-        "Outside are camera, keypad or card reader, lamps and buzzer. In the wall are the door, its "
-        "contact and its strike. On the protected side are the case with board and relay module, "
-        "the timer relay, the lock's own supply with its fuse, and the button with two poles: one "
-        "feeds the strike, the other tells the appliance. The lever inside needs none of it.",
+        "Outside are camera, keypad or card reader, lamps and buzzer. In the wall are the door, "
+        "its contact and its strike. On the protected side are the case with board and relay "
+        "module, the timer relay, the lock's own supply with its fuse, and the button with two "
+        "poles: one feeds the strike, the other tells the appliance. The lever inside needs none "
+        "of it.",
     )
     sheet.panel(20, 56, 250, 410, "Outside")
     sheet.panel(282, 56, 206, 410, "Wall and door")
