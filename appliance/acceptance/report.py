@@ -2,7 +2,9 @@
 
 A report is one line of canonical JSON (`appliance.store.canonical`) with a line break at its end:
 {"format", "report", "signature", "signer"}. Signed, with Ed25519 (RFC 8032), is the canonical JSON
-of {"format", "report"}. Any other spelling of the same is refused, so no byte can be changed.
+of all but the signature. Any other spelling of the same is refused, so no byte can be changed.
+
+Whoever has a key can sign whatever they like, so a report is also looked at for its shape.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from appliance.acceptance.progress import Progress
 from appliance.acceptance.values import Outcome, Site, Status, Step
@@ -48,7 +52,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Signed:
-    """What a signed file says. genuine: `signer` has signed just these bytes."""
+    """What a signed file says. genuine: `signer` has signed just these bytes.
+
+    Of a file that is not genuine nothing is to be believed, not even the signer.
+    """
 
     report: Report
     signer: str
@@ -99,7 +106,7 @@ def build(  # noqa: PLR0913 - what a report says, each by its name
 
 def seal(report: Report, key: Key) -> bytes:
     """The file of a report."""
-    signature = key.sign(_signed_bytes(report))
+    signature = key.sign(_signed_bytes(report, key.public))
     whole = {"format": FORMAT, "report": report, "signer": key.public, "signature": signature}
     return f"{canonical(whole)}\n".encode()
 
@@ -107,32 +114,71 @@ def seal(report: Report, key: Key) -> bytes:
 def read(content: bytes, source: str) -> Signed:
     """What a file says, whoever signed it. InputError `bad_report` where it is no report."""
     try:
-        whole = json.loads(content)
-        report, signer, signature = _parts(whole)
-        plain = f"{canonical(whole)}\n".encode() == content
-    except (ValueError, TypeError, KeyError, RecursionError):
+        whole = _Whole.model_validate_json(content)
+        data = json.loads(content)
+        plain = f"{canonical(data)}\n".encode() == content
+    except (ValueError, RecursionError):
         raise InputError(
             f"{source} is no report of an acceptance.",
             hint="Give the file that `appliance acceptance` wrote, with .json or .html at its end.",
             code="bad_report",
         ) from None
-    genuine = plain and has_signed(signer, signature, _signed_bytes(report))
-    return Signed(report, signer, genuine)
+    report: Report = data["report"]
+    signed = _signed_bytes(report, whole.signer)
+    return Signed(report, whole.signer, plain and has_signed(whole.signer, whole.signature, signed))
 
 
-_FIELDS: Final = {"format", "report", "signature", "signer"}
+def _signed_bytes(report: Report, signer: str) -> bytes:
+    return canonical({"format": FORMAT, "report": report, "signer": signer}).encode()
 
 
-def _parts(whole: Any) -> tuple[Report, str, str]:
-    """(report, signer, signature). Raises TypeError, KeyError or ValueError where it is no file."""
-    report, signer, signature = whole["report"], whole["signer"], whole["signature"]
-    texts = isinstance(signer, str) and isinstance(signature, str)
-    if not (isinstance(report, dict) and texts and whole["format"] == FORMAT):
-        raise ValueError(FORMAT)
-    if whole.keys() != _FIELDS:
-        raise ValueError(whole.keys())
-    return report, signer, signature
+class _Shape(BaseModel):
+    """What is there is as it must be; a later version may say more."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
 
 
-def _signed_bytes(report: Report) -> bytes:
-    return canonical({"format": FORMAT, "report": report}).encode()
+class _Audit(_Shape):
+    database: str
+    number: int
+    digest: str
+
+
+class _Step(_Shape):
+    key: str
+    section: str
+    title: str
+    required: bool
+    question: str
+    status: str
+    reason: str
+    facts: dict[str, Any]
+    answer: bool | None
+    note: str
+    at: str
+    earlier: list[str]
+
+
+class _Report(_Shape):
+    id: str
+    begun: str
+    ended: str
+    outcome: str
+    simulated: list[str]
+    by: str
+    operator: dict[str, str]
+    version: str
+    config_sha256: str
+    audit: _Audit
+    tally: dict[str, int]
+    steps: list[_Step]
+
+
+class _Whole(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: Literal["appliance acceptance v1"]
+    report: _Report
+    # One spelling only: what is not signed itself must not be changed either.
+    signer: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]

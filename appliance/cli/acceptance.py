@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -193,6 +194,8 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
         )
     if resume and anew:
         raise WrongUsage("--resume and --anew exclude each other.", hint="Give one of them.")
+    if name is not None:
+        check_name(name)
     caller = acceptance_probes.permitted(session)
     paths = _paths(out)
     location, site = assemble.location(session.config), acceptance_probes.site(session.config)
@@ -324,10 +327,16 @@ def _open_steps(course: Course, site: Site) -> list[str]:
 
 def _paths(out: Path | None) -> tuple[Path, Path]:
     """Where report and page go. Found out before anything is done: neither is replaced."""
-    if out is None:
-        day = assemble.clock().now()
-        out = Path(f"acceptance-{day:%Y%m%d-%H%M%S}")
+    name = f"acceptance-{assemble.clock().now():%Y%m%d-%H%M%S}"
+    if out is None or out.is_dir():
+        out = (out or Path()) / name
     base = out.with_suffix("") if out.suffix in {".json", ".html"} else out
+    if not (base.parent.is_dir() and os.access(base.parent, os.W_OK)):
+        raise InputError(
+            f"No report can be written into {base.parent}.",
+            hint="Give --out FILE in a folder that is there and that this user may write to.",
+            code="no_place",
+        )
     paths = base.with_name(f"{base.name}.json"), base.with_name(f"{base.name}.html")
     for path in paths:
         if path.exists():

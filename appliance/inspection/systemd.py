@@ -89,7 +89,7 @@ class Systemd:
         return None if said is None else said.strip()
 
     def _obeyed(self, verb: str) -> bool:
-        return _said(["systemctl", verb, UNIT]) is not None
+        return _said(["systemctl", "--no-ask-password", verb, UNIT]) is not None
 
 
 def _said(command: Sequence[str], *, refuses: bool = False) -> str | None:

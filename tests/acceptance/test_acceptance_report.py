@@ -64,9 +64,10 @@ def test_nobody_who_is_enrolled_stands_in_it(signed: bytes) -> None:
 
 
 def test_every_byte_counts(signed: bytes) -> None:
-    for at in range(0, len(signed), 31):
+    tail = signed.index(b'"signature"')
+    for at in (*range(0, len(signed), 53), *range(tail, len(signed))):
         changed = bytearray(signed)
-        changed[at] ^= 1
+        changed[at] ^= 0x20  # the other case, where it is a letter
         assert not is_genuine(bytes(changed)), signed[at - 20 : at + 20]
 
 
@@ -93,6 +94,31 @@ def is_genuine(content: bytes) -> bool:
         return report.read(content, "x").genuine
     except InputError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("steps",), None),
+        (("steps",), [{}]),
+        (("simulated",), 5),
+        (("tally",), []),
+        (("audit", "number"), "1"),
+        (("operator",), {"user": 1}),
+        (("outcome",), ["accepted"]),
+    ],
+)
+def test_what_somebody_else_signed_must_have_the_shape(
+    place: tuple[str, ...], value: object, signed: bytes
+) -> None:
+    forged = deepcopy(dict(report.read(signed, "x").report))
+    inner = forged
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises(InputError) as told:
+        report.read(report.seal(forged, OTHER), "x")
+    assert told.value.code == "bad_report"
 
 
 def test_who_signs_anew_has_another_key(signed: bytes) -> None:

@@ -77,7 +77,7 @@ case "$*" in
   "show --property=WatchdogUSec"*) echo "1min 20s" ;;
   "show --property=RuntimeWatchdogUSec"*) echo 15s ;;
   is-enabled*) echo disabled; exit 1 ;;
-  "stop "*) exit 0 ;;
+  "--no-ask-password stop "*) exit 0 ;;
   *) exit 5 ;;
 esac"""
     program(programs, "systemctl", answers)
