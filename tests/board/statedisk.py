@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.board import torn
+from tests.board.asking import SOCKET
 from tests.board.host import BoardError, run
 from tests.board.machine import Machine
 from tests.board.promise import Promise
+from tests.board.strangers import templates
 from tests.board.workload import MARKS
 
 # Small, for each cut makes a copy of it; large enough for thousands of records.
@@ -25,7 +27,11 @@ _HERE = Path(__file__).parent
 _GUEST = "/run/board/python"
 # What the workload needs in the guest.
 _FILES = ("promise.py", "workload.py")
-PYTHON = f"PYTHONPATH={_GUEST} PYTHONUNBUFFERED=1 /opt/appliance/bin/python -m tests.board.workload"
+_TEMPLATES = 40
+WORKLOAD = (
+    f"PYTHONPATH={_GUEST} python3 -m tests.board.workload --socket {SOCKET}"
+    f" --templates {_GUEST}/templates"
+)
 
 
 def born(path: Path) -> Path:
@@ -79,6 +85,8 @@ def move_in(machine: Machine) -> None:
     )
     for name in _FILES:
         machine.put(_HERE / name, f"{_GUEST}/tests/board")
+    told = "\n".join(templates(_TEMPLATES))
+    machine.ssh(f"cat > {_GUEST}/templates", feed=told, check=True)
 
 
 def key(machine: Machine) -> bytes:

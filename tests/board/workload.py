@@ -1,46 +1,48 @@
 """People and programs at an appliance: what they ask, and what they were answered.
 
-    python -m tests.board.workload --config FILE [--device DISK] [--count N] [--seed N]
+    python -m tests.board.workload --socket SOCKET --templates FILE [--device DISK]
+        [--count N] [--seed N] [--config FILE]
 
-Runs beside the service, in the guest: enrolments, openings, attempts and removals one after the
-other. Each answer is printed as a line, and written to the end of the disk DISK, past its file
-system, directly and without a flush: whoever reads the disk's log of writes then knows what had
-been answered when (see `torn`). The templates are random vectors: what is tried here is whether
-they stay.
+Runs beside the service, in the guest: enrolments, openings and attempts one after the other, and
+removals where the configuration is given. Each answer is printed as a line, and written to the end
+of the disk DISK, past its file system, directly and without a flush: whoever reads the disk's log
+of writes then knows what had been answered when (see `torn`).
+
+FILE holds templates, one a line, as `templates` makes them. Only the standard library: an emulated
+processor would load the appliance's for minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
+import http.client
+import json
 import mmap
 import os
 import random
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from appliance import assemble
-from appliance.config import Config, ModelConfig, load
-from appliance.control.client import Client
-from appliance.control.words import Result, TemplateSent
-from appliance.errors import ApplianceError
-from appliance.store.codec import encode_template
-from appliance.types import Template
 from tests.board.promise import BEGUN, ENROLLED, RECORDED, REMOVED, Promise, to_line, to_mark
 
 # The end of the disk, where answers are written down; it belongs to no file system.
 MARKS = 1024 * 1024
 _SECTOR = 512
+_ANSWER_S = 300.0
 # A service that is only just starting is asked again.
 _PATIENCE_S, _AGAIN_S = 300.0, 0.2
 
 Note = Callable[[Promise], None]
+
+
+class RefusedError(Exception):
+    """The service refused what it should not have; its answer."""
 
 
 class Disk:
@@ -61,31 +63,81 @@ class Disk:
         self._count += 1
 
 
-def requests(config: Config, seed: int, note: Note) -> Iterator[str]:
+class Service:
+    """The service on a socket, asked in its own words."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def wait(self) -> None:
+        """Return when it answers. OSError when it never does."""
+        latest = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < latest:
+            with suppress(OSError, http.client.HTTPException):
+                self.ask("GET", "/v1/status")
+                return
+            time.sleep(_AGAIN_S)
+        self.ask("GET", "/v1/status")
+
+    def ask(self, method: str, where: str, body: str = "") -> tuple[int, list[Any]]:
+        """The status of the answer, and each of its lines."""
+        connection = http.client.HTTPConnection("localhost", timeout=_ANSWER_S)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.settimeout(_ANSWER_S)
+            connection.sock.connect(os.fspath(self._path))
+            headers = {"content-type": "application/json"}
+            connection.request(method, where, body.encode() or None, headers)
+            answer = connection.getresponse()
+            lines = answer.read().decode().splitlines()
+            return answer.status, [json.loads(line) for line in lines if line]
+        finally:
+            connection.close()
+
+    def insist(self, method: str, where: str, body: str) -> None:
+        """Ask for what must not be refused. RefusedError when it is."""
+        status, lines = self.ask(method, where, body)
+        if status != http.HTTPStatus.OK:
+            raise RefusedError(f"{method} {where} was answered {status}: {lines}")
+
+    def claims(self, name: str) -> bool:
+        """An attempt for nobody at all; True when it was heard to its end, and so recorded."""
+        status, lines = self.ask("POST", "/v1/attempts", json.dumps({"name": name}))
+        told = lines[-1] if lines else {}
+        # The one before may still be in its pulse, or nobody is heard for a while.
+        return status == http.HTTPStatus.OK and "unknown_person" in json.dumps(told)
+
+
+def requests(
+    service: Service, templates: Sequence[str], seed: int, note: Note, config: Path | None = None
+) -> Iterator[str]:
     """Ask for one thing after the other, for ever. What each was; note: hears what was answered.
 
-    Raises what the service answers, but for the refusal of an attempt.
+    config: of the appliance whose people are removed too. RefusedError, or OSError when it goes.
     """
-    client, chance = Client(Path(config.control.socket)), random.Random(seed)  # noqa: S311 - no secrets
+    chance = random.Random(seed)  # noqa: S311 - no secrets
     enrolled: list[str] = []
+    weights = (4, 4, 2, 1 if config else 0)
     number = 0
     while True:
         number += 1
         name = f"{seed}-{number}"
-        kind = chance.choices(("enrol", "unlock", "attempt", "remove"), (4, 4, 2, 1))[0]
+        kind = chance.choices(("enrol", "unlock", "attempt", "remove"), weights)[0]
         if kind == "enrol":
             note(Promise(BEGUN, name))
-            client.keep(name, template(config, seed * 1_000_003 + number))
+            # Two who look alike are told, not refused.
+            body = templates[number % len(templates)]
+            service.insist("PUT", f"/v1/people/{name}/template", body)
             note(Promise(ENROLLED, name))
             note(Promise(RECORDED, name, "enrolled"))
             enrolled.append(name)
         elif kind == "unlock":
-            client.unlock(f"workload {name}.")
+            service.insist("POST", "/v1/unlock", json.dumps({"reason": f"workload {name}."}))
             note(Promise(RECORDED, f"workload {name}.", "unlock"))
         elif kind == "attempt":
-            if _attempt(client, f"stranger {name}."):
+            if service.claims(f"stranger {name}."):
                 note(Promise(RECORDED, f"stranger {name}.", "access_denied"))
-        elif enrolled:
+        elif enrolled and config is not None:
             gone = enrolled.pop(chance.randrange(len(enrolled)))
             note(Promise(BEGUN, gone))
             _remove(config, gone)
@@ -94,63 +146,23 @@ def requests(config: Config, seed: int, note: Note) -> Iterator[str]:
         yield kind
 
 
-def _attempt(client: Client, name: str) -> bool:
-    """A claim of nobody at all; True when it was heard to its end, and so recorded."""
-    try:
-        events = list(client.verify(name, unlock=True))
-    except ApplianceError as error:
-        # The one before is still in its pulse, or nobody is heard for a while.
-        if error.code == "device_busy":
-            return False
-        raise
-    return any(isinstance(it, Result) and it.data["decision"] == "unknown_person" for it in events)
+def _remove(config: Path, name: str) -> None:
+    words = [sys.executable, "-m", "appliance", "--config", str(config), "people", "remove", name]
+    subprocess.run(words, check=True, capture_output=True)
 
 
-def _remove(config: Config, name: str) -> None:
-    """As `appliance people remove` does, without its start."""
-    with assemble.store(config) as store, store.together():
-        store.people.remove(name)
-        store.audit.append("removed", name, {"by": "workload"})
-
-
-def template(config: Config, seed: int) -> TemplateSent:
-    """Somebody's template, which no face is like."""
-    model, fingerprint = _embedder(config.model.name)
-    vectors = np.random.default_rng(seed).normal(size=(6, 192)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    made = Template(vectors=vectors[1:], mean=vectors[0], model=model, fingerprint=fingerprint)
-    sent = base64.b64encode(encode_template(made)).decode("ascii")
-    return TemplateSent(model=model, fingerprint=fingerprint, template=sent)
-
-
-@cache
-def _embedder(name: str) -> tuple[str, str]:
-    config = Config(model=ModelConfig(name=name))
-    models = assemble.manifest(config)
-    entry = models.entry(name, "embedder")
-    return entry.name, assemble.template_fingerprint(entry, models)
-
-
-def patiently(config: Config) -> None:
-    """Return when the service answers. ApplianceError when it never does."""
-    client, latest = Client(Path(config.control.socket)), time.monotonic() + _PATIENCE_S
-    while time.monotonic() < latest:
-        with suppress(ApplianceError):
-            client.status()
-            return
-        time.sleep(_AGAIN_S)
-    client.status()
-
-
-def main(words: list[str]) -> int:
-    """0 when all was asked; 3 when the service refused something."""
+def main(words: Sequence[str]) -> int:
+    """0 when all was asked; 3 when the service refused something or went."""
     parser = argparse.ArgumentParser(prog="python -m tests.board.workload")
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--templates", type=Path, required=True)
     parser.add_argument("--device", type=Path)
+    parser.add_argument("--config", type=Path)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(words)
-    config, disk = load(asked.config), Disk(asked.device) if asked.device else None
+    service, disk = Service(asked.socket), Disk(asked.device) if asked.device else None
+    templates = asked.templates.read_text(encoding="utf-8").splitlines()
 
     def note(promise: Promise) -> None:
         sys.stdout.write(f"{to_line(promise)}\n")
@@ -159,12 +171,13 @@ def main(words: list[str]) -> int:
             disk.note(promise)
 
     try:
-        patiently(config)
-        for number, _ in enumerate(requests(config, asked.seed, note), 1):
+        service.wait()
+        work = requests(service, templates, asked.seed, note, asked.config)
+        for number, _ in enumerate(work, 1):
             if number >= asked.count:
                 break
-    except ApplianceError as error:
-        sys.stderr.write(f"{error.message}\n")
+    except (RefusedError, OSError, subprocess.CalledProcessError) as error:
+        sys.stderr.write(f"{error}\n")
         return 3
     return 0
 

@@ -6,13 +6,12 @@ import json
 import time
 from pathlib import Path
 
-from appliance.config import Config
 from tests.board.asking import AUDIT, UNLOCK, ask, last_records
 from tests.board.board import Board
 from tests.board.evidence import Evidence, json_of, read
 from tests.board.machine import EXIT_BUTTON, RELAY
+from tests.board.strangers import templates
 from tests.board.table import Row
-from tests.board.workload import template
 
 NAME = "clock"
 _ALWAYS, _HOURS = "always", "office-hours"
@@ -27,9 +26,8 @@ def run(board: Board) -> list[Row]:
     with board.machine(options) as machine:
         board.wait_until_ready(machine)
         machine.ssh(f"{_DATE}; timedatectl show -p NTPSynchronized --value")
-        for number, name in enumerate((_ALWAYS, _HOURS)):
-            sent = template(Config(), number).model_dump(mode="json")
-            ask(machine, f"PUT /v1/people/{name}/template", sent)
+        for name, sent in zip((_ALWAYS, _HOURS), templates(2), strict=True):
+            ask(machine, f"PUT /v1/people/{name}/template", json.loads(sent))
         machine.ssh(
             f"appliance people access {_HOURS} --allow 'mon-sun 00:00-24:00'",
             timeout_s=600,

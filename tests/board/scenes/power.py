@@ -143,7 +143,7 @@ def _at_work(board: Board, options: Options) -> tuple[bytes, list[Promise]]:
         board.wait_until_ready(machine)
         statedisk.move_in(machine)
         key = statedisk.key(machine)
-        command = f"{statedisk.PYTHON} --config /etc/appliance/config.yaml > {_PORT}"
+        command = f"{statedisk.WORKLOAD} > {_PORT}"
         machine.ssh(f"systemd-run --quiet --unit=workload sh -c {_quoted(command)}", check=True)
         latest = time.monotonic() + _WARM_S
         while len(_answers(folder)) < _FIRST_ANSWERS:

@@ -25,9 +25,8 @@ def run(board: Board) -> list[Row]:
         board.wait_until_ready(machine)
         statedisk.move_in(machine)
         key = statedisk.key(machine)
-        command = f"{statedisk.PYTHON} --config /etc/appliance/config.yaml"
         machine.ssh(
-            f"{command} --device /dev/vdb --count {ASKED} --seed {SEED}",
+            f"{statedisk.WORKLOAD} --device /dev/vdb --count {ASKED} --seed {SEED}",
             timeout_s=WORK_S,
             check=True,
         )
