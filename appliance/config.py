@@ -463,11 +463,19 @@ class LivenessConfig(_Section):
         return self
 
 
+_MOST_CHIPS = 63
+# As the kernel keeps it: 31 bytes.
+_LABEL = re.compile(r"[!-~]([ -~]{0,29}[!-~])?")
+
+
 class DoorConfig(_Section):
-    """The lock's line. Without a driver the door is unconfigured and nothing is driven."""
+    """The lock's line. Without a driver the door is unconfigured and nothing is driven.
+
+    chip: N of /dev/gpiochipN, or the chip's label.
+    """
 
     driver: Literal["gpiozero", "simulated"] | None = None
-    chip: int = Field(0, ge=0, le=63)
+    chip: int | str = 0
     pin: int | None = Field(None, ge=0, le=1023)
     active_high: bool = True
     fail: Literal["secure", "safe"] = "secure"
@@ -480,6 +488,20 @@ class DoorConfig(_Section):
     tamper_alarm: Literal["high", "low"] = "high"
     held_open_s: float = Field(30.0, gt=0, le=3600)
     relock_on_close: bool = True
+
+    @field_validator("chip", mode="before")
+    @classmethod
+    def _a_number_or_a_label(cls, value: object) -> object:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        found = int(whole) if isinstance(whole, str) and re.fullmatch(r"\d{1,9}", whole) else whole
+        if isinstance(found, int) and not 0 <= found <= _MOST_CHIPS:
+            raise ValueError(f"the number of a chip is 0 to {_MOST_CHIPS}, not {found}")
+        if not isinstance(found, int) and not (isinstance(found, str) and _LABEL.fullmatch(found)):
+            raise ValueError(
+                f"{shown(value)} is neither the number of a GPIO chip nor its label, as "
+                "`gpiodetect` lists them"
+            )
+        return found
 
     @model_validator(mode="after")
     def _a_real_lock_has_a_pin(self) -> DoorConfig:

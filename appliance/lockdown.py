@@ -105,7 +105,10 @@ def remembered(record: Path) -> DrivenLine | None:
 
 
 def configured(config: Any, environment: Mapping[str, str]) -> DrivenLine:
-    """The line that a config means. config: an `appliance.config.Config`."""
+    """The line that a config means. config: an `appliance.config.Config`.
+
+    LockError where no chip bears the label that it names.
+    """
     from appliance.store.location import locate
 
     place = locate(config.store, environment, uid=os.getuid())
@@ -116,7 +119,11 @@ def configured(config: Any, environment: Mapping[str, str]) -> DrivenLine:
     if door.driver == "simulated":
         journal = str(place.simulated_lock_journal)
         return DrivenLine(held, journal=journal, fail_safe=fail_safe)
-    return DrivenLine(held, door.chip, door.pin, door.active_high, fail_safe=fail_safe)
+    from appliance.hardware.chips import chip_number
+
+    # A number: what runs after a crash must not have to look for the chip.
+    chip = chip_number(door.chip)
+    return DrivenLine(held, chip, door.pin, door.active_high, fail_safe=fail_safe)
 
 
 def secure(line: DrivenLine) -> str:

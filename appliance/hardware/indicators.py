@@ -246,8 +246,10 @@ class SimulatedIndicators(_Indicators):
             self._faults.pop("journal", None)
 
 
-def open_gpio_indicators(chip: int, pins: Mapping[Output, int], clock: Clock) -> GpioIndicators:
-    """Lamps on lines of /dev/gpiochip`chip`; never raises, `faults` tells."""
+def open_gpio_indicators(
+    chip: int | str, pins: Mapping[Output, int], clock: Clock
+) -> GpioIndicators:
+    """Lamps on lines of that chip, by number or label; never raises, `faults` tells."""
 
     def factory() -> Any:
         from appliance.hardware import pins as lines  # only who drives a line pays for it

@@ -176,8 +176,8 @@ def _translated(said: Mapping[str, object]) -> DoorReadings:
     )
 
 
-def open_gpio_inputs(chip: int, wiring: Wiring) -> GpioInputs:
-    """The real inputs on lines of /dev/gpiochip`chip`. Raises LockError."""
+def open_gpio_inputs(chip: int | str, wiring: Wiring) -> GpioInputs:
+    """The real inputs on lines of a chip, by number or label. Raises LockError."""
     try:
         from appliance.hardware import pins  # only who reads a line pays for it
     except ImportError as error:

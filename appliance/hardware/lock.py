@@ -255,9 +255,9 @@ class SimulatedLock(_RelayLock):
 
 
 def open_gpio_lock(
-    chip: int, pin: int, clock: Clock, *, active_high: bool = True, fail_safe: bool = False
+    chip: int | str, pin: int, clock: Clock, *, active_high: bool = True, fail_safe: bool = False
 ) -> GpioLock:
-    """The real lock on line `pin` of /dev/gpiochip`chip`. Raises LockError."""
+    """The real lock on line `pin` of a chip, by number or label. Raises LockError."""
     try:
         from appliance.hardware import pins  # only who drives a line pays for it
     except ImportError as error:

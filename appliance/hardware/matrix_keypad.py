@@ -137,9 +137,9 @@ class MatrixKeypad:
 
 
 def open_matrix_keypad(
-    chip: int, rows: Sequence[int], columns: Sequence[int], clock: Clock
+    chip: int | str, rows: Sequence[int], columns: Sequence[int], clock: Clock
 ) -> MatrixKeypad:
-    """The real keypad on lines of /dev/gpiochip`chip`. Raises LockError, ConfigError."""
+    """The real keypad on lines of a chip, by number or label. Raises LockError, ConfigError."""
     try:
         from appliance.hardware import pins  # only who reads a line pays for it
     except ImportError as error:

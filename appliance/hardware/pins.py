@@ -20,13 +20,14 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gpiozero.exc import PinFixedPull, PinInvalidFunction, PinInvalidPull, PinSetInput
 from gpiozero.pins import Factory, Pin, PinInfo
 
 from appliance.errors import LockError
+from appliance.hardware.chips import DEVICES, chip_number, label_of
 from appliance.hardware.lgpio_library import Lgpio, import_lgpio
 
 # Who drives a line needs the library as well as its pins.
@@ -41,23 +42,39 @@ _OPEN_DRAIN = 8
 class ChipFactory(Factory):  # type: ignore[misc]  # gpiozero ships no types
     """The lines of one GPIO chip as gpiozero pins.
 
-    chip: N of /dev/gpiochipN. lgpio: the module, or a twin of it. devices: where chips live.
+    chip: N of /dev/gpiochipN, or the chip's label. lgpio: the module, or a twin of it. devices:
+    where chips live. ask: tells the label of a chip's device.
     Raises LockError when the chip cannot be opened.
     """
 
-    def __init__(self, chip: int, lgpio: Lgpio, *, devices: Path = Path("/dev")) -> None:
+    def __init__(
+        self,
+        chip: int | str,
+        lgpio: Lgpio,
+        *,
+        devices: Path = DEVICES,
+        ask: Callable[[Path], str] = label_of,
+    ) -> None:
         super().__init__()
         self._lgpio = lgpio
-        self._path = devices / f"gpiochip{chip}"
+        number = chip_number(chip, devices, ask)
+        self._path = devices / f"gpiochip{number}"
         self._pins: dict[int, ChipPin] = {}
         self._handle: int | None = None
         try:
-            self._handle = lgpio.gpiochip_open(chip)
+            self._handle = lgpio.gpiochip_open(number)
             _, lines, _, label = lgpio.gpio_get_chip_info(self._handle)
         except lgpio.error as error:
             self.close()
             raise _chip_error(self._path, error) from error
         self._board = ChipBoard(str(label), int(lines))
+        if isinstance(chip, str) and self._board.description != chip:
+            self.close()
+            raise LockError(
+                f"{self._path} was {chip!r} and is {self._board.description!r} now: chips come "
+                "and go.",
+                hint="Try again.",
+            )
 
     def pin(self, name: object) -> ChipPin:
         """The pin of a line, by number or name. LockError when the chip has no such line."""

@@ -60,8 +60,10 @@ class _Graph:
     def __post_init__(self) -> None:
         self.tflite = self.model.subgraphs[0]
         self._kinds = {value: key for key, value in vars(schema.BuiltinOperator).items()}
-        (source,), (self._result,) = self.tflite.inputs, self.tflite.outputs
-        self._source = source
+        if (len(self.tflite.inputs), len(self.tflite.outputs)) != (1, 1):
+            raise BuildError("a network of one input and one output is expected.")
+        source = self._source = self.tflite.inputs[0]
+        self._result = self.tflite.outputs[0]
         self._now = {source: self._add("Transpose", [self._name(source)], "input/nchw", perm=_NCHW)}
 
     def translate(self, operator: Any) -> None:
