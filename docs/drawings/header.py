@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docs.drawings.lines import ALL, OTHER_USES, PINS, PULLED_UP, SUPPLY_PINS
-from docs.drawings.pen import Sheet
+from docs.drawings.pen import Sheet, text_width
 
 _UP = "#fde68a"
 _DOWN = "#bfdbfe"
@@ -59,19 +59,19 @@ def header() -> Sheet:
                 f' d="M{x + 100 * side:g} {y:g} h{12 * side:g}"/>'
             )
     left_edge = 40.0
-    for colour, word, width in (
-        (_UP, "pulled up: never a relay", 218),
-        (_DOWN, "pulled down", 126),
-        (_GROUND, "ground", 94),
-        (_FIVE, "5 V, never to a line", 176),
-        (_THREE, "3.3 V", 80),
+    for colour, word in (
+        (_UP, "pulled up: no active-high relay"),
+        (_DOWN, "pulled down"),
+        (_GROUND, "ground"),
+        (_FIVE, "5 V, never to a line"),
+        (_THREE, "3.3 V"),
     ):
         sheet.shape(
             f'<rect class="symbol" style="fill:{colour}" x="{left_edge:g}" y="649" width="24"'
             ' height="18" rx="4"/>'
         )
         sheet.text(left_edge + 34, 663, word)
-        left_edge += width + 26
+        left_edge = round(left_edge + 56 + text_width(word, "note"))
     sheet.text(
         40,
         688,
