@@ -32,10 +32,12 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; 
 table { border-collapse: collapse; width: 100%; margin: 1em 0 }
 th, td { border-bottom: 1px solid #bbb; padding: .3em .6em; text-align: left; vertical-align: top }
 code { overflow-wrap: anywhere }
-.passed { color: #06662c } .failed { color: #b00020; font-weight: bold }
-.skipped { color: #8a5a00 } .not_applicable { color: #666 }
+.accepted, .passed { color: #06662c } .failed { color: #b00020; font-weight: bold }
+.incomplete, .skipped { color: #8a5a00 }
+.accepted, .failed, .incomplete { font-size: larger }
+td.failed, h3 + .failed { font-size: inherit } .not_applicable { color: #666 }
 .twins { border: 3px solid #b00020; padding: .5em 1em; font-weight: bold }
-.facts { color: #444; font-size: 13px }
+.facts { color: #444; font-size: 13px } .facts th { width: 12em }
 .signing td { height: 3.5em; width: 50% }
 @media print { body { margin: 0; max-width: none } tr { break-inside: avoid } }
 """
@@ -91,7 +93,7 @@ def _head(report: Report, fingerprint: str) -> Iterator[str]:
     rows = {
         "Begun, ended (UTC)": f"{report['begun']}, {report['ended']}",
         "Carried out by": report["by"] or "not stated",
-        "Local user": " as ".join(report["operator"].values()),
+        "Local user": ", ".join(f"{key} {it}" for key, it in report["operator"].items()),
         "Appliance": report["version"],
         "Configuration, SHA-256": report["config_sha256"] or "none",
         "Audit log": f"database {report['audit']['database']}, record {report['audit']['number']}",
@@ -113,7 +115,9 @@ def _summary(report: Report) -> Iterator[str]:
             f"<tr><td>{_text(step['title'])}</td><td>{'yes' if step['required'] else 'no'}</td>"
             f'<td class="{_text(status)}">{_WORDS.get(status, _text(status))}</td></tr>'
         )
-    tally = ", ".join(f"{count} {_WORDS.get(key, key)}" for key, count in report["tally"].items())
+    tally = ", ".join(
+        f"{count} {_WORDS.get(key, key)}" for key, count in report["tally"].items() if count
+    )
     yield f"</table><p>{_text(tally)}</p>"
 
 
@@ -125,8 +129,8 @@ def _details(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"<h2>{_text(section)}</h2>"
         status = str(step["status"])
         yield f"<h3>{_text(step['title'])}</h3>"
-        yield f'<p class="{_text(status)}">{_WORDS.get(status, _text(status))}'
-        yield f": {_text(step['reason'])}</p>" if step["reason"] else "</p>"
+        reason = f": {_text(step['reason'])}" if step["reason"] else ""
+        yield f'<p class="{_text(status)}">{_WORDS.get(status, _text(status))}{reason}</p>'
         if step["question"]:
             yield f"<p>{_text(step['question'])} {'Yes' if step['answer'] else 'No'}.</p>"
         if step["note"]:
@@ -136,9 +140,20 @@ def _details(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if step["facts"]:
             yield '<table class="facts">'
             for name, value in step["facts"].items():
-                told = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-                yield f"<tr><th>{_text(name)}</th><td><code>{_text(told)}</code></td></tr>"
+                shown, told = _text(name.replace("_", " ")), _text(_told(value))
+                cell = told.replace("\n", "<br>")
+                yield f"<tr><th>{shown}</th><td><code>{cell}</code></td></tr>"
             yield "</table>"
+
+
+def _told(value: object) -> str:
+    """A fact for people, a line for each of its parts."""
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key}: {_told(it)}" for key, it in sorted(value.items()))
+    if isinstance(value, list):
+        return "\n".join(map(_told, value)) or "none"
+    words = {None: "not known", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value) or "none"
 
 
 def _signing() -> Iterator[str]:
