@@ -239,6 +239,9 @@ parse() {
     esac
 }
 
+# Sourced: its functions only, for tests.
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0
+
 case ${1:-} in
     --demo)
         shift

@@ -43,8 +43,8 @@ version_of_sources() {
 current_release() {
     local target
     target=$(readlink -- "$link" 2>/dev/null) || return 0
-    if [ -e "$root$target/release.txt" ]; then
-        printf '%s' "$root$target"
+    if [ -e "$releases/${target##*/}/release.txt" ]; then
+        printf '%s' "$releases/${target##*/}"
     fi
 }
 
@@ -125,7 +125,7 @@ make_release() {
     cp -R -- "$here/install.sh" "$here/config.yaml" "$here/constraints" "$release/installer/"
     mkdir -- "$release/installer/systemd"
     cp -R -- "$here"/systemd/* "$release/installer/systemd/"
-    chown -R root:root -- "$release"
+    [ -n "$root" ] || chown -R root:root -- "$release"
     chmod -R u=rwX,go=rX -- "$release"
     logged "$release/bin/appliance" --version ||
         fail 1 "The program that was just installed does not start: $(reason)."
@@ -135,8 +135,8 @@ make_release() {
     mv -T -- "$release/release.new" "$release/release.txt"
 }
 
-# switch_to RELEASE: in one rename.
+# switch_to RELEASE: in one rename. Relative, so that it holds in an image that is looked into.
 switch_to() {
-    point "$link" "${1#"$root"}"
+    point "$link" "appliance.d/${1##*/}"
     sync -f -- "$releases"
 }

@@ -31,8 +31,8 @@ take_away_files() {
     if [ "$(readlink -- "$command_link" 2>/dev/null)" = "${link#"$root"}/bin/appliance" ]; then
         rm -f -- "$command_link"
     fi
-    service daemon-reload || true
-    service reset-failed appliance.service || true
+    service daemon-reload || note "systemd did not read its units anew"
+    service reset-failed appliance.service || note "it had not failed"
     tell_udev
     rm -f -- "$link" "$link.new" "$upgrading"
     rm -rf -- "$releases"

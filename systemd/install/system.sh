@@ -193,7 +193,9 @@ put_command() {
 }
 
 tell_udev() {
-    [ -S "$root/run/udev/control" ] && booted || return 0
+    if [ ! -S "$root/run/udev/control" ] || ! booted; then
+        return 0
+    fi
     logged udevadm control --reload || say "  udev could not read its rules anew"
     logged udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap ||
         say "  the rules for GPIO chips count from the next start on"
