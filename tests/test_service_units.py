@@ -70,6 +70,7 @@ def program(name: str) -> str:
 COMBINATIONS: tuple[tuple[str, ...], ...] = (
     (),
     *((camera, key, "sound") for camera in CAMERAS for key in KEYS),
+    ("camera-gstreamer", "delegate-tensorrt", "key"),
 )
 
 
