@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.board import torn
 from tests.board.asking import SOCKET
+from tests.board.board import READY_S, Board
 from tests.board.host import BoardError, run
 from tests.board.machine import Machine
 from tests.board.promise import Promise
@@ -28,6 +29,8 @@ _GUEST = "/run/board/python"
 # What the workload needs in the guest.
 _FILES = ("promise.py", "workload.py")
 _TEMPLATES = 40
+# For the kernel's command line: nothing is started but what is needed to log in.
+QUIETLY = ("systemd.unit=ssh.service", "systemd.wants=systemd-networkd.service")
 WORKLOAD = (
     f"PYTHONPATH={_GUEST} python3 -m tests.board.workload --socket {SOCKET}"
     f" --templates {_GUEST}/templates"
@@ -71,22 +74,25 @@ def plain(folder: Path) -> tuple[Sequence[str], Path]:
     return ["-drive", drive, "-device", "virtio-blk-pci,drive=state"], disk
 
 
-def move_in(machine: Machine) -> None:
-    """Stop the service, give it the disk for its state from now on, and start it again."""
-    lines = "/dev/vdb /var/lib/appliance ext4 defaults 0 2"
+def move_in(board: Board, machine: Machine) -> None:
+    """Give a machine that was started with QUIETLY the disk for the appliance's state.
+
+    Returns when the service is ready on it, with the workload beside it.
+    """
+    machine.wait_for_ssh(READY_S)
+    line = "/dev/vdb /var/lib/appliance ext4 defaults 0 2"
     machine.ssh(
-        "systemctl stop appliance && rm -rf /var/lib/appliance/*"
-        f" && echo '{lines}' >> /etc/fstab && systemctl daemon-reload"
+        f"rm -rf /var/lib/appliance/* && echo '{line}' >> /etc/fstab && systemctl daemon-reload"
         " && mount /var/lib/appliance && chown appliance: /var/lib/appliance"
-        " && chmod 700 /var/lib/appliance && sync"
-        " && systemctl start appliance",
-        timeout_s=1200,
+        " && chmod 700 /var/lib/appliance && sync && systemctl start --no-block multi-user.target",
+        timeout_s=600,
         check=True,
     )
     for name in _FILES:
         machine.put(_HERE / name, f"{_GUEST}/tests/board")
     told = "\n".join(templates(_TEMPLATES))
     machine.ssh(f"cat > {_GUEST}/templates", feed=told, check=True)
+    board.wait_until_ready(machine)
 
 
 def key(machine: Machine) -> bytes:

@@ -138,10 +138,9 @@ def _thrown_away(board: Board, *disks: Path) -> Iterator[None]:
 def _at_work(board: Board, options: Options) -> tuple[bytes, list[Promise]]:
     """Have the machine work and save it; the templates' key, and what was answered so far."""
     folder = options.folder
-    machine = Machine.start(options)
+    machine = Machine.start(replace(options, append=statedisk.QUIETLY))
     try:
-        board.wait_until_ready(machine)
-        statedisk.move_in(machine)
+        statedisk.move_in(board, machine)
         key = statedisk.key(machine)
         command = f"{statedisk.WORKLOAD} > {_PORT}"
         machine.ssh(f"systemd-run --quiet --unit=workload sh -c {_quoted(command)}", check=True)

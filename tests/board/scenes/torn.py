@@ -19,11 +19,10 @@ WORK_S = 1800.0
 
 def run(board: Board) -> list[Row]:
     """Enrol, open, attempt and remove on a logged disk; pull the plug; replay."""
-    options = board.options(NAME)
+    options = board.options(NAME, append=statedisk.QUIETLY)
     words, birth, log = statedisk.logged(options.folder)
     with board.machine(replace(options, arguments=words)) as machine:
-        board.wait_until_ready(machine)
-        statedisk.move_in(machine)
+        statedisk.move_in(board, machine)
         key = statedisk.key(machine)
         machine.ssh(
             f"{statedisk.WORKLOAD} --device /dev/vdb --count {ASKED} --seed {SEED}",
