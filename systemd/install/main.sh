@@ -79,6 +79,7 @@ mend() {
     put_command
     set_strict_gpio
     tell_udev
+    prepare_engine "$release"
     enable_service
 }
 

@@ -28,7 +28,7 @@ install_packages() {
 missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
         find_missing "${optional[@]}"
         [ "${#missing[@]}" -eq 0 ] ||
-            say "  Not installed, and only needed for a CSI camera: ${missing[*]}"
+            say "  Not installed, for a CSI camera or the GPU: ${missing[*]}"
         return
     fi
     step "Packages from apt: ${missing[*]}"
@@ -36,7 +36,7 @@ missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
     for package in "${missing[@]}"; do
         if ! is_offered "$package"; then
             case " ${optional[*]} " in
-                *" $package "*) say "  The archive has no $package: CSI cameras need it." ;;
+                *" $package "*) say "  The archive has no $package, for a CSI camera or the GPU" ;;
                 *) fail 1 "The archive has no package $package; look at /etc/apt/sources.list." ;;
             esac
             continue

@@ -100,10 +100,12 @@ choose_packages() {
         [ "$system/$release_of_system" = raspberry/13 ]; then
         packages+=(python3-lgpio)
     fi
+    optional=()
     if [ "$system" = raspberry ] || [ "$driver" = picamera2 ]; then
-        optional=(python3-picamera2)
-    else
-        optional=()
+        optional+=(python3-picamera2)
+    fi
+    if [ "$system" = jetson ]; then
+        optional+=(python3-libnvinfer)
     fi
     if [ "$system" = jetson ] || [ "$driver" = gstreamer ]; then
         packages+=(python3-gi gir1.2-gst-plugins-base-1.0)

@@ -23,10 +23,38 @@ make_users() {
         fail 1 "The user appliance could not be made: $(reason)."
 }
 
-# The owner's file is never written over.
+# The owner's file is never written over. A Jetson gets one for its camera and its GPU; without
+# TensorRT's bindings it would not be accepted, so the CPU is named there then.
 put_config() {
+    local file=$1/installer/config.yaml
     mkdir -p -- "$config_folder"
-    [ -e "$config" ] || put 640 "$1/installer/config.yaml" "$config"
+    [ ! -e "$config" ] || return 0
+    if [ "$system" = jetson ]; then
+        file=$config.draft
+        cp -- "$1/installer/systemd/jetson.yaml" "$file"
+        if ! "$1/bin/python" -I -c 'import tensorrt' >>"$log" 2>&1 </dev/null; then
+            say "  TensorRT's Python bindings are missing: the CPU is used (docs/jetson.md)"
+            sed -i 's/^\( *delegate:\) tensorrt.*/\1 cpu/' "$file"
+        fi
+    fi
+    put 640 "$file" "$config"
+    rm -f -- "$config.draft"
+}
+
+# On a GPU, an engine is built once: minutes. As the service, whose files these are.
+prepare_engine() {
+    local code=0
+    if ! booted || [[ " ${wanted_drop_ins[*]} " != *" delegate-tensorrt "* ]] ||
+        [[ $(findings "$1") == *'"processor": "ok"'* ]]; then
+        return 0
+    fi
+    step "Preparing the GPU (minutes)"
+    logged ask "$1" models prepare || code=$?
+    case $code in
+        0) changed=yes ;;
+        1) say "  No GPU serves; the CPU does (docs/jetson.md)" ;;
+        *) fail 3 "The GPU could not be prepared: $(reason)." ;;
+    esac
 }
 
 # Owners and modes of config, key and state.
@@ -99,6 +127,7 @@ config = json.load(sys.stdin)
 config = config.get("config", config)
 camera, feedback = config["camera"]["driver"], config["feedback"]
 print(*([] if camera == "files" else [f"camera-{camera}"]),
+      *(["delegate-tensorrt"] if config["model"]["delegate"] == "tensorrt" else []),
       *(["sound"] if feedback["greeting"] != "off" or feedback["speak"] else []))
 ' 2>>"$log") ||
         complain_of_config "$1"

@@ -1,0 +1,183 @@
+"""The installation in real Debian systems: slow, and only where they can be made (rooms.py)."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.install.rooms import Room, room, wheels
+
+pytestmark = pytest.mark.slow
+OFFLINE = ("--offline", "/wheels")
+DATABASE = "var/lib/appliance/appliance.db"
+
+
+def install(here: Room, *words: str, source: str = "/src") -> str:
+    """Installs, and returns what was told."""
+    done = here.call(f"{source}/install.sh", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def refused(here: Room, *words: str, source: str = "/src") -> str:
+    """Installs where that must not work, and returns the one sentence why."""
+    done = here.call(f"{source}/install.sh", *words)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def release(here: Room) -> str:
+    return (here.folder / "opt/appliance").readlink().name
+
+
+def break_it(checkout: Path) -> None:
+    """A version that changes the tables and whose models are not whole."""
+    schema = checkout / "appliance/store/schema.py"
+    more = '\nMIGRATIONS = (*MIGRATIONS, ("CREATE TABLE worse (x TEXT) STRICT",))\n'
+    schema.write_text(schema.read_text() + more)
+    model = next((checkout / "models").glob("*.tflite"))
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+
+
+@pytest.fixture(params=["bookworm", "trixie"])
+def suite(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def here(suite: str, tmp_path: Path) -> Iterator[Room]:
+    with room(suite, tmp_path / suite) as made:
+        wheels(suite, made)
+        made.checkout()
+        yield made
+
+
+def test_an_image_is_installed_upgraded_and_purged(here: Room) -> None:
+    before = here.files()
+    told = install(here, *OFFLINE)
+    assert "systemd does not run here" in told
+    installed = here.files()
+    assert "etc/appliance/template.key.sealed" not in installed
+
+    install(here, *OFFLINE)
+    assert here.files() == installed
+
+    break_it(here.checkout("broken"))
+    why = refused(here, "--upgrade", *OFFLINE, source="/broken")
+    assert "its models are not whole" in why
+    assert here.files() == installed
+
+    former = release(here)
+    (here.checkout("newer") / "appliance/newer.py").write_text('"""Newer."""\n')
+    install(here, "--upgrade", *OFFLINE, source="/newer")
+    assert release(here) != former
+    kept = {path.name for path in (here.folder / "opt/appliance.d").iterdir()}
+    assert kept == {former, release(here)}
+
+    for name in ("src", "newer", "broken"):
+        shutil.rmtree(here.folder / name)
+    install(here, "--uninstall", source="/opt/appliance/installer")
+    left = {name for name in here.files().keys() - before.keys() if not name.endswith("/")}
+    assert left == {
+        *("etc/appliance", "etc/appliance/config.yaml", "var/lib/appliance"),
+        *("var/lib/appliance-install", "var/lib/appliance-install/made"),
+    } | {name for name in left if name.startswith("etc/") and name.endswith(("-", ".lock"))}
+
+    here.checkout()
+    install(here, "--uninstall", "--purge")
+    after = here.files()
+    # Beside the list of users the system keeps the one before its last change.
+    backups = {f"etc/{name}" for name in ("passwd-", "group-", "shadow-", "gshadow-", ".pwd.lock")}
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed <= backups
+
+
+@pytest.mark.parametrize("suite", ["bookworm"], indirect=True)
+class TestWhatStandsInTheWay:
+    def untouched(self, here: Room, before: dict[str, str]) -> None:
+        after = here.files()
+        assert {name for name in after.keys() - before.keys() if "applian" not in name} == set()
+        assert "opt/appliance" not in after
+        assert "etc/systemd/system/appliance.service" not in after
+
+    def test_a_read_only_usr(self, here: Room) -> None:
+        before = here.files()
+        usr = here.folder / "usr"
+        subprocess.run(["mount", "--bind", usr, usr], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", usr], check=True)
+        try:
+            assert "/usr/local cannot be written" in refused(here, *OFFLINE)
+        finally:
+            subprocess.run(["umount", usr], check=True)
+        self.untouched(here, before)
+
+    @pytest.mark.parametrize(
+        ("size", "why"), [("200m", "200 MB are free"), ("905m", "disk is full")]
+    )
+    def test_a_full_disk(self, here: Room, size: str, why: str) -> None:
+        before = here.files()
+        opt = here.folder / "opt"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", opt], check=True)
+        if size == "905m":
+            subprocess.run(["truncate", "-s", "0", opt / "filler"], check=True)
+            script = here.folder / "src/systemd/install/common.sh"
+            # As if somebody else filled it while pip unpacks.
+            script.write_text(script.read_text().replace("needed_mb=900", "needed_mb=300"))
+            subprocess.run(["fallocate", "-l", "600M", opt / "filler"], check=True)
+        try:
+            assert why in refused(here, *OFFLINE)
+        finally:
+            subprocess.run(["umount", opt], check=True)
+        self.untouched(here, before)
+
+    def test_no_network(self, here: Room) -> None:
+        before = here.files()
+        command = ["unshare", "--net", "chroot", str(here.folder), "/src/install.sh"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "the network or the server cannot be reached" in done.stderr
+        assert done.stderr.count("\n") == 1
+        self.untouched(here, before)
+
+
+@pytest.mark.parametrize("suite", ["bookworm"], indirect=True)
+def test_with_systemd_as_process_1(here: Room) -> None:
+    before = here.files()
+    with here.booted():
+        told = install(here, *OFFLINE)
+        assert "ok   models" in told
+        assert "- Starting the service" in told
+        show = here.call("systemctl", "show", "appliance", "-p", "ActiveState,MainPID,NRestarts")
+        assert "ActiveState=active" in show.stdout
+        assert "NRestarts=0" in show.stdout
+        status = here.call("appliance", "--json", "status")
+        assert status.returncode == 0, status.stdout
+        installed = here.files().keys()
+
+        assert "- Starting the service" not in install(here, *OFFLINE)
+        assert here.files().keys() == installed
+        again = here.call("systemctl", "show", "appliance", "-p", "ActiveState,MainPID,NRestarts")
+        assert again.stdout == show.stdout
+
+        break_it(here.checkout("broken"))
+        former = release(here)
+        why = refused(here, "--upgrade", *OFFLINE, source="/broken")
+        assert f"{former} is in place again." in why
+        assert release(here) == former
+        assert here.call("systemctl", "is-active", "appliance").stdout == "active\n"
+        with sqlite3.connect(here.folder / DATABASE) as database:
+            names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+        assert "person" in names
+        assert "worse" not in names
+
+        install(here, "--uninstall", "--purge")
+        assert here.call("systemctl", "cat", "appliance").returncode != 0
+        left = {name for name in here.files().keys() - before.keys() if "applian" in name}
+        assert left == set()

@@ -1,0 +1,263 @@
+"""sudo ./install.sh in a system of stand-ins: what it leaves, and what it does when it may not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.install.stand_ins import BASH, System
+
+KEY = "etc/appliance/template.key.sealed"
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
+
+
+def refused(system: System, *words: str, code: int, **environment: str) -> str:
+    result = system.install(*words, **environment)
+    assert result.returncode == code, result.stderr
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("install.sh: ").removesuffix("\n")
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--purge"], "--purge goes with --uninstall."),
+            (["--upgrade", "--uninstall"], "--uninstall and --upgrade do not go together."),
+            (["--offline"], "--offline wants a folder with wheels."),
+            (["--offline="], "--offline wants a folder with wheels."),
+            (["--uninstall", "--offline", "/x"], "--offline goes with an installation."),
+            (["--upgrade", "--now"], "--now is not known; ./install.sh --help shows what is."),
+        ],
+    )
+    def test_that_make_no_sense(self, system: System, words: list[str], said: str) -> None:
+        assert refused(system, *words, code=2) == said
+
+    def test_a_folder_without_wheels(self, system: System, tmp_path: Path) -> None:
+        assert "holds no wheels" in refused(system, "--offline", str(tmp_path), code=3)
+        assert "is not a folder" in refused(system, "--offline", str(tmp_path / "none"), code=3)
+
+    def test_nothing_to_upgrade(self, system: System) -> None:
+        assert "Nothing is installed" in refused(system, "--upgrade", code=2)
+
+    def test_not_root(self) -> None:
+        result = subprocess.run(
+            [BASH, ROOT / "install.sh"],
+            user=65534 if os.geteuid() == 0 else None,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == (
+            "install.sh: The installation for the whole system is root's: sudo ./install.sh\n"
+        )
+
+
+class TestAFreshSystem:
+    def test_is_installed_once_and_purged_whole(self, system: System) -> None:
+        before = system.files()
+        first = system.install()
+        assert (first.returncode, first.stderr) == (0, "")
+        assert "ok   models" in first.stdout
+        assert first.stdout.count("\n  1. ") == 1
+        assert "systemctl restart appliance.service" in system.calls()
+        installed = system.files()
+
+        again = system.install()
+        assert (again.returncode, again.stderr) == (0, "")
+        assert system.files() == installed
+        called = "\n".join(system.calls())
+        assert not any(word in called for word in ("restart", "apt-get", "-m pip", "encrypt"))
+
+        system.install("--uninstall", "--purge")
+        assert system.files() == before
+
+    def test_an_image_gets_no_key_and_starts_nothing(self, tmp_path: Path) -> None:
+        image = System(tmp_path, booted=False)
+        result = image.install()
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "the key of the enrolled faces is made" in result.stdout
+        assert KEY not in image.files()
+        assert not any(it.startswith(("systemctl", "systemd-run")) for it in image.calls())
+        wanted = image.root / "etc/systemd/system/multi-user.target.wants/appliance.service"
+        assert str(wanted.readlink()) == "/etc/systemd/system/appliance.service"
+        image.install("--make-key")
+        assert KEY in image.files()
+
+    @pytest.mark.slow
+    def test_what_the_owner_has_is_kept(self, system: System) -> None:
+        config = system.write("etc/appliance/config.yaml", "camera:\n  driver: rtsp\n")
+        system.write(KEY, "sealed before")
+        own = system.write("etc/systemd/system/appliance.service.d/sound.conf", "# mine\n")
+        result = system.install(CAMERA="rtsp")
+        assert result.returncode == 0
+        assert config.read_text() == "camera:\n  driver: rtsp\n"
+        assert (system.root / KEY).read_text() == "sealed before"
+        assert own.read_text() == "# mine\n"
+        names = {path.name for path in own.parent.iterdir()}
+        assert names == {"sound.conf", "camera-rtsp.conf", "key-encrypted.conf"}
+
+    @pytest.mark.slow
+    def test_another_camera_changes_the_drop_in(self, system: System) -> None:
+        system.install()
+        system.install(CAMERA="files")
+        drop_ins = system.root / "etc/systemd/system/appliance.service.d"
+        assert [path.name for path in drop_ins.iterdir()] == ["key-encrypted.conf"]
+
+    def test_a_database_without_its_key_gets_no_new_one(self, system: System) -> None:
+        system.write("var/lib/appliance/appliance.db", "people")
+        assert "its key is not" in refused(system, code=3)
+
+
+class TestWhatGoesWrong:
+    def nothing_is_installed(self, system: System) -> None:
+        assert not (system.root / "opt/appliance").exists()
+        assert "etc/systemd/system/appliance.service" not in system.files()
+
+    def test_no_network_for_apt(self, system: System) -> None:
+        told = refused(system, code=1, INSTALLED="python3", APT_FAILS="100")
+        assert told.startswith("apt-get update failed: the network or the server cannot be reached")
+        self.nothing_is_installed(system)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("says", "reason"),
+        [
+            ("Failed to establish a new connection: [Errno 101]", "use --offline DIR"),
+            ("OSError: [Errno 28] No space left on device", "the disk is full"),
+            ("No matching distribution found for dlib-bin", "a package is missing"),
+            ("OSError: [Errno 30] Read-only file system", "mounted read-only"),
+        ],
+    )
+    def test_pip_fails(self, system: System, says: str, reason: str) -> None:
+        assert reason in refused(system, code=1, PIP_SAYS=says)
+        self.nothing_is_installed(system)
+
+    def test_a_folder_made_by_hand(self, system: System) -> None:
+        system.write("opt/appliance/bin/appliance", "by hand")
+        assert "is a folder, made by hand" in refused(system, code=3)
+
+    def test_a_missing_package_without_downloads(self, system: System, tmp_path: Path) -> None:
+        (tmp_path / "a.whl").touch()
+        told = refused(system, "--offline", str(tmp_path), code=1, INSTALLED="python3")
+        assert "apt-get install python3-venv" in told
+        assert not any(call.startswith("apt-get") for call in system.calls())
+
+
+class TestAnUpgrade:
+    @pytest.mark.slow
+    def test_another_version_is_not_installed_by_the_way(self, system: System) -> None:
+        system.install()
+        system.newer()
+        assert "run: sudo ./install.sh --upgrade" in refused(system, code=2)
+
+    @pytest.mark.slow
+    def test_switches_and_keeps_the_former(self, system: System) -> None:
+        system.install()
+        former = system.release
+        system.newer()
+        (system.root / "opt/appliance.d" / former).rename(system.root / "opt/appliance.d/former")
+        (system.root / "opt/appliance").unlink()
+        (system.root / "opt/appliance").symlink_to("appliance.d/former")
+        result = system.install("--upgrade")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert system.release != "former"
+        releases = {path.name for path in (system.root / "opt/appliance.d").iterdir()}
+        assert releases == {"former", system.release}
+
+    @pytest.mark.parametrize(
+        ("broken", "why"),
+        [
+            ("doctor-fails", "its doctor finds what the former one did not: models"),
+            pytest.param("does-not-start", "its service does not start", marks=pytest.mark.slow),
+        ],
+    )
+    def test_that_is_worse_is_rolled_back(self, system: System, broken: str, why: str) -> None:
+        system.install()
+        system.newer(broken=broken)
+        before = self.renamed(system)
+        told = refused(system, "--upgrade", code=1)
+        assert f"was not kept: {why}. former is in place again." in told
+        assert system.files() == before
+
+    def renamed(self, system: System) -> dict[str, str]:
+        """With a name that no second of the clock can give to the next one."""
+        folder = system.root / "opt/appliance.d"
+        (folder / system.release).rename(folder / "former")
+        (system.root / "opt/appliance").unlink()
+        (system.root / "opt/appliance").symlink_to("appliance.d/former")
+        return system.files()
+
+
+def kill_and_run_again(system: System, at: int, *words: str) -> bool:
+    """Kills the installation at its call `at`; whether it got as far."""
+    system.calls()
+    killed = system.install(*words, KILL_AT=str(at)).returncode == -9
+    system.calls()
+    return killed
+
+
+def anonymous(system: System) -> dict[str, str]:
+    """The files with the release's name, which is a time, taken out; no two keys are equal."""
+    name = system.release
+    return {
+        path.replace(name, "RELEASE"): what.replace(name, "RELEASE")
+        for path, what in system.files().items()
+        if path != KEY
+    }
+
+
+@pytest.mark.slow
+def test_killed_at_any_call_it_mends_itself(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = System(tmp_path / "whole")
+    whole.install()
+    wanted = anonymous(whole)
+    for at in range(1, 200):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        system = System(folder)
+        if not kill_and_run_again(system, at):
+            assert at > 20
+            return
+        result = system.install()
+        assert (result.returncode, result.stderr) == (0, ""), at
+        found = anonymous(system)
+        assert found.keys() == wanted.keys(), at
+    pytest.fail("the installation has no end")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", ["", "doctor-fails"])
+def test_an_upgrade_killed_at_any_call_mends_itself(tmp_path: Path, broken: str) -> None:
+    for at in range(1, 200):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        system = System(folder)
+        system.install()
+        former = TestAnUpgrade().renamed(system)
+        system.newer(broken=broken)
+        killed = kill_and_run_again(system, at, "--upgrade")
+        result = system.install("--upgrade")
+        if broken:
+            assert result.returncode == 1, at
+            assert system.files() == former, at
+        else:
+            assert (result.returncode, result.stderr) == (0, ""), at
+            assert system.release != "former"
+            assert len(list((system.root / "opt/appliance.d").iterdir())) == 2, at
+        assert not (system.root / "var/lib/appliance-install/upgrading").exists(), at
+        if not killed:
+            assert at > 20
+            return
+    pytest.fail("the upgrade has no end")
