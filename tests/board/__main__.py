@@ -1,7 +1,8 @@
 """`tests/board/run`: the appliance on an emulated ARM64 board, and what it kept of its promises.
 
     tests/board/run [SCENE]... [--fresh] [--keep] [--json] [--list] [--out FOLDER]
-                    [--sabotage PROMISE]
+                    [--installed DISK]
+    tests/board/run --sabotage [NAME]...     each promise broken once, see sabotage.py
 
 Prints one table, computed from the logs in FOLDER. Exits with 1 when a promise was broken, with 2
 when it was called wrongly, with 4 when there is no board to be had.
@@ -32,6 +33,10 @@ _FIRST = ("boot", "unlock", "inputs", "faults", "power", "clock")
 
 def main(words: Sequence[str]) -> int:
     """Run what is asked for; the exit code."""
+    if "--sabotage" in words:
+        from tests.board import sabotage  # which plays the scenes of this module
+
+        return sabotage.main([word for word in words if word != "--sabotage"])
     known = all_scenes()
     asked = _asked(words, known)
     if asked.list:
@@ -91,7 +96,7 @@ def _board(asked: argparse.Namespace) -> Board:
         ready = installed.installed(cache, base, _say, fresh=asked.fresh)
     folder = asked.out or Path(tempfile.mkdtemp(prefix="board-run-"))
     folder.mkdir(parents=True, exist_ok=True)
-    return Board(ready, folder, _say, keep=asked.keep, sabotage=asked.sabotage or "")
+    return Board(ready, folder, _say, keep=asked.keep)
 
 
 def _asked(words: Sequence[str], known: Mapping[str, ModuleType]) -> argparse.Namespace:
@@ -107,7 +112,9 @@ def _asked(words: Sequence[str], known: Mapping[str, ModuleType]) -> argparse.Na
     parser.add_argument("--json", action="store_true", help="the table as JSON")
     parser.add_argument("--list", action="store_true", help="name the scenes")
     parser.add_argument("--out", type=Path, help="the folder for the logs; a new one by default")
-    parser.add_argument("--sabotage", metavar="PROMISE", help="break this one, and see the table")
+    parser.add_argument(
+        "--sabotage", action="store_true", help="break each promise once; more by --sabotage --help"
+    )
     parser.add_argument(
         "--installed", type=Path, metavar="DISK", help="a disk that was installed before, as it is"
     )

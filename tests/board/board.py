@@ -17,15 +17,13 @@ READY_S = 900.0
 class Board:
     """image: with the appliance installed. folder: of this run; each scene's logs go below it.
 
-    keep: disks are left behind. sabotage: the name of a promise to be broken on purpose, so that
-    one sees whether the table notices; empty for none. A scene asks for it where it would break.
+    keep: disks are left behind.
     """
 
     image: Image
     folder: Path
     say: Say
     keep: bool = False
-    sabotage: str = ""
 
     def options(
         self,
@@ -52,13 +50,15 @@ class Board:
         finally:
             machine.kill()
             if not self.keep:
-                options.disk.unlink(missing_ok=True)
+                for path in options.disk.parent.glob(f"{options.disk.stem}.*"):
+                    if path.suffix in {options.disk.suffix, ".ssh", ".pub"}:
+                        path.unlink()
 
     def wait_until_ready(self, machine: Machine) -> None:
         """Return once the service of a machine has said that it is ready. Raises BoardError."""
         machine.wait_for_ssh(READY_S)
         machine.ssh(
-            "until systemctl is-active --quiet appliance; do sleep 1; done",
+            "until systemctl is-active --quiet appliance; do sleep 1; done; sync",
             timeout_s=READY_S,
             check=True,
         )

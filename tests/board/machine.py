@@ -84,7 +84,8 @@ class Machine:
         self.serial_log = options.folder / "serial.log"
         self.lines_log = options.folder / "lines.log"
         self.commands_log = options.folder / "commands.log"
-        self.key = options.folder / "ssh_key"
+        # The guest writes it down at the first boot from a disk, and no other one later.
+        self.key = options.disk.with_suffix(".ssh")
         self.port = port
         self.started_at = time.time()
         self._sockets = sockets
@@ -260,8 +261,8 @@ class Machine:
     def _begin(self) -> None:
         for log in (self.serial_log, self.lines_log, self.commands_log):
             log.write_bytes(b"")
-        self.key.unlink(missing_ok=True)
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "board", "-f", str(self.key)])
+        if not self.key.exists():
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "board", "-f", str(self.key)])
         with (self.folder / "qemu.log").open("wb") as said:
             self._process = subprocess.Popen(
                 # QEMU ends with the process that asked for it, however that ends.
@@ -282,7 +283,7 @@ class Machine:
 
     def _words(self) -> list[str]:
         asked = self.options
-        key = self.key.with_suffix(".pub").read_text().strip()
+        key = self.key.with_suffix(".ssh.pub").read_text().strip()
         append = [
             "root=/dev/vda",
             "rw",
@@ -290,7 +291,7 @@ class Machine:
             # The journal goes to the console; progress in colours besides would only tear it.
             "systemd.show_status=no",
             "SYSTEMD_COLORS=0",
-            # systemd writes it to root's authorized keys: good for this run and no other.
+            # systemd writes it to root's authorized keys: good for this disk and no other.
             f'systemd.set_credential="ssh.authorized_keys.root:{key}"',
             *asked.append,
         ]
