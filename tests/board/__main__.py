@@ -52,7 +52,7 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 4
     _say(f"the logs go to {board.folder}")
-    results = [play(known[name], board) for name in asked.scenes or known]
+    results = [play(known[name], board) for name in asked.scenes or usual(known)]
     (board.folder / "results.json").write_text(as_json(results))
     (board.folder / "table.md").write_text(table(results))
     sys.stdout.write(as_json(results) if asked.json else table(results))
@@ -69,6 +69,11 @@ def all_scenes() -> Mapping[str, ModuleType]:
             found[module.NAME] = module
     order = [name for name in _FIRST if name in found]
     return {name: found[name] for name in [*order, *sorted(found.keys() - set(order))]}
+
+
+def usual(known: Mapping[str, ModuleType]) -> list[str]:
+    """The scenes that are played where none is named: all but those that take hours."""
+    return [name for name, scene in known.items() if not getattr(scene, "ONLY_WHEN_NAMED", False)]
 
 
 def play(scene: ModuleType, board: Board) -> Result:
