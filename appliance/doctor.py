@@ -24,6 +24,7 @@ from appliance.liveness.infrared import Placement, fits
 from appliance.liveness.two_cameras import Amiss, amiss
 from appliance.model_choice import Choice, figures, why_not
 from appliance.phrases import ASKED, known_as
+from appliance.store.store import Store
 from appliance.types import Frame, TroubleKind
 from appliance.vision.interpreter import runtime
 from appliance.vision.scene import SceneLimits, fault_of, measure
@@ -379,7 +380,7 @@ def _contacts(config: Config) -> Check:
 def _store(config: Config) -> Check:
     place = assemble.location(config)
     with assemble.store(config, create=False) as store:
-        people = list(store.people.everybody())
+        counts = _frames_of_people(config, store)
         bad = store.audit.first_bad()
     if bad is not None:
         return Check(
@@ -388,18 +389,37 @@ def _store(config: Config) -> Check:
             f"the audit chain of {place.database} breaks at record {bad}",
             "Somebody changed the log, or the disk is failing: keep a copy and look into it.",
         )
-    if not people:
+    if not counts:
         text = f"{place.database}: nobody is enrolled"
         return Check("store", Status.WARN, text, "Begin with `appliance enroll --name NAME`.")
-    few = [it.name for it in people if it.template.count < config.enrolment.min_frames_for_door]
+    few = [name for name, count in counts.items() if count < config.enrolment.min_frames_for_door]
     if few:
         return Check(
             "store",
             Status.WARN,
-            f"{len(people)} enrolled, too few frames for a door: {', '.join(few)}",
+            f"{len(counts)} enrolled, too few frames for a door: {', '.join(few)}",
             "Enrol them anew from five pictures or more, with --replace.",
         )
-    return Check("store", Status.OK, f"{len(people)} enrolled, audit chain whole")
+    return Check("store", Status.OK, f"{len(counts)} enrolled, audit chain whole")
+
+
+def _frames_of_people(config: Config, store: Store) -> dict[str, int]:
+    """How many frames each template has, all of them opened where the key is at hand."""
+    try:
+        return {it.name: it.template.count for it in store.people.everybody()}
+    except StoreError as error:
+        # The service has it, and ends where it does not fit; nothing is amiss with this store.
+        if error.code != "missing_key" or _key_of_the_service(config) is None:
+            raise
+        return {it.name: it.count for it in store.people.summaries()}
+
+
+def _key_of_the_service(config: Config) -> str | None:
+    """How a command gets the key that is handed to the service alone; None where it has it."""
+    found = installed.look()
+    if found is None or config.store.key is not None or assemble.location(config).key.is_file():
+        return None
+    return installed.key_for_one_command(found)
 
 
 def _clock(_config: Config) -> Check:
@@ -584,8 +604,8 @@ def _service(config: Config) -> Check:
     text = f"installed as {found.unit}"
     for clause, hint in installed.shortcomings(found, config):
         return Check("service", Status.WARN, f"{text}; {clause}", hint)
-    how = installed.key_for_one_command(found)
-    if how is None or config.store.key is not None or assemble.location(config).key.is_file():
+    how = _key_of_the_service(config)
+    if how is None:
         return Check("service", Status.OK, text)
     return Check(
         "service",

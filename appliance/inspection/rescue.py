@@ -6,8 +6,9 @@ import secrets
 from typing import Any
 
 import appliance
-from appliance import assemble
+from appliance import assemble, installed
 from appliance.config import Config
+from appliance.errors import StoreError
 from appliance.store.backup import Embedding, create_backup, read_backup
 from appliance.store.store import Store
 from appliance.store.workshop import workshop
@@ -16,9 +17,25 @@ from appliance.store.workshop import workshop
 def backup(config: Config, store: Store, by: str) -> dict[str, Any]:
     """Make a backup under a passphrase of its own, open it to the last byte, and delete it.
 
-    by: for the audit log. Raises StoreError or InputError, such as where the key of the enrolled
-    faces is handed to the service alone.
+    by: for the audit log. Raises StoreError or InputError; StoreError `key_elsewhere` where the key
+    of the enrolled faces is handed to the service alone.
     """
+    try:
+        return _made(config, store, by)
+    except StoreError as error:
+        found = installed.look()
+        how = None if found is None else installed.key_for_one_command(found)
+        if error.code != "missing_key" or how is None:
+            raise
+        raise StoreError(
+            "The key of the enrolled faces is handed to the service alone, so this command can "
+            "make no backup.",
+            hint=f"Make one so: `{how.replace('COMMAND', 'backup create FILE')}`.",
+            code="key_elsewhere",
+        ) from error
+
+
+def _made(config: Config, store: Store, by: str) -> dict[str, Any]:
     location = assemble.location(config)
     models = assemble.manifest(config)
     entry = models.entry(config.model.name, "embedder")
