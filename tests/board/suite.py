@@ -270,10 +270,11 @@ def _run(
     if EMBEDDINGS in wanted and EMBEDDINGS not in done:
         say(EMBEDDINGS)
         _keep(asked.out, run_embeddings(way))
-    for part in parts:
-        if part.name in wanted and part.name not in done:
-            say(part.name)
-            _keep(asked.out, run_slice(way, part))
+    by_name = {part.name: part for part in parts}
+    for name in wanted:
+        if name in by_name and name not in done:
+            say(name)
+            _keep(asked.out, run_slice(way, by_name[name]))
 
 
 def _asked(words: Sequence[str]) -> argparse.Namespace:
