@@ -195,7 +195,7 @@ class TestVisit:
 
 
 class TestStarting:
-    def test_a_slow_board_has_nearly_as_long_for_the_api_as_systemd_gives_the_start(self) -> None:
+    def test_a_slow_start_is_ended_by_systemd_and_by_nothing_before_it(self) -> None:
         unit = (SYSTEMD / "appliance.service").read_text()
         (given,) = re.findall(r"^TimeoutStartSec=(\d+)$", unit, re.MULTILINE)
-        assert 0.7 * int(given) <= supervisor.API_START_S < int(given)
+        assert int(given) < supervisor.API_START_S
