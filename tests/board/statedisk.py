@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.board import torn
 from tests.board.asking import SOCKET
-from tests.board.board import READY_S, Board
+from tests.board.board import READY_S
 from tests.board.host import BoardError, run
 from tests.board.machine import Machine
 from tests.board.promise import Promise
@@ -29,6 +29,8 @@ _GUEST = "/run/board/python"
 # What the workload needs in the guest.
 _FILES = ("promise.py", "workload.py")
 _TEMPLATES = 40
+STATE, ANSWERS = "state.qcow2", "answers"
+PORT = "/dev/virtio-ports/answers"
 # For the kernel's command line: nothing is started but what is needed to log in.
 QUIETLY = ("systemd.unit=ssh.service", "systemd.wants=systemd-networkd.service")
 WORKLOAD = (
@@ -64,20 +66,31 @@ def logged(folder: Path) -> tuple[Sequence[str], Path, Path]:
     return [*words, "-device", "virtio-blk-pci,drive=state"], birth, log
 
 
-def plain(folder: Path) -> tuple[Sequence[str], Path]:
-    """QEMU's words for a disk that can be saved together with the machine; the disk."""
-    disk = folder / "state.qcow2"
-    run(
-        ["qemu-img", "convert", "-O", "qcow2", str(born(folder / "birth.img")), str(disk)],
-    )
-    drive = f"file={disk},format=qcow2,if=none,id=state,cache=writeback"
-    return ["-drive", drive, "-device", "virtio-blk-pci,drive=state"], disk
+def make_plain(folder: Path) -> None:
+    """A fresh disk for `plain`."""
+    birth = born(folder / "birth.img")
+    run(["qemu-img", "convert", "-O", "qcow2", str(birth), str(folder / STATE)])
+    birth.unlink()
 
 
-def move_in(board: Board, machine: Machine) -> None:
+def plain(folder: Path) -> Sequence[str]:
+    """QEMU's words for the disk in a folder, which can be saved together with the machine.
+
+    And for a port by which the workload's lines leave the machine at once, into `answers`.
+    """
+    drive = f"file={folder / STATE},format=qcow2,if=none,id=state,cache=writeback"
+    return [
+        *("-drive", drive, "-device", "virtio-blk-pci,drive=state"),
+        *("-device", "virtio-serial-pci"),
+        *("-chardev", f"file,id=answers,path={folder / ANSWERS}"),
+        *("-device", "virtserialport,chardev=answers,name=answers"),
+    ]
+
+
+def move_in(machine: Machine) -> None:
     """Give a machine that was started with QUIETLY the disk for the appliance's state.
 
-    Returns when the service is ready on it, with the workload beside it.
+    What it would have started starts then; the workload lies beside it.
     """
     machine.wait_for_ssh(READY_S)
     line = "/dev/vdb /var/lib/appliance ext4 defaults 0 2"
@@ -92,7 +105,6 @@ def move_in(board: Board, machine: Machine) -> None:
         machine.put(_HERE / name, f"{_GUEST}/tests/board")
     told = "\n".join(templates(_TEMPLATES))
     machine.ssh(f"cat > {_GUEST}/templates", feed=told, check=True)
-    board.wait_until_ready(machine)
 
 
 def key(machine: Machine) -> bytes:

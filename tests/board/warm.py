@@ -1,7 +1,7 @@
 """A machine whose service has been ready before: saved once in a run, and gone on from by scenes.
 
 An emulated boot takes minutes, and scenes about what happens to a running service need none of
-their own.
+their own. Its state lies on a disk of its own, see `statedisk`.
 """
 
 from __future__ import annotations
@@ -12,27 +12,43 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tests.board import statedisk
 from tests.board.board import Board
 from tests.board.host import BoardError
-from tests.board.machine import Machine
+from tests.board.machine import Machine, Options
 
 _SAVED = "ready"
 _KEY = "key"
+_DISKS = ("disk.qcow2", "state.qcow2")
 
 
 @contextmanager
 def ready(board: Board, name: str) -> Iterator[Machine]:
-    """A machine that serves, with logs in the run's folder `name` and a disk of its own."""
-    stock = board.folder / "warm"
-    if not (stock / "saved").exists():
-        _save(board, stock)
-    options = board.options(name)
-    shutil.copyfile(stock / "disk.qcow2", options.disk)
-    with board.machine(replace(options, arguments=("-loadvm", _SAVED))) as machine:
-        # The guest knows the key of the run that was saved.
-        shutil.copyfile(stock / _KEY, machine.key)
+    """A machine that serves, with logs in the run's folder `name` and disks of its own."""
+    options = again(board, name)
+    with board.machine(options) as machine:
+        take_key(board, machine)
         board.wait_until_ready(machine)
         yield machine
+    if not board.keep:
+        (options.folder / _DISKS[1]).unlink(missing_ok=True)
+
+
+def again(board: Board, name: str) -> Options:
+    """What starts the saved machine on copies of its disks, with logs in the folder `name`."""
+    stock, folder = board.folder / "warm", board.folder / name
+    if not (stock / "saved").exists():
+        _save(board, stock)
+    folder.mkdir(parents=True, exist_ok=True)
+    for disk in _DISKS:
+        shutil.copyfile(stock / disk, folder / disk)
+    options = Options(board.image, folder / _DISKS[0], folder)
+    return replace(options, arguments=(*statedisk.plain(folder), "-loadvm", _SAVED))
+
+
+def take_key(board: Board, machine: Machine) -> None:
+    """Log in with the key of the machine that was saved: the guest knows no other."""
+    shutil.copyfile(board.folder / "warm" / _KEY, machine.key)
 
 
 def save(machine: Machine, name: str) -> None:
@@ -46,10 +62,12 @@ def save(machine: Machine, name: str) -> None:
 
 
 def _save(board: Board, stock: Path) -> None:
-    options = board.options(stock.name)
-    machine = Machine.start(options)
+    options = board.options(stock.name, append=statedisk.QUIETLY)
+    statedisk.make_plain(stock)
+    machine = Machine.start(replace(options, arguments=statedisk.plain(stock)))
     try:
         # The service as it is; what a sabotaged board does to it comes later.
+        statedisk.move_in(machine)
         Board.wait_until_ready(board, machine)
         save(machine, _SAVED)
         shutil.copyfile(machine.key, stock / _KEY)

@@ -23,7 +23,7 @@ from tests.board.host import BoardError
 from tests.board.machine import RELAY, Machine, Options
 from tests.board.promise import Promise, from_line
 from tests.board.table import Row
-from tests.board.warm import save
+from tests.board.warm import again, save, take_key
 
 NAME = "power"
 # So many cuts, and after so many of them a start from the reset on. A machine that is shared has
@@ -33,8 +33,6 @@ REBOOTS = int(os.environ.get("APPLIANCE_BOARD_REBOOTS", "2"))
 # After the machine goes on; an emulated one answers a request in a second or so.
 _EARLIEST_S, _LATEST_S = 1.0, 25.0
 _SAVED = "at-work"
-# The lines that the workload prints leave the machine by a port of their own, at once.
-_PORT = "/dev/virtio-ports/answers"
 _FIRST_ANSWERS, _WARM_S = 6, 900.0
 _VERIFY, _INTEGRITY = "appliance audit verify", "PRAGMA integrity_check"
 
@@ -54,9 +52,8 @@ class Cut:
 
 def run(board: Board) -> list[Row]:
     """Work, save the machine at work, then go on from there and cut, again and again."""
-    options = board.options(NAME)
-    words, state = statedisk.plain(options.folder)
-    options = replace(options, arguments=[*words, *_port(options.folder)])
+    options = again(board, NAME)
+    state = options.folder / statedisk.STATE
     cuts: list[Cut] = []
     with _thrown_away(board, options.disk, state):
         key, before = _at_work(board, options)
@@ -118,14 +115,6 @@ def _relay(reboots: Sequence[Evidence]) -> Row:
     )
 
 
-def _port(folder: Path) -> list[str]:
-    return [
-        *("-device", "virtio-serial-pci"),
-        *("-chardev", f"file,id=answers,path={folder / 'answers'}"),
-        *("-device", "virtserialport,chardev=answers,name=answers"),
-    ]
-
-
 @contextmanager
 def _thrown_away(board: Board, *disks: Path) -> Iterator[None]:
     try:
@@ -138,11 +127,12 @@ def _thrown_away(board: Board, *disks: Path) -> Iterator[None]:
 def _at_work(board: Board, options: Options) -> tuple[bytes, list[Promise]]:
     """Have the machine work and save it; the templates' key, and what was answered so far."""
     folder = options.folder
-    machine = Machine.start(replace(options, append=statedisk.QUIETLY))
+    machine = Machine.start(options)
     try:
-        statedisk.move_in(board, machine)
+        take_key(board, machine)
+        board.wait_until_ready(machine)
         key = statedisk.key(machine)
-        command = f"{statedisk.WORKLOAD} > {_PORT}"
+        command = f"{statedisk.WORKLOAD} > {statedisk.PORT}"
         machine.ssh(f"systemd-run --quiet --unit=workload sh -c {_quoted(command)}", check=True)
         latest = time.monotonic() + _WARM_S
         while len(_answers(folder)) < _FIRST_ANSWERS:
@@ -162,7 +152,7 @@ def _quoted(command: str) -> str:
 
 
 def _answers(folder: Path) -> list[Promise]:
-    lines = (folder / "answers").read_text(errors="replace").split("\n")
+    lines = (folder / statedisk.ANSWERS).read_text(errors="replace").split("\n")
     # The last one has no end yet.
     return [from_line(line) for line in lines[:-1]]
 
@@ -170,7 +160,7 @@ def _answers(folder: Path) -> list[Promise]:
 def _cut(options: Options, before: Sequence[Promise], turn: int) -> tuple[float, list[Promise]]:
     """Go on from the saved machine for a random time; that time, and all that was answered."""
     after_s = random.Random(turn).uniform(_EARLIEST_S, _LATEST_S)  # noqa: S311 - a moment
-    arguments = [*options.arguments, "-loadvm", _SAVED]
+    arguments = [*_bare(options), "-loadvm", _SAVED]
     folder = options.folder / f"cut-{turn + 1}"
     machine = Machine.start(replace(options, arguments=arguments, folder=folder))
     try:
@@ -180,10 +170,16 @@ def _cut(options: Options, before: Sequence[Promise], turn: int) -> tuple[float,
     return after_s, [*before, *_answers(options.folder)]
 
 
+def _bare(options: Options) -> Sequence[str]:
+    """The machine's disks and ports, from the reset on."""
+    return statedisk.plain(options.folder)
+
+
 def _reboot(board: Board, options: Options, cut: Cut) -> Cut:
     """Start the machine as the cut left it, from its reset on, and ask it how it is."""
     name = f"boot-after-{cut.after_s:.2f}-s"
-    machine = Machine.start(replace(options, folder=options.folder / name))
+    folder = options.folder / name
+    machine = Machine.start(replace(options, folder=folder, arguments=_bare(options)))
     try:
         board.wait_until_ready(machine)
         machine.ssh(_VERIFY, timeout_s=600)

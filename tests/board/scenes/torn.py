@@ -22,7 +22,8 @@ def run(board: Board) -> list[Row]:
     options = board.options(NAME, append=statedisk.QUIETLY)
     words, birth, log = statedisk.logged(options.folder)
     with board.machine(replace(options, arguments=words)) as machine:
-        statedisk.move_in(board, machine)
+        statedisk.move_in(machine)
+        board.wait_until_ready(machine)
         key = statedisk.key(machine)
         machine.ssh(
             f"{statedisk.WORKLOAD} --device /dev/vdb --count {ASKED} --seed {SEED}",
