@@ -128,6 +128,9 @@ STEPS: tuple[Step, ...] = (
         "The doctor finds nothing that fails",
         probe="doctor",
         judge=judging.no_check_fails,
+        ask="Are all of these warnings understood, and will they be left so?",
+        otherwise="The doctor warns of something that is not to be left so.",
+        asks_when=lambda facts: "warn" in facts["checks"].values(),
         needs=_STANDS,
     ),
     Step(

@@ -45,7 +45,7 @@ class Progress:
     def again(self, key: str) -> Progress:
         """The same, where a step is to be done once more; what it said before is kept."""
         done = self.results.get(key)
-        if done is None:
+        if done is None or done.status is Status.OPEN:
             return self
         earlier = (*done.earlier, done.reason or done.status.value)
         return replace(

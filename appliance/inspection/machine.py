@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import appliance
-from appliance import assemble, auto, installed
+from appliance import assemble, auto, doctor_board, installed
 from appliance.config import Config
 from appliance.doctor import examine
 from appliance.inspection.systemd import Systemd
@@ -100,8 +100,10 @@ def doctor(written: Config) -> tuple[dict[str, Any], list[str]]:
 
     What it says may name people, so it is shown and not kept.
     """
-    checks = list(examine(written))
-    said = [f"{it.name}: {it.detail}. {it.hint}" for it in checks if it.status.value != "ok"]
+    checks = [*examine(written), *doctor_board.examine(written)]
+    said = [
+        f"{it.name}: {it.detail.rstrip('.')}. {it.hint}" for it in checks if it.status.value != "ok"
+    ]
     return {"checks": {it.name: it.status.value for it in checks}}, said
 
 

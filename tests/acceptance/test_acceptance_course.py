@@ -147,6 +147,7 @@ def test_a_step_that_is_done_again_keeps_what_it_said() -> None:
     assert again.run(STEPS) is Outcome.INCOMPLETE
     assert bench.asked == ["camera"]
     assert again.progress.results["camera"].earlier == ("passed",)
+    assert begun.again("camera") == begun  # it is open already
 
 
 def test_a_service_that_is_in_the_way_says_nothing_of_the_door() -> None:
@@ -212,6 +213,7 @@ def scripted(text: str, bench: Bench | None = None, begun: Progress = NEW) -> Co
 
 SCRIPT = """
 network: yes
+doctor: yes
 service_stopped: {consent: yes}
 pulse: {consent: yes, answer: yes}
 strike: {consent: yes, answer: no, note: too tight}

@@ -20,6 +20,7 @@ from tests.cli.runs import OBAMA3, Appliance, Outcome
 # All that is asked for before the service is to be started, and nobody is there to start it.
 ANSWERS: Mapping[str, object] = {
     "network": True,
+    "doctor": True,
     "service_stopped": {"consent": True},
     "pulse": {"consent": True, "answer": True},
     "strike": {"consent": True, "answer": True},

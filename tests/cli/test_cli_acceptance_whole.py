@@ -64,7 +64,7 @@ BEFORE_THE_CAMERA = {
 A_ROUND_S = 6.0
 YES = {"consent": True, "answer": True}
 ANSWERS: Mapping[str, object] = {
-    **dict.fromkeys(("network", "exit_without_software", "lamps", "stays_shut"), True),
+    **dict.fromkeys(("network", "doctor", "exit_without_software", "lamps", "stays_shut"), True),
     **{step: {"consent": True} for step in ("service_stopped", "claim_keypad", "exit_button")},
     **{step: {"consent": True} for step in ("held_open", "watchdog")},
     **dict.fromkeys(("pulse", "strike", "kill"), YES),
