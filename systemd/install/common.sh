@@ -44,8 +44,9 @@ step() {
     note "== $1"
 }
 
+# A log that cannot be written stops nothing.
 note() {
-    printf '%s\n' "$*" >>"$log"
+    { printf '%s\n' "$*" >>"$log"; } 2>/dev/null || true
 }
 
 # logged COMMAND...: runs it with everything it says in the log, and at most one line of it shown.

@@ -132,6 +132,8 @@ this again."
 sudo ./install.sh --upgrade"
         fi
         say "${current##*/} is installed; looking whether everything is in its place."
+        # What the archive did not have is not asked for each time.
+        optional=()
         install_packages
     else
         is_installed_copy && fail 3 "This is a copy that an installation keeps; use a checkout."
@@ -172,6 +174,8 @@ system_wide() {
     choose_packages
     mend_upgrade
     remove_torsos
+    # What fails from here on leaves no torso either, as far as it can still do anything.
+    trap remove_torsos EXIT
     case $1 in
         upgrade)
             check_python

@@ -27,8 +27,9 @@ install_packages() {
         [ "${#missing[@]}" -eq 0 ] || fail 1 "--offline downloads nothing, and these packages are \
 missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
         find_missing "${optional[@]}"
-        [ "${#missing[@]}" -eq 0 ] ||
-            say "  Not installed, for a CSI camera or the GPU: ${missing[*]}"
+        for package in "${missing[@]}"; do
+            say "  $package is not installed, $(what_for "$package")"
+        done
         return
     fi
     step "Packages from apt: ${missing[*]}"
@@ -36,7 +37,9 @@ missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
     for package in "${missing[@]}"; do
         if ! is_offered "$package"; then
             case " ${optional[*]} " in
-                *" $package "*) say "  The archive has no $package, for a CSI camera or the GPU" ;;
+                *" $package "*)
+                    say "  The archive has no $package, $(what_for "$package")"
+                    ;;
                 *) fail 1 "The archive has no package $package; look at /etc/apt/sources.list." ;;
             esac
             continue

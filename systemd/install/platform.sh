@@ -91,16 +91,16 @@ camera_driver() {
 
 # Sets `packages`: what comes from apt. A board gets the library of its own camera connector, so
 # that a change of camera.driver needs no installation; elsewhere only what the config names.
+# Sets `optional`: what is taken where the archive has it.
 choose_packages() {
     local driver
     driver=$(camera_driver)
     packages=(python3 python3-venv)
-    # No wheel of lgpio for Python 3.13; its predecessors have one.
-    if [ "$system/$release_of_system" = debian/13 ] ||
-        [ "$system/$release_of_system" = raspberry/13 ]; then
-        packages+=(python3-lgpio)
-    fi
     optional=()
+    # No wheel of lgpio for Python 3.13; Raspberry Pi's archive has it, and Debian's has not.
+    if [ "$release_of_system" = 13 ]; then
+        optional+=(python3-lgpio)
+    fi
     if [ "$system" = raspberry ] || [ "$driver" = picamera2 ]; then
         optional+=(python3-picamera2)
     fi
@@ -110,6 +110,15 @@ choose_packages() {
     if [ "$system" = jetson ] || [ "$driver" = gstreamer ]; then
         packages+=(python3-gi gir1.2-gst-plugins-base-1.0)
     fi
+}
+
+# what_for PACKAGE: why one misses it.
+what_for() {
+    case $1 in
+        python3-lgpio) printf 'for door.driver: gpiozero' ;;
+        python3-picamera2) printf 'for camera.driver: picamera2' ;;
+        python3-libnvinfer) printf 'for model.delegate: tensorrt' ;;
+    esac
 }
 
 # Whether the environment must see the system's Python packages.

@@ -20,7 +20,7 @@ fingerprint() {
                 -path models/build -prune -o -type f -print0
             printf '%s\0' install.sh pyproject.toml config.yaml
         } | sort -z | xargs -0 sha256sum
-        identity "$python"
+        python_version
         needs_system_packages && printf 'with the packages of the system\n'
         true
     ) | sha256sum | cut -c 1-32

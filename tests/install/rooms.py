@@ -22,8 +22,6 @@ from tests.conftest import ROOT
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INCLUDED = "ca-certificates,dbus,kmod,procps,python3,python3-venv,systemd,systemd-sysv,udev"
-# python3-lgpio: no wheel of it for Python 3.13.
-MORE = {"bookworm": "", "trixie": ",python3-lgpio"}
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 # What a test or the machine underneath changes, and the installation's own log.
 LEFT_OUT = (
@@ -53,7 +51,7 @@ def base(suite: str) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f"{suite}.new")
     shutil.rmtree(draft, ignore_errors=True)
-    include = f"--include={INCLUDED}{MORE[suite]}"
+    include = f"--include={INCLUDED}"
     made = subprocess.run(
         ["debootstrap", "--variant=minbase", include, suite, draft],
         check=False,

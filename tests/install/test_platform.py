@@ -71,7 +71,7 @@ class TestWhatIsSupported:
         system.write("etc/os-release", TRIXIE)
         assert shown(system, ARCHITECTURE="arm64") == [
             "Debian GNU/Linux 13 (trixie), arm64",
-            "python3 python3-venv python3-lgpio / ",
+            "python3 python3-venv / python3-lgpio",
             "sees the system",
             "",
         ]
