@@ -94,7 +94,7 @@ class EngineFiles:
     def make_cache(self) -> Path:
         """An empty folder for a runtime's own files, for its user alone. ModelError."""
         try:
-            self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(self.cache)
             for path in self.cache.iterdir():
                 path.unlink()
         except OSError as error:
@@ -114,6 +114,8 @@ class EngineFiles:
         )
         if plan is not None:
             self.write("engine", plan)
+        else:
+            self._make_cache_ours()
         self.write("json", told.model_dump_json(by_alias=True).encode())
 
     def forget(self) -> None:
@@ -128,7 +130,7 @@ class EngineFiles:
         path = self._path(suffix)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(self.folder)
             try:
                 with os.fdopen(os.open(draft, _NEW, 0o600), "wb") as file:
                     file.write(content)
@@ -137,6 +139,14 @@ class EngineFiles:
                 draft.replace(path)
             finally:
                 draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _make_cache_ours(self) -> None:
+        """A runtime writes its files as the umask lets it: others must not change them later."""
+        try:
+            for path in self.cache.rglob("*"):
+                path.chmod(0o700 if path.is_dir() else 0o600)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -175,6 +185,12 @@ class EngineFiles:
             hint="Run the command as the user who runs the door, and look whether the disk is "
             "full.",
         )
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and what is missing above it, each for this user alone."""
+    for missing in reversed([it for it in (folder, *folder.parents) if not it.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,84 @@ class TestOthersCode:
         (record,) = bench.files("json")
         record.write_text("{}", encoding="utf-8")
         assert "is not what was written there" in reasons(bench.place())
+
+
+class TestByOnnxRuntime:
+    """ONNX Runtime with TensorRT, which writes its engine files itself; here the CPU runs it."""
+
+    @pytest.fixture
+    def bench(
+        self, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Bench]:
+        bench = Bench(source, tmp_path / "engines", monkeypatch)
+        patch, self.bend = monkeypatch, unbent
+        self.wanted: list[str] = []
+        patch.setattr(
+            onnx_runtime, "providers", lambda: ("TensorrtExecutionProvider", "CPUExecutionProvider")
+        )
+        patch.setattr(tensorrt_engine, "bindings", missing)
+        patch.setattr(acceleration, "_by_onnx_runtime", self._run)
+        before = os.umask(0o002)  # as on a desk: its files would be writable by the group
+        yield bench
+        os.umask(before)
+
+    def _run(self, source: Source, provider: onnx_runtime.Provider) -> Any:
+        if provider is onnx_runtime.CUDA:
+            raise ModelError("There is no CUDA.")
+        self.wanted.append(provider.options["trt_fp16_enable"])
+        engine = Path(provider.options["trt_engine_cache_path"]) / "Tensorrt_1.engine"
+        if not engine.exists():
+            engine.write_bytes(b"engine")
+        exact, bend = network("mobilefacenet"), self.bend
+        if self.wanted[-1] != "True":
+            return exact
+        return SimpleNamespace(run=lambda tensor: (bend(exact.run(tensor)[0]),))
+
+    def test_it_serves_where_the_bindings_are_missing_and_nothing_is_to_be_told(
+        self, bench: Bench
+    ) -> None:
+        assert "No engine was built" in bench.place().processor.passed_over[1]
+        first, second = bench.prepare()
+        assert first.network is None
+        assert second.device.startswith("TensorRT by ONNX Runtime ")
+        assert second.device.endswith(" (fp16) on Twin of Orin")
+        placed = bench.place()
+        assert placed.processor.device == second.device
+        assert placed.processor.warning == ""
+
+    def test_where_fp16_strays_it_is_built_and_opened_in_fp32(self, bench: Bench) -> None:
+        self.bend = strayed
+        assert " (fp32) on " in bench.prepare()[1].device
+        assert " (fp32) on " in bench.place().processor.device
+        assert self.wanted == ["True", "False", "False"]
+
+    def test_its_files_become_its_users_alone_and_are_not_used_otherwise(
+        self, bench: Bench
+    ) -> None:
+        bench.prepare()
+        (engine,) = bench.folder.rglob("Tensorrt*.engine")
+        assert engine.stat().st_mode & 0o777 == 0o600
+        engine.chmod(0o660)
+        reason = bench.place().processor.passed_over[1]
+        assert f"others than its owner may write {engine}" in reason
+
+    def test_cuda_serves_where_tensorrt_does_not_and_that_is_told(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(onnx_runtime, "providers", lambda: ("CUDAExecutionProvider",))
+        monkeypatch.setattr(acceleration, "_by_onnx_runtime", lambda *_: network("mobilefacenet"))
+        processor = bench.place().processor
+        assert processor.device.startswith("CUDA by ONNX Runtime ")
+        assert "was built without TensorRT" in processor.passed_over[1]
+        assert processor.warning.startswith(f"model.delegate falls back to {processor.device}: ")
+
+
+def unbent(vector: Floats) -> Floats:
+    return vector
+
+
+def missing() -> Any:
+    raise ModelError("TensorRT's Python bindings are not there.")
 
 
 class TestWithoutAGpu:
