@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -381,11 +381,11 @@ def _written(  # noqa: PLR0913, PLR0917 - each is needed, in this order
     signed, mark = report.seal(made, signing), fingerprint(signing.public)
     # Drawn from what can be read again, in the order in which it is read.
     drawn = page.draw(signed, report.read(signed, str(paths[0])).report, mark)
-    for path, content in zip(paths, (signed, drawn), strict=True):
-        with new_file(path) as file:
-            file.write(content)
-    with suppress(FileNotFoundError), translated(location.acceptance):
-        location.acceptance.unlink()
+    with new_file(paths[0]) as file, new_file(paths[1]) as shown:  # both, or neither
+        file.write(signed)
+        shown.write(drawn)
+    with translated(location.acceptance):
+        location.acceptance.unlink(missing_ok=True)
     return {"report": str(paths[0]), "page": str(paths[1]), "fingerprint": mark}
 
 

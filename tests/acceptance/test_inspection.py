@@ -13,6 +13,7 @@ import pytest
 
 from appliance.acceptance.values import Expected
 from appliance.config import StoreConfig, parse
+from appliance.control.authority import MAY_ACCEPT, Role
 from appliance.errors import HardwareError
 from appliance.hardware.clock import SystemClock
 from appliance.inspection import failures, log, machine
@@ -176,3 +177,7 @@ def test_a_process_that_is_gone_is_a_sentence() -> None:
     with pytest.raises(HardwareError) as told:
         failures._signal(gone.pid, signal.SIGKILL)
     assert told.value.code == "no_signal"
+
+
+def test_who_may_carry_an_acceptance_out() -> None:
+    assert {Role.OWNER, Role.INSTALLER} == MAY_ACCEPT

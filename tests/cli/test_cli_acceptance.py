@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from appliance.cli import acceptance_probes
+from appliance.errors import StoreError
 from appliance.inspection import devices
 from appliance.inspection.systemd import Systemd
-from appliance.store import files
+from appliance.store import exports, files
 from tests.cli.runs import OBAMA3, Appliance, Outcome
 
 # All that is asked for before the service is to be started, and nobody is there to start it.
@@ -201,6 +204,29 @@ def test_a_disk_that_is_full_keeps_what_was_kept(
     assert "pulse" not in done
     resumed = carried_out(door, {**ANSWERS, **NOT_NOW}, "--resume")
     assert resumed.data["open"][0] == "service_running"
+
+
+def test_a_report_that_cannot_be_written_is_written_later(
+    door: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = {**ANSWERS, **NOT_NOW, **REST}
+
+    @contextmanager
+    def on_a_full_disk(path: Path) -> Iterator[BinaryIO]:
+        with exports.new_file(path) as file:
+            yield file
+            if path.suffix == ".html":
+                raise StoreError("The disk is full.", code="disk_full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("appliance.cli.acceptance.new_file", on_a_full_disk)
+        told = carried_out(door, everything)
+    assert (told.code, told.error["code"]) == (3, "disk_full")
+    assert not list(door.folder.glob("report*"))
+    pulses = len(door.journal)
+    after = carried_out(door, everything, "--resume")
+    assert (after.data["outcome"], len(door.journal)) == ("failed", pulses)
+    assert door.json("acceptance", "verify", after.data["page"]).data["genuine"]
 
 
 def test_only_owners_and_installers_may(door: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:

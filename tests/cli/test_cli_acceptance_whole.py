@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
@@ -22,7 +23,7 @@ import pytest
 from appliance import assemble
 from appliance.acceptance.course import Begin, Script
 from appliance.acceptance.plan import STEPS
-from appliance.acceptance.values import Step
+from appliance.acceptance.values import Result, Step
 from appliance.cli import acceptance_probes
 from appliance.cli.main import run
 from appliance.config import Config
@@ -62,6 +63,7 @@ BEFORE_THE_CAMERA = {
     "claim_keypad": "alice.avi",
 }
 A_ROUND_S = 6.0
+MOST_TRIES = 6
 YES = {"consent": True, "answer": True}
 ANSWERS: Mapping[str, object] = {
     **dict.fromkeys(("network", "doctor", "exit_without_software", "lamps", "stays_shut"), True),
@@ -256,6 +258,14 @@ def whole(
         return ready(script, step)
 
     monkeypatch.setattr(Script, "ready", takes_their_time)
+    # A looped recording is at times found out, and somebody real would try again as well.
+    tries = Counter[str]()
+
+    def tries_again(_script: Script, step: Step, _result: Result) -> bool:
+        tries[step.key] += 1
+        return step.key in {"known_person", "stranger"} and tries[step.key] < MOST_TRIES
+
+    monkeypatch.setattr(Script, "again", tries_again)
     yield rig, boot
     hands.end()
     systemd.end()
