@@ -62,7 +62,7 @@ put() {
     if [ -f "$target" ] && [ ! -L "$target" ] && cmp -s -- "$source" "$target"; then
         return
     fi
-    mkdir -p -- "$(dirname -- "$target")"
+    make_folder "$(dirname -- "$target")"
     rm -f -- "$target.new"
     (umask 077 && cp -- "$source" "$target.new")
     chmod "$mode" -- "$target.new"
@@ -75,11 +75,19 @@ point() {
     if [ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ]; then
         return
     fi
-    mkdir -p -- "$(dirname -- "$1")"
+    make_folder "$(dirname -- "$1")"
     rm -f -- "$1.new"
     ln -s -- "$2" "$1.new"
     mv -T -- "$1.new" "$1"
     changed=yes
+}
+
+# A folder that was not there is taken away again once it is empty.
+make_folder() {
+    if [ ! -d "$1" ]; then
+        remember "folder $1"
+        mkdir -p -- "$1"
+    fi
 }
 
 # remember WORD...: a line about something that was made here, for --purge; once.

@@ -28,6 +28,9 @@ take_away_files() {
         say "  $drop_ins holds what was not put there by this script, and stays"
     rm -f -- "$unit" "$units/appliance-key.service" "$root/etc/sysusers.d/appliance.conf" \
         "$root/etc/tmpfiles.d/appliance.conf" "$root/etc/udev/rules.d/60-appliance.rules"
+    while read -r file; do
+        rmdir -- "$file" 2>/dev/null || note "$file stays"
+    done < <(sed -n 's/^folder //p' "$made" 2>/dev/null)
     if [ "$(readlink -- "$command_link" 2>/dev/null)" = "${link#"$root"}/bin/appliance" ]; then
         rm -f -- "$command_link"
     fi

@@ -41,6 +41,12 @@ def _run(*command: str | Path, **options: object) -> None:
     subprocess.run(command, check=True, capture_output=True, **options)  # type: ignore[call-overload]
 
 
+def _unmount(*places: Path) -> None:
+    for place in places:
+        if place.is_mount():
+            _run("umount", place)
+
+
 def base(suite: str) -> Path:
     """The untouched system of that name. Skips where it cannot be made."""
     folder = cache() / suite
@@ -130,6 +136,8 @@ class Room:
         """With systemd as process 1. Skips where this machine cannot do that."""
         if not shutil.which("systemd-nspawn"):
             pytest.skip("systemd-nspawn is not installed")
+        # It brings its own.
+        _unmount(self.folder / "dev", self.folder / "proc")
         log = self.folder.with_name(f"{self.folder.name}.boot").open("wb")
         self._nspawn = subprocess.Popen(
             [
@@ -188,8 +196,7 @@ def room(suite: str, folder: Path) -> Iterator[Room]:
             mounts.append(where)
         yield Room(folder)
     finally:
-        for where in reversed(mounts):
-            _run("umount", where)
+        _unmount(*mounts)
         shutil.rmtree(folder, ignore_errors=True)
 
 
