@@ -57,9 +57,11 @@ camera:
   fps: {FPS}
   pixel_format: yuyv
 verification:
-  timeout_s: 60
+  timeout_s: 120
 enrolment:
-  timeout_s: 240
+  timeout_s: 600
+  # Of bob there are three pictures, and nobody of whom there are more is at the door.
+  min_frames_for_door: 3
 door:
   driver: gpiozero
   chip: 0

@@ -4,7 +4,7 @@ its input.
     python3 player.py FOLDER NOW DEVICE WIDTH HEIGHT FPS
 
 FOLDER holds films, each a file NAME.yuyv of frames one after the other (YUYV, two bytes a pixel).
-The file NOW holds the name of the one that plays; it is looked at before each frame. A film begins
+The file NOW holds the name of the one that plays; it is looked at each half second. A film begins
 anew at its end, and one without a file leaves the last picture standing.
 
 The device is asked as the kernel's Video4Linux API says (linux/videodev2.h): vivid refuses what
@@ -25,6 +25,7 @@ _QBUF, _DQBUF, _STREAMON = 0xC058560F, 0xC0585611, 0x40045612
 _BUFFER = struct.Struct("=5I4x16x16xIIQI4x4x4x")
 _OUTPUT, _MMAP, _FIELD_NONE = 2, 1, 1
 _BUFFERS = 3
+_LOOK_S = 0.5
 
 
 class Output:
@@ -67,13 +68,14 @@ def main(words: list[str]) -> None:
     size = width * height * 2
     output = Output(device, size)
     playing, film, number = "", b"", 0
-    due = time.monotonic()
+    due = looked = time.monotonic()
     while True:
-        name = now.read_text().strip()
-        if name and name != playing:
-            playing, film, number = name, _film(folder / f"{name}.yuyv", size), 0
-            sys.stdout.write(f"plays {name}\n")
-            sys.stdout.flush()
+        if not playing or due - looked > _LOOK_S:
+            looked, name = due, now.read_text().strip()
+            if name and name != playing:
+                playing, film, number = name, _film(folder / f"{name}.yuyv", size), 0
+                sys.stdout.write(f"plays {name}\n")
+                sys.stdout.flush()
         if film:
             begin = number * size % len(film)
             output.show(film[begin : begin + size])
