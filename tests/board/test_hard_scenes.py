@@ -257,7 +257,7 @@ def power_folder(
     logs.asked(70, "appliance audit verify", "whole", code=verify)
     logs.asked(80, "sqlite3 'PRAGMA integrity_check'", "ok\n")
     logs.write(folder / "boot-1")
-    cuts = [power.Cut(1.0, 9, []), power.Cut(2.0, 12, list(wrong), "boot-1")]
+    cuts = [power.Cut(1.0, 9, 2, []), power.Cut(2.0, 12, 5, list(wrong), "boot-1")]
     (folder / "cuts.json").write_text(json.dumps([asdict(cut) for cut in cuts]))
     return folder
 
@@ -265,7 +265,7 @@ def power_folder(
 def test_cuts_that_cost_nothing_are_well(tmp_path: Path) -> None:
     rows = power.judge(power_folder(tmp_path))
     assert red(rows) == []
-    assert "21 answers in 2 cuts (9 to 12): none lost" in rows[1].measured
+    assert "9 to 12 answers before each of 2 cuts, 7 of them" in rows[1].measured
 
 
 def test_what_a_cut_cost_is_its_own_row(tmp_path: Path) -> None:

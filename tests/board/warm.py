@@ -49,6 +49,8 @@ def again(board: Board, name: str) -> Options:
 def take_key(board: Board, machine: Machine) -> None:
     """Log in with the key of the machine that was saved: the guest knows no other."""
     shutil.copyfile(board.folder / "warm" / _KEY, machine.key)
+    # ssh would offer what stands there, and not what the other file holds.
+    machine.key.with_suffix(".pub").unlink()
 
 
 def save(machine: Machine, name: str) -> None:
