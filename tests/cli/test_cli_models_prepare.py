@@ -28,7 +28,9 @@ GPU = Processor("TensorRT 10.3.0 (fp16) on Orin", Parity(0.99998, 0.99999, 12))
 
 
 @pytest.fixture
-def jetson(appliance: Appliance) -> Appliance:
+def jetson(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> Appliance:
+    monkeypatch.setattr(prepare, "_WARM_UP", 0)
+    monkeypatch.setattr(assemble, "on_cpu", lambda _: network("mobilefacenet"))
     appliance.configure(model={"name": "mobilefacenet", "delegate": "tensorrt", "threads": 1})
     return appliance
 

@@ -59,10 +59,14 @@ def refused(path: Path, code: str = "bad_delegate", *, uid: int = UID) -> ModelE
     return caught.value
 
 
-def test_it_computes_its_operators_and_the_embedding_is_the_same(right: Path) -> None:
+def test_it_computes_its_operators_and_the_embedding_is_the_same(
+    right: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = reference_faces()[:4]
+    monkeypatch.setattr(parity, "reference_faces", lambda: faces)
     count = ctypes.c_int.in_dll(ctypes.CDLL(str(right)), "computed")
     embedder = assemble.embedder(configured(right))
-    assert count.value == PRELUS * len(reference_faces())
+    assert count.value == PRELUS * len(faces)
     processor = assemble.processor(embedder)
     assert processor is not None
     assert processor.device == f"the delegate {right}"
