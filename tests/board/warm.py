@@ -18,8 +18,9 @@ from tests.board.host import BoardError
 from tests.board.machine import Machine, Options
 
 _SAVED = "ready"
-_KEY = "key"
-_DISKS = ("disk.qcow2", "state.qcow2")
+# The root with the machine's memory and its key for SSH, and the appliance's state.
+_DISK = "disk.qcow2"
+_PARTS = (_DISK, "disk.ssh", "disk.ssh.pub", statedisk.STATE)
 
 
 @contextmanager
@@ -27,11 +28,10 @@ def ready(board: Board, name: str) -> Iterator[Machine]:
     """A machine that serves, with logs in the run's folder `name` and disks of its own."""
     options = again(board, name)
     with board.machine(options) as machine:
-        take_key(board, machine)
         board.wait_until_ready(machine)
         yield machine
     if not board.keep:
-        (options.folder / _DISKS[1]).unlink(missing_ok=True)
+        (options.folder / statedisk.STATE).unlink(missing_ok=True)
 
 
 def again(board: Board, name: str) -> Options:
@@ -40,17 +40,10 @@ def again(board: Board, name: str) -> Options:
     if not (stock / "saved").exists():
         _save(board, stock)
     folder.mkdir(parents=True, exist_ok=True)
-    for disk in _DISKS:
-        shutil.copyfile(stock / disk, folder / disk)
-    options = Options(board.image, folder / _DISKS[0], folder)
+    for part in _PARTS:
+        shutil.copy(stock / part, folder / part)
+    options = Options(board.image, folder / _DISK, folder)
     return replace(options, arguments=(*statedisk.plain(folder), "-loadvm", _SAVED))
-
-
-def take_key(board: Board, machine: Machine) -> None:
-    """Log in with the key of the machine that was saved: the guest knows no other."""
-    shutil.copyfile(board.folder / "warm" / _KEY, machine.key)
-    # ssh would offer what stands there, and not what the other file holds.
-    machine.key.with_suffix(".pub").unlink()
 
 
 def save(machine: Machine, name: str) -> None:
@@ -72,7 +65,6 @@ def _save(board: Board, stock: Path) -> None:
         statedisk.move_in(machine)
         Board.wait_until_ready(board, machine)
         save(machine, _SAVED)
-        shutil.copyfile(machine.key, stock / _KEY)
     finally:
         machine.kill()
     (stock / "saved").touch()

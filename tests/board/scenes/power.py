@@ -23,7 +23,7 @@ from tests.board.host import BoardError
 from tests.board.machine import RELAY, Machine, Options
 from tests.board.promise import Promise, from_line
 from tests.board.table import Row
-from tests.board.warm import again, save, take_key
+from tests.board.warm import again, save
 
 NAME = "power"
 # So many cuts, and after so many of them a start from the reset on. A machine that is shared has
@@ -132,7 +132,6 @@ def _at_work(board: Board, options: Options) -> tuple[bytes, list[Promise]]:
     folder = options.folder
     machine = Machine.start(options)
     try:
-        take_key(board, machine)
         board.wait_until_ready(machine)
         key = statedisk.key(machine)
         command = f"{statedisk.WORKLOAD} > {statedisk.PORT}"
