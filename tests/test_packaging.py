@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from appliance import __version__
-from appliance.vision import manifest
+from appliance.vision import manifest, parity
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,6 +58,10 @@ def test_the_wheel_holds_the_demonstrations_pictures(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix() for path in pictures if "__pycache__" not in path.parts
     }
     assert wanted <= names(wheel)
+
+
+def test_the_wheel_holds_the_faces_by_which_a_gpu_is_judged(wheel: Path) -> None:
+    assert parity.FACES.relative_to(ROOT).as_posix() in names(wheel)
 
 
 def test_the_wheel_holds_what_the_manifest_names_and_it_reads(wheel: Path, tmp_path: Path) -> None:
