@@ -225,7 +225,7 @@ def test_doctor(enrolled: Appliance) -> None:
         "schedules", "lamps", "greeting", "instructions", "contacts", "readers", "claims",
         "service", "infrared",
         "power", "heat", "files", "card", "memory", "watchdog", "terminals", "usb", "updates",
-        "userland", "ssh",
+        "userland", "ssh", "processor",
     }  # fmt: skip
     for item in checks.values():
         assert item["status"] in {"ok", "warn", "fail"}
