@@ -11,10 +11,10 @@ import numpy as np
 from appliance.demo.story import PICTURES
 from appliance.types import Pixels
 
-# Pictures a second: of the films, and of the signal that carries them. The emulated processor can
-# follow that; vivid knows no signal with a pixel clock below 14 MHz, so none that is much smaller.
-WIDTH, HEIGHT = 848, 480
-FPS, SIGNAL = 10, 30
+# The size of the bundled recording: nothing is scaled. Pictures a second of the films, and of the
+# signal that carries them: vivid takes the standard rates, and no pixel clock below 14 MHz.
+WIDTH, HEIGHT = 640, 360
+FPS, SIGNAL = 10, 50
 _RECORDING = PICTURES / "single_face.mp4"
 _STRANGER = PICTURES / "biden.jpg"
 # Enrolled from one part and recognised in the other, in seconds, as in the demo.
@@ -46,8 +46,7 @@ def recorded(begin: float, end: float) -> list[Pixels]:
         if not there or number / fps > end:
             break
         if number / fps >= begin and number % round(fps / FPS) == 0:
-            larger = cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-            frames.append(larger.astype(np.uint8))
+            frames.append(frame.astype(np.uint8))
         number += 1
     film.release()
     return frames
@@ -70,8 +69,8 @@ def hall(count: int = 8) -> list[Pixels]:
     noise = np.random.default_rng(2)
     rows = np.linspace(190, 120, HEIGHT)[:, None, None]
     picture = np.broadcast_to(rows, (HEIGHT, WIDTH, 3)).astype(np.uint8).copy()
-    cv2.rectangle(picture, (350, 80), (500, 400), (70, 90, 110), -1)
-    cv2.rectangle(picture, (0, 400), (WIDTH, HEIGHT), (60, 60, 66), -1)
+    cv2.rectangle(picture, (250, 60), (390, 300), (70, 90, 110), -1)
+    cv2.rectangle(picture, (0, 300), (WIDTH, HEIGHT), (60, 60, 66), -1)
     return [_noisy(picture, noise) for _ in range(count)]
 
 

@@ -44,8 +44,8 @@ _PARTS = (
     *("LICENSE", "README.md", "config.yaml", "install.sh", "pyproject.toml"),
 )
 
-# Everything but this is the unit as it is shipped: importing takes a minute here.
-_DROP_IN = "[Service]\nTimeoutStartSec=600\n"
+# All else is the unit as it is shipped. Importing takes a minute here, and a helper's start seconds.
+_DROP_IN = "[Service]\nTimeoutStartSec=600\nTimeoutStopSec=60\n"
 _DROP_INS = "/etc/systemd/system/appliance.service.d"
 
 CONFIG = f"""\
@@ -184,6 +184,8 @@ def _install(base: Image, wheels: Path, folder: Path, say: Say) -> None:
             raise BoardError(f"install.sh ended with {done.code}: {done.out[-600:]}\n{log[-1500:]}")
         say(f"install.sh took {done.took_s:.0f} s")
         machine.ssh("cat > /etc/appliance/config.yaml", feed=CONFIG, check=True)
+        # As doctor advises.
+        machine.ssh("systemctl mask --now serial-getty@ttyAMA0", check=True)
         machine.ssh("systemctl restart appliance", timeout_s=600, check=True)
         machine.ssh("appliance --json doctor; systemctl status appliance", timeout_s=600)
         # Layers above this disk get keys of their own.
