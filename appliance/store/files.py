@@ -30,7 +30,7 @@ def unborn(path: Path) -> Iterator[Path]:
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_FILE))
     try:
         yield draft
-        _settle(draft)
+        _settle(draft, path.parent)
         os.link(draft, path)
     finally:
         for companion in _COMPANIONS:
@@ -51,7 +51,7 @@ def replace(path: Path, content: bytes) -> None:
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_FILE))
     try:
         draft.write_bytes(content)
-        _settle(draft)
+        _settle(draft, path.parent)
         draft.replace(path)
     finally:
         with suppress(FileNotFoundError):
@@ -62,15 +62,16 @@ def replace(path: Path, content: bytes) -> None:
 def move_in(draft: Path, path: Path) -> None:
     """Give a finished file on the same disk its place, durably; what stood there is gone."""
     draft.chmod(_PRIVATE_FILE)
-    _settle(draft)
+    _settle(draft, path.parent)
     draft.replace(path)
     _sync(path.parent)
 
 
-def _settle(draft: Path) -> None:
-    # An installer who works as root must not lock the daemon's user out of its own folder.
+def _settle(draft: Path, folder: Path) -> None:
+    # An installer who works as root must not lock the daemon's user out of its own folder. The
+    # draft may lie in another one, which is root's.
     if os.geteuid() == 0:
-        owner = draft.parent.stat()
+        owner = folder.stat()
         os.chown(draft, owner.st_uid, owner.st_gid)
     _sync(draft)
 

@@ -91,7 +91,7 @@ the database away."
         # Through a pipe: the key itself is written to no disk.
         (umask 077 && printf '%s\n' "$key" | systemd-creds encrypt \
             --name=appliance-template-key - "$sealed.new") >>"$log" 2>&1 </dev/null ||
-            fail 1 "systemd-creds could not seal the key: $(reason)."
+            fail 1 "systemd-creds could not seal the key: $(tail -n 1 -- "$log")"
         [ "$(systemd-creds decrypt --name=appliance-template-key "$sealed.new" -)" = "$key" ] ||
             fail 1 "The sealed key cannot be opened again; nothing was changed."
         sync -f -- "$sealed.new"

@@ -19,6 +19,7 @@ from appliance.errors import ExitCode, StoreError
 from appliance.ports import Clock
 from appliance.store import database as database_module
 from appliance.store.database import Database, migrate
+from appliance.store.files import move_in
 from appliance.store.location import StoreLocation
 from appliance.store.schema import APPLICATION_ID, MIGRATIONS
 from appliance.store.store import Store
@@ -125,6 +126,17 @@ def test_what_root_founds_belongs_to_the_folders_owner(
     store.people.add("alice", make_template())
     owner = users_location.folder.stat().st_uid
     assert {path.stat().st_uid for path in users_location.folder.iterdir()} == {owner}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works in other people's folders")
+def test_what_root_moves_in_belongs_to_the_folders_owner(users_location: StoreLocation) -> None:
+    own = users_location.folder / "workshop"
+    own.mkdir()
+    draft = own / "draft"
+    draft.touch()
+    place = users_location.folder / "moved in"
+    move_in(draft, place)
+    assert place.stat().st_uid == users_location.folder.stat().st_uid != own.stat().st_uid
 
 
 # Reading only
