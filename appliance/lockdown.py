@@ -40,7 +40,8 @@ class DrivenLine:
     """The lock that a process drives, as it is written down.
 
     devices_lock: the file that this process holds. pin: of a real lock, on /dev/gpiochip`chip`.
-    journal: of a simulated lock. Neither: the door is not configured.
+    journal: of a simulated lock. Neither: the door is not configured. label: what that chip called
+    itself, where it could be asked: a chip that comes back after a fault may have another number.
     """
 
     devices_lock: str
@@ -49,6 +50,7 @@ class DrivenLine:
     active_high: bool = True
     journal: str | None = None
     fail_safe: bool = False
+    label: str | None = None
 
 
 def record_file(environment: Mapping[str, str], state_folder: Path) -> Path:
@@ -95,7 +97,11 @@ def remembered(record: Path) -> DrivenLine | None:
         "active_high": (bool,),
         "journal": (str, type(None)),
         "fail_safe": (bool,),
+        "label": (str, type(None)),
     }
+    if isinstance(found, dict):
+        # What an older version wrote before it was exchanged beneath the running service.
+        found.setdefault("label", None)
     # Exactly the type: True would pass for line 1.
     if not isinstance(found, dict) or found.keys() != kinds.keys():
         raise _unreadable(record)
@@ -119,11 +125,12 @@ def configured(config: Any, environment: Mapping[str, str]) -> DrivenLine:
     if door.driver == "simulated":
         journal = str(place.simulated_lock_journal)
         return DrivenLine(held, journal=journal, fail_safe=fail_safe)
-    from appliance.hardware.chips import chip_number
+    from appliance.hardware.chips import chip_number, label_at
 
-    # A number: what runs after a crash must not have to look for the chip.
+    # Its number too: what runs after a crash must rarely have to look for the chip.
     chip = chip_number(door.chip)
-    return DrivenLine(held, chip, door.pin, door.active_high, fail_safe=fail_safe)
+    label = door.chip if isinstance(door.chip, str) else label_at(chip)
+    return DrivenLine(held, chip, door.pin, door.active_high, fail_safe=fail_safe, label=label)
 
 
 def secure(line: DrivenLine) -> str:
@@ -136,8 +143,8 @@ def secure(line: DrivenLine) -> str:
             _secure_simulated(line)
             done = f"The simulated lock {line.journal} has no current."
         else:
-            _secure_real(line)
-            done = f"The relay on line {line.pin} of /dev/gpiochip{line.chip} has no current."
+            chip = _secure_real(line)
+            done = f"The relay on line {line.pin} of /dev/gpiochip{chip} has no current."
     return f"{done} {doubt}".strip()
 
 
@@ -155,11 +162,17 @@ def _hold_devices(line: DrivenLine, stack: ExitStack) -> str:
     return ""
 
 
-def _secure_real(line: DrivenLine) -> None:
+def _secure_real(line: DrivenLine) -> int:
+    """The chip's number. Another chip's line of that number is never driven."""
+    from appliance.hardware.chips import chip_number, label_at
     from appliance.hardware.last_resort import de_energise
     from appliance.hardware.lgpio_library import import_lgpio
 
-    de_energise(line.chip, line.pin or 0, import_lgpio(), active_high=line.active_high)
+    chip = line.chip
+    if line.label is not None and label_at(chip) != line.label:
+        chip = chip_number(line.label)
+    de_energise(chip, line.pin or 0, import_lgpio(), active_high=line.active_high)
+    return chip
 
 
 def _secure_simulated(line: DrivenLine) -> None:
@@ -217,11 +230,12 @@ def _by_config(path: Path | None, environment: Mapping[str, str]) -> DrivenLine:
     from appliance.store.location import locate
 
     config = Config() if path is None else load(path)
-    meant = configured(config, environment)
-    if environment.get("RUNTIME_DIRECTORY"):
-        return meant
-    folder = locate(config.store, environment, uid=os.getuid()).folder
-    return remembered(record_file(environment, folder)) or meant
+    if not environment.get("RUNTIME_DIRECTORY"):
+        folder = locate(config.store, environment, uid=os.getuid()).folder
+        line = remembered(record_file(environment, folder))
+        if line is not None:
+            return line
+    return configured(config, environment)
 
 
 def _say(environment: Mapping[str, str], priority: int, text: str) -> None:

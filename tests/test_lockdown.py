@@ -15,7 +15,7 @@ import pytest
 from appliance import lockdown
 from appliance.config import parse
 from appliance.errors import BadDataError, HardwareError, LockError
-from appliance.hardware import lgpio_library
+from appliance.hardware import chips, lgpio_library
 from appliance.hardware.exclusive import DevicesLock
 from appliance.hardware.last_resort import de_energise
 from appliance.lockdown import (
@@ -25,6 +25,7 @@ from appliance.lockdown import (
     record_file,
     remember,
     remembered,
+    secure,
 )
 from tests.conftest import ROOT
 from tests.hardware.fake_lgpio import FakeLgpio
@@ -155,6 +156,79 @@ class TestTheRecord:
         (tmp_path / "record").write_bytes(content)
         with pytest.raises(BadDataError, match="cannot be understood"):
             remembered(tmp_path / "record")
+
+    def test_of_an_older_version_bears_no_label(self, tmp_path: Path, line: DrivenLine) -> None:
+        old = asdict(line)
+        del old["label"]
+        (tmp_path / "record").write_text(json.dumps(old))
+        assert remembered(tmp_path / "record") == line
+
+
+class TestAChip:
+    """One that crashed may have come back under another number, and its number may be another's."""
+
+    @pytest.fixture
+    def labels(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
+        found: dict[int, str] = {}
+        monkeypatch.setattr(chips, "DEVICES", tmp_path / "dev")
+        (tmp_path / "dev").mkdir()
+
+        def ask(path: Path) -> str:
+            number = int(path.name.removeprefix("gpiochip"))
+            if number not in found:
+                raise FileNotFoundError(2, "No such file or directory")
+            return found[number]
+
+        monkeypatch.setattr(chips, "label_of", ask)
+        return found
+
+    def there(self, labels: dict[int, str], tmp_path: Path, **named: str) -> None:
+        labels.clear()
+        for path in (tmp_path / "dev").iterdir():
+            path.unlink()
+        for name, label in named.items():
+            labels[int(name.removeprefix("gpiochip"))] = label
+            (tmp_path / "dev" / name).touch()
+
+    def test_is_written_down_with_its_label(self, tmp_path: Path, labels: dict[int, str]) -> None:
+        self.there(labels, tmp_path, gpiochip1="board")
+        for written in ("1", "board"):
+            text = f"store: {{path: /s}}\ndoor: {{driver: gpiozero, chip: {written}, pin: 7}}"
+            found = configured(parse(text), {})
+            assert (found.chip, found.label) == (1, "board")
+
+    def test_is_found_where_it_is_now(
+        self, tmp_path: Path, lgpio: FakeLgpio, line: DrivenLine, labels: dict[int, str]
+    ) -> None:
+        for now, driven in (
+            ({"gpiochip2": "board", "gpiochip3": "usb"}, 2),
+            ({"gpiochip2": "usb", "gpiochip3": "board"}, 3),
+            ({"gpiochip3": "board"}, 3),
+        ):
+            lgpio.calls.clear()
+            self.there(labels, tmp_path, **now)
+            assert f"/dev/gpiochip{driven} " in secure(replace(line, label="board"))
+            assert lgpio.calls[0] == ("gpiochip_open", driven)
+
+    def test_that_is_gone_is_told_and_no_other_driven(
+        self, tmp_path: Path, lgpio: FakeLgpio, line: DrivenLine, labels: dict[int, str]
+    ) -> None:
+        self.there(labels, tmp_path, gpiochip2="usb")
+        with pytest.raises(LockError, match="No GPIO chip bears the label 'board'"):
+            secure(replace(line, label="board"))
+        assert not lgpio.calls
+
+    def test_that_the_config_names_in_vain_does_not_hide_the_written_one(
+        self, tmp_path: Path, lgpio: FakeLgpio, line: DrivenLine, labels: dict[int, str]
+    ) -> None:
+        self.there(labels, tmp_path, gpiochip2="board")
+        state = tmp_path / "state"
+        state.mkdir()
+        remember(replace(line, label="board"), record_file({}, state))
+        text = f"store: {{path: {state}}}\ndoor: {{driver: gpiozero, chip: gone, pin: 5}}"
+        config = written(tmp_path, text)
+        assert main(["--config", str(config)], {"HOME": str(tmp_path)}) == 0
+        assert lgpio.levels[5] == 0
 
 
 class TestTheConfig:

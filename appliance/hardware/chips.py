@@ -29,8 +29,16 @@ def label_of(path: Path) -> str:
     return bytes(label).partition(b"\0")[0].decode(errors="replace")
 
 
+def label_at(number: int) -> str | None:
+    """The label of /dev/gpiochip`number`; None where there is none that answers."""
+    try:
+        return label_of(DEVICES / f"gpiochip{number}")
+    except OSError:
+        return None
+
+
 def chip_number(
-    chip: int | str, devices: Path = DEVICES, ask: Callable[[Path], str] = label_of
+    chip: int | str, devices: Path | None = None, ask: Callable[[Path], str] | None = None
 ) -> int:
     """N of the one chip that is meant. chip: N itself, or a label. devices: where chips live.
 
@@ -38,6 +46,7 @@ def chip_number(
     """
     if isinstance(chip, int):
         return chip
+    devices, ask = devices or DEVICES, ask or label_of
     labels: dict[int, str] = {}
     closed: list[str] = []
     for path in sorted(devices.glob("gpiochip*")):
