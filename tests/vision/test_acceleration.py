@@ -104,6 +104,23 @@ class TestPreparing:
             ("Building", 2, 2),
         ]
 
+    def test_a_tensorrt_that_counts_no_steps_builds_all_the_same(self, bench: Bench) -> None:
+        trt = fake_tensorrt("8.6.2")
+        del trt.IProgressMonitor
+        bench.install(trt)
+        (attempt,) = bench.prepare()
+        assert attempt.device == "TensorRT 8.6.2 (fp16) on Twin of Orin"
+        assert bench.told == [("choosing kernels", 0, 0)]
+
+    def test_a_tensorrt_that_takes_fp16_from_no_float32_file_builds_fp32(
+        self, bench: Bench
+    ) -> None:
+        trt = fake_tensorrt("11.4.0")
+        trt.BuilderFlag = SimpleNamespace(TF32=7)
+        bench.install(trt)
+        (attempt,) = bench.prepare()
+        assert attempt.device == "TensorRT 11.4.0 (fp32) on Twin of Orin"
+
     def test_what_is_kept_is_its_users_alone(self, bench: Bench) -> None:
         bench.prepare()
         assert bench.folder.stat().st_mode & 0o777 == 0o700

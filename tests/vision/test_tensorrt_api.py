@@ -43,7 +43,6 @@ METHODS = (
 ATTRIBUTES = (
     ("OnnxParser", "num_errors"),
     ("ICudaEngine", "num_io_tensors"),
-    ("IBuilderConfig", "progress_monitor"),
     ("BuilderFlag", "TF32"),
     ("DataType", "FLOAT"),
     ("TensorIOMode", "INPUT"),
@@ -82,6 +81,9 @@ def test_log_and_progress_can_be_ours(trt: Any) -> None:
     log.log(trt.ILogger.Severity.WARNING, "weights are large")
     log.log(trt.ILogger.Severity.ERROR, "no kernel\n")
     assert log.complaints == ["no kernel"]
+    if not hasattr(trt, "IProgressMonitor"):
+        pytest.skip("TensorRT 8.6 tells nobody of its steps")
+    assert hasattr(trt.IBuilderConfig, "progress_monitor")
     told: list[tuple[str, int, int]] = []
     monitor = tensorrt_engine._monitor(trt, lambda *step: told.append(step))
     assert isinstance(monitor, trt.IProgressMonitor)
@@ -92,5 +94,5 @@ def test_log_and_progress_can_be_ours(trt: Any) -> None:
 
 
 def test_the_twin_has_no_name_that_the_real_one_lacks(trt: Any) -> None:
-    twin = fake_tensorrt()
-    assert [name for name in vars(twin) if not hasattr(trt, name)] == []
+    lacks = {name for name in vars(fake_tensorrt()) if not hasattr(trt, name)}
+    assert lacks <= ({"IProgressMonitor"} if trt.__version__.startswith("8.") else set())
