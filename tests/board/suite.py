@@ -38,7 +38,8 @@ HANDFUL = 8
 _PATIENCE = "APPLIANCE_TEST_PATIENCE"
 # As pytest -v names what became of a test, where a slice did not live to write its report.
 _BECAME = "(PASSED|FAILED|ERROR|SKIPPED)"
-_TOLD = re.compile(rf"{_BECAME} (tests/\S+)|(tests/\S+) {_BECAME}")
+# The names of tests may hold blanks.
+_TOLD = re.compile(rf"{_BECAME} (tests/.+\S)|(tests/.+?) {_BECAME}\b")
 
 
 @dataclass(frozen=True)

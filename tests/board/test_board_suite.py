@@ -27,7 +27,9 @@ CUT_SHORT = """
 tests/test_a.py::test_two FAILED                                         [ 50%]
 tests/test_a.py::test_three SKIPPED (no data)                            [ 75%]
 [gw1] [ 75%] PASSED tests/test_a.py::test_four[a b]
-tests/test_a.py::test_five
+tests/test_a.py::test_five[c d] PASSED                                   [ 80%]
+tests/test_a.py::test_five[c e] PASSED                                   [ 85%]
+tests/test_a.py::test_six
 """
 
 
@@ -60,7 +62,7 @@ def test_the_report_is_counted(tmp_path: Path) -> None:
 
 def test_a_run_that_was_cut_short_still_tells_what_it_did() -> None:
     passed, failed, skipped = suite._told(CUT_SHORT)
-    assert passed == 2
+    assert passed == 4
     assert failed == ("tests/test_a.py::test_two",)
     assert sum(skipped.values()) == 1
 
