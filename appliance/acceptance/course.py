@@ -127,6 +127,7 @@ class Course:
 
     def run(self, steps: Sequence[Step]) -> Outcome:
         """Go through the steps; what became of the whole. Raises StoreError, when not kept."""
+        steps = [step.at(self._site) for step in steps]
         apply = [step for step in steps if not step.absent(self._site)]
         self._absent([step for step in steps if step.absent(self._site)])
         for number, step in enumerate(apply, 1):

@@ -121,6 +121,14 @@ STEPS: tuple[Step, ...] = (
         probe="stop_service",
         judge=judging.service_is_stopped,
         consent="The service is stopped: until it is started again nobody is let in.",
+        safe={
+            "do": (
+                "`systemctl stop appliance`, or end `appliance run`, where it is not done for you.",
+                "Have somebody guard the door.",
+            ),
+            "consent": "The service is stopped: until it is started again the door stands open to "
+            "anybody.",
+        },
     ),
     Step(
         "doctor",
@@ -163,6 +171,18 @@ STEPS: tuple[Step, ...] = (
         absent=_no_lock,
         consent="The lock is released for one pulse.",
         needs=_STANDS,
+        safe={
+            "title": "The relay opens for one pulse",
+            "do": (
+                "Shut the door, leave it so, and listen to the relay.",
+                "It clicks on and the door is locked; off for the pulse, and on again.",
+                "It clicks off when the step ends.",
+            ),
+            "ask": "Did the relay click off when the pulse began and on again when it ended?",
+            "otherwise": "The relay was not heard to click off and on.",
+            "consent": "The door is locked, then released for one pulse; after the step it stands "
+            "open as before.",
+        },
     ),
     Step(
         "strike",
@@ -176,6 +196,16 @@ STEPS: tuple[Step, ...] = (
         absent=_no_lock,
         consent="The lock is released for one pulse, and somebody opens the door.",
         needs=_STANDS,
+        safe={
+            "do": (
+                "Shut the door. After the first click pull or push it from outside: it holds.",
+                "Go on pulling or pushing until it opens, as soon as the relay clicks off.",
+            ),
+            "ask": "Did the door hold after the first click, and open from outside in the pulse?",
+            "otherwise": "The lock did not hold the door, or did not let go of it.",
+            "consent": "The door is locked, then released for one pulse, and somebody opens it; "
+            "after the step it stands open as before.",
+        },
     ),
     Step(
         "contact",
@@ -186,6 +216,7 @@ STEPS: tuple[Step, ...] = (
         judge=judging.contact_moves,
         absent=_both(_no_lock, _no_contact),
         needs=_STANDS,
+        safe={"do": ("Begin with the door closed.", "Open it, and close it again.")},
     ),
     Step(
         "exit_without_software",
@@ -239,6 +270,12 @@ STEPS: tuple[Step, ...] = (
         ("`systemctl start appliance`, or `appliance run`, where it is not done for you.",),
         probe="start_service",
         judge=judging.service_is_running,
+        safe={
+            "do": (
+                "`systemctl start appliance`, or `appliance run`, where it is not done for you.",
+                "The relay clicks on then, and the door is locked: see that nobody needs it.",
+            ),
+        },
     ),
     Step(
         "stays_shut",
@@ -327,6 +364,12 @@ STEPS: tuple[Step, ...] = (
         absent=_both(_no_lock, _no_contact),
         needs=_RUNS,
         expects=_alarm("forced"),
+        safe={
+            "do": (
+                "Open the door without button, face or code: by the green release, or the key.",
+                "Close it, and put the release back.",
+            ),
+        },
     ),
     Step(
         "held_open",
@@ -365,6 +408,18 @@ STEPS: tuple[Step, ...] = (
         absent=_both(_no_lock, _no_unit),
         consent="The service releases the lock and is killed in the pulse (SIGKILL).",
         needs=_RUNS,
+        safe={
+            "title": "A service that is killed in a pulse leaves the lock without current",
+            "do": (
+                "Listen: the relay clicks off, and must stay off although the pulse would be over.",
+                "It clicks on when the service is back.",
+            ),
+            "ask": "Did the relay stay off until the service was back, and click on then?",
+            "otherwise": "The relay did not stay off until the service was back, or did not click "
+            "on then.",
+            "consent": "The service releases the lock and is killed in the pulse (SIGKILL): the "
+            "door stands open to anybody until the service is back.",
+        },
     ),
     Step(
         "watchdog",
@@ -376,6 +431,10 @@ STEPS: tuple[Step, ...] = (
         absent=_no_unit,
         consent="The service is stopped in its tracks (SIGSTOP) until systemd notices.",
         needs=_RUNS,
+        safe={
+            "consent": "The service is stopped in its tracks (SIGSTOP) until systemd notices; then "
+            "the door stands open to anybody until the service is back.",
+        },
     ),
     Step(
         "boot",
@@ -393,6 +452,18 @@ STEPS: tuple[Step, ...] = (
         otherwise="The relay moved while the board started.",
         absent=_both(_no_lock, _no_unit),
         reboot=True,
+        safe={
+            "title": "Nothing but the service moves the lock while the board starts",
+            "do": (
+                "Take the power off the board and off the lock, both: the door stands open.",
+                "Open it from inside, as somebody who flees; what you find is asked for later.",
+                "Shut the door, give the power back and listen.",
+                "The relay clicks on once, when the service locks, and not before.",
+                "Then run `appliance acceptance --resume`.",
+            ),
+            "ask": "Did the relay click once and no more, from the power's return until now?",
+            "otherwise": "The relay did not click just once while the board started.",
+        },
     ),
     Step(
         "shut_without_power",
@@ -412,6 +483,10 @@ STEPS: tuple[Step, ...] = (
         ask="While there was no power: did the door open from inside, by nothing but the handle?",
         otherwise="Without power nobody gets out.",
         absent=_no_lock,
+        safe={
+            "ask": "While there was no power: did the door open from inside, by nothing but a push "
+            "or the handle?",
+        },
     ),
     Step(
         "clock",
@@ -439,6 +514,17 @@ def table() -> str:
         f"| {step.key} | {step.title} | {_yes(step.probe)} | {_yes(step.ask)} | "
         f"{'' if step.needs is Service.EITHER else step.needs.value} | {_yes(step.required)} |\n"
         for step in STEPS
+    )
+
+
+def safe_table() -> str:
+    """What is said otherwise at a fail-safe door, in Markdown, for docs/acceptance.md."""
+    head = "| step | what is shown | asked | agreed to |\n|" + "---|" * 4 + "\n"
+    return head + "".join(
+        f"| {step.key} | {step.safe.get('title', '')} | {step.safe.get('ask', '')} | "
+        f"{step.safe.get('consent', '')} |\n"
+        for step in STEPS
+        if step.safe.keys() & {"title", "ask", "consent"}
     )
 
 

@@ -74,6 +74,7 @@ def build(  # noqa: PLR0913 - what a report says, each by its name
     log: Log,
 ) -> Report:
     """The report of a finished acceptance. operator: the local user, and the role."""
+    steps = [step.at(site) for step in steps]
     results = [progress.results[step.key] for step in steps]
     return {
         "id": progress.run,

@@ -7,9 +7,9 @@ no picture, for the report leaves the device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypedDict
 
 Facts = Mapping[str, Any]
 
@@ -120,6 +120,16 @@ def never_absent(_site: Site) -> str:
     return ""
 
 
+class Words(TypedDict, total=False):
+    """Of a step, what depends on the kind of lock; see Step."""
+
+    title: str
+    do: tuple[str, ...]
+    ask: str
+    otherwise: str
+    consent: str
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing to be tried.
@@ -131,7 +141,8 @@ class Step:
     does not have this; empty where it does. consent: what is about to be moved or ended. needs: of
     the service. required: without it nothing is accepted. reboot: it is judged in a later start of
     the machine. expects: for the probe "log". person: somebody is verified. guides: the probe shows
-    its own progress.
+    its own progress. safe: what is said otherwise at a fail-safe door, which stands open without
+    current.
     """
 
     key: str
@@ -151,6 +162,11 @@ class Step:
     expects: tuple[Expected, ...] = ()
     person: bool = False
     guides: bool = False
+    safe: Words = field(default_factory=Words)
+
+    def at(self, site: Site) -> Step:
+        """The step in the words of this door."""
+        return replace(self, **self.safe) if site.fail == "safe" else self
 
 
 @dataclass(frozen=True)

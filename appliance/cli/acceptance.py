@@ -109,7 +109,7 @@ def plan(session: Session) -> None:
             "consent": step.consent,
             "question": step.ask,
         }
-        for step in STEPS
+        for step in (it.at(here) for it in STEPS)
     ]
     session.result({"steps": rows}, lambda console: _print_plan(console, rows))
 

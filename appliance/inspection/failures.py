@@ -69,7 +69,8 @@ def kill(
     said = systemd.helper_said(began)
     off = None if said is None else said[0]
     if config.door.driver == "simulated":
-        off = _simulated_rest(assemble.location(config).simulated_lock_journal, began) or off
+        rest = "unlocked" if config.door.fail == "safe" else "locked"
+        off = _simulated_rest(assemble.location(config).simulated_lock_journal, began, rest) or off
     return {
         "off_after_s": None if off is None else round(off - began, 2),
         "helper": None if said is None and not systemd.there else said is not None,
@@ -159,11 +160,11 @@ def _signal(pid: int, number: signal.Signals) -> None:
         ) from error
 
 
-def _simulated_rest(journal: Path, began: float) -> float | None:
-    """When the simulated lock was first told to lock after that moment."""
+def _simulated_rest(journal: Path, began: float, rest: str) -> float | None:
+    """When the simulated lock was first told to rest after that moment."""
     with suppress(OSError, ValueError, KeyError):
         for line in journal.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
-            if entry["at"] >= began and entry["state"] == "locked":
+            if entry["at"] >= began and entry["state"] == rest:
                 return float(entry["at"])
     return None

@@ -12,7 +12,7 @@ from appliance.acceptance.answers import Prepared
 from appliance.acceptance.course import Begin, Course, Go, Leave, NotReadyError, Said, Script, Skip
 from appliance.acceptance.plan import BY_KEY, STEPS
 from appliance.acceptance.progress import Progress
-from appliance.acceptance.values import Outcome, Service, Site, Status
+from appliance.acceptance.values import Outcome, Service, Site, Status, Step
 from appliance.errors import InputError, LockError, StoreError
 from tests.acceptance.parts import BY_STEP, GOOD, NO_POWER_CUTS, WHOLE, Bench, Somebody
 from tests.conftest import ROOT
@@ -79,6 +79,43 @@ def test_a_magnet_is_let_go_by_the_fire_alarm() -> None:
     safe = replace(WHOLE, fail="safe")
     assert not BY_KEY["fire_alarm"].absent(safe)
     assert BY_KEY["shut_without_power"].absent(safe)
+
+
+def words(key: str, fail: str) -> str:
+    """All that is said at a step of such a door."""
+    step = BY_KEY[key].at(replace(WHOLE, fail=fail))
+    return " ".join((step.title, *step.do, step.ask, step.otherwise, step.consent))
+
+
+def test_a_fail_safe_door_is_asked_for_what_it_does() -> None:
+    # Without current it stands open, and whoever agrees to that has to be told.
+    safe = replace(WHOLE, fail="safe")
+    for key in ("service_stopped", "kill", "watchdog"):
+        assert "the door stands open to anybody" in BY_KEY[key].at(safe).consent
+    assert "nobody is let in" not in words("service_stopped", "safe")
+    # In a pulse the relay falls off, and after a kill it stays so.
+    assert "clicks on, and must fall off" not in words("kill", "safe")
+    assert "locked" not in BY_KEY["kill"].at(safe).title
+    # It is energised when the service locks.
+    assert "must not click" not in words("boot", "safe")
+    assert "silent" not in words("boot", "safe")
+    assert "clicks on once" in words("boot", "safe")
+    for step in STEPS:
+        assert step.at(WHOLE) == step
+        assert bool(step.at(safe).consent) == bool(step.consent), step.key
+
+
+def test_course_and_report_use_the_words_of_the_door() -> None:
+    told: list[str] = []
+
+    class Reader(Somebody):
+        def ready(self, step: Step) -> Begin:
+            told.append(step.consent)
+            return super().ready(step)
+
+    course(Reader(deepcopy(NO_POWER_CUTS)), site=replace(WHOLE, fail="safe")).run(STEPS)
+    assert any("stands open to anybody" in it for it in told)
+    assert not any("nobody is let in" in it for it in told)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +338,11 @@ def test_the_plan_is_whole() -> None:
 def test_the_table_of_the_docs_is_this_one() -> None:
     text = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
     assert f"-->\n{plan.table()}<!-- /steps -->" in text
+
+
+def test_the_docs_say_what_is_otherwise_at_a_fail_safe_door() -> None:
+    text = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
+    assert f"-->\n{plan.safe_table()}<!-- /safe -->" in text
 
 
 def test_the_answers_of_the_docs_are_answers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from appliance.config import StoreConfig, parse
 from appliance.control.authority import MAY_ACCEPT, Role
 from appliance.errors import HardwareError
 from appliance.hardware.clock import SystemClock
-from appliance.inspection import failures, log, machine
+from appliance.inspection import devices, failures, log, machine
 from appliance.inspection.systemd import Systemd
 from appliance.store.location import locate
 from appliance.store.store import Store
@@ -151,6 +152,35 @@ def test_no_subject_leaves_the_log(store: Store) -> None:
         found = log.awaited(store, [Expected("access_granted", {"via": "card"})], 0.0, began=0)
     assert "alice" not in str(found)
     assert datetime.fromisoformat(found["records"][0]["at"]).tzinfo == timezone.utc
+
+
+def commands(folder: Path) -> list[tuple[str, float]]:
+    """What the simulated lock was told, and when."""
+    lines = (folder / "simulated-lock.jsonl").read_text().splitlines()
+    return [(it["state"], it["at"]) for it in map(json.loads, lines)]
+
+
+def test_a_fail_safe_lock_is_felt_to_hold_before_and_after_the_pulse(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "HELD_S", 0.15)
+    door = f"{{driver: simulated, fail: safe, pulse_s: 0.1}}\nstore: {{path: {tmp_path}}}"
+    with store:
+        facts = devices.pulse(parse(f"door: {door}"), store, {})
+    assert facts["read_back"] is False
+    told = commands(tmp_path)
+    released = [at for state, at in told if state == "unlocked"]
+    assert (len(released), told[0][0], told[-1][0]) == (2, "locked", "unlocked")
+    assert released[0] - told[0][1] >= 0.15
+    assert released[1] - next(at for state, at in told if at > released[0]) >= 0.15
+
+
+def test_a_killed_lock_is_at_rest_without_current(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    lines = [{"at": at, "state": state} for at, state in ((1.0, "locked"), (2.0, "unlocked"))]
+    journal.write_text("\n".join(map(json.dumps, [*lines, {"at": 9.0, "state": "locked"}])))
+    assert failures._simulated_rest(journal, 1.5, "unlocked") == 2.0
+    assert failures._simulated_rest(journal, 1.5, "locked") == 9.0
 
 
 def test_a_service_that_was_halted_goes_on_whatever_happens() -> None:
