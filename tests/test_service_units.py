@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 
@@ -159,6 +160,56 @@ class TestTheUnit:
         config = "--config /etc/appliance/config.yaml"
         assert said["ExecStart"] == f"{PROGRAMS}/appliance {config} run"
         assert said["ExecStopPost"].endswith(config)
+
+
+# As /proc/devices has them: the driver of a Jetson's GPU registers under the device's own name.
+# /dev/nvmap is one of the class `misc`, which is nobody's to be given as a whole.
+TEGRA = {
+    "Orin, JetPack 6": ("17000000.gpu", "nvhost", "host1x-fence", "drm"),
+    "Orin, JetPack 5": ("17000000.ga10b", "nvhost", "drm"),
+    "Xavier": ("17000000.gv11b", "nvhost", "drm"),
+    "TX2": ("17000000.gp10b", "nvhost", "drm"),
+    "Nano": ("57000000.gpu", "nvhost", "drm"),
+}
+NOT_ITS = (
+    "misc",
+    "mem",
+    "tty",
+    "gpiochip",
+    "hidraw",
+    "i2c",
+    "watchdog",
+    "rtc",
+    "tpm",
+    "vfio",
+    "usb",
+)
+
+
+class TestTheGpuOfAJetson:
+    @pytest.mark.parametrize("drop_in", ["delegate-tensorrt", "camera-gstreamer"])
+    @pytest.mark.parametrize("board", TEGRA)
+    def test_its_classes_are_allowed_as_its_driver_names_them(
+        self, drop_in: str, board: str
+    ) -> None:
+        # systemd compares a class's name by fnmatch(3), and so does Python.
+        allowed = [
+            value.removeprefix("char-").removesuffix(" rw")
+            for key, value in directives(DROP_INS / f"{drop_in}.conf")
+            if key == "DeviceAllow" and value.startswith("char-")
+        ]
+
+        def open_to_it(name: str) -> bool:
+            return any(fnmatchcase(name, pattern) for pattern in allowed)
+
+        assert [name for name in TEGRA[board] if not open_to_it(name)] == []
+        assert [name for name in NOT_ITS if open_to_it(name)] == []
+
+    @pytest.mark.parametrize("drop_in", ["delegate-tensorrt", "camera-gstreamer"])
+    def test_its_memory_is_allowed_by_its_path(self, drop_in: str) -> None:
+        found = directives(DROP_INS / f"{drop_in}.conf")
+        assert ("DeviceAllow", "/dev/nvmap rw") in found
+        assert not [value for _, value in found if value.startswith("char-nvmap")]
 
 
 class TestUsersAndFolders:
