@@ -129,7 +129,7 @@ class Course:
         """Go through the steps; what became of the whole. Raises StoreError, when not kept."""
         steps = [step.at(self._site) for step in steps]
         apply = [step for step in steps if not step.absent(self._site)]
-        self._absent([step for step in steps if step.absent(self._site)])
+        self._settle_what_applies(steps)
         for number, step in enumerate(apply, 1):
             if self._is_done(step):
                 continue
@@ -138,12 +138,17 @@ class Course:
                 break
         return outcome(steps, self.progress.results)
 
-    def _absent(self, steps: Sequence[Step]) -> None:
+    def _settle_what_applies(self, steps: Sequence[Step]) -> None:
+        """Anew at each call: what the door did not have it may have got since, and the reverse."""
         for step in steps:
-            reason = step.absent(self._site)
-            found = Result(step.key, Status.ABSENT, reason, at=self._probes.now())
-            if not self._is_done(step):
+            before, reason = self.progress.results.get(step.key), step.absent(self._site)
+            if before is not None and before.status not in {Status.OPEN, Status.ABSENT}:
+                continue  # it was tried
+            if reason:
+                found = replace(self._blank(step), status=Status.ABSENT, reason=reason)
                 self.progress = self.progress.with_result(found)
+            elif before is not None and before.status is Status.ABSENT:
+                self.progress = self.progress.with_result(replace(self._blank(step), at=""))
         self._save()
 
     def _is_done(self, step: Step) -> bool:

@@ -18,6 +18,7 @@ from tests.acceptance.parts import BY_STEP, GOOD, NO_POWER_CUTS, WHOLE, Bench, S
 from tests.conftest import ROOT
 
 NEW = Progress("run", "2026-03-01T11:00:00+00:00", "")
+BARE = Site(door="simulated", live=False)
 
 
 def course(
@@ -64,15 +65,42 @@ def test_without_a_power_cut_the_start_is_not_judged() -> None:
 
 
 def test_only_what_the_door_has_is_asked_for() -> None:
-    bare = Site(door="simulated", live=False)
-    it = course(site=bare)
+    it = course(site=BARE)
     assert it.run(STEPS) is Outcome.ACCEPTED
     absent = {key for key, it in it.progress.results.items() if it.status is Status.ABSENT}
     assert absent >= {"contact", "exit_button", "tamper", "lamps", "claim_keypad", "fire_alarm"}
     assert absent >= {"kill", "watchdog", "boot", "clock", "system_service"}
     assert not absent & {"pulse", "strike", "photo", "way_out_without_power"}
     assert it.progress.results["tamper"].reason == "No tamper contact is connected."
-    assert bare.twins == ("lock", "camera")
+    assert BARE.twins == ("lock", "camera")
+
+
+BROKEN_BY_NOW = {"kill", "watchdog", "boot", "clock", "system_service"}
+
+
+def test_what_has_come_to_the_door_meanwhile_is_asked_for() -> None:
+    bare = course(Somebody({**deepcopy(NO_POWER_CUTS), "strike": [Leave()]}), site=BARE)
+    bare.run(STEPS)
+    assert {key for key in BROKEN_BY_NOW if status(bare, key) is Status.ABSENT} == BROKEN_BY_NOW
+    # The service was installed and the lock exchanged; whoever leaves at once accepts nothing.
+    left = course(Somebody({"system_service": [Leave()]}), begun=bare.progress)
+    assert left.run(STEPS) is Outcome.UNFINISHED
+    assert not BROKEN_BY_NOW - {key for key in BROKEN_BY_NOW if status(left, key) is Status.OPEN}
+    bench = Bench()
+    it = course(Somebody(), bench, begun=left.progress)
+    assert it.run(STEPS) is Outcome.UNFINISHED
+    assert {"system_service", "kill", "watchdog"} <= set(bench.asked)
+    assert it.progress.results["kill"].earlier == ()
+
+
+def test_what_failed_is_not_forgotten_when_it_does_not_apply_any_more() -> None:
+    it = course(bench=Bench(raises={"kill": LockError("It stayed open.")}))
+    it.run(STEPS)
+    later = course(site=replace(WHOLE, installed=False), begun=it.progress)
+    assert later.run(STEPS) is Outcome.FAILED
+    again = course(site=replace(WHOLE, installed=False), begun=it.progress.again("kill"))
+    again.run(STEPS)
+    assert again.progress.results["kill"].earlier == ("It stayed open.",)
 
 
 def test_a_magnet_is_let_go_by_the_fire_alarm() -> None:
