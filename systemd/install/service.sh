@@ -18,7 +18,7 @@ as_user() {
 # ask RELEASE ARGUMENT...: a command of that release, with the user, the groups, the state and the
 # key of the service.
 ask() {
-    local release=$1 key=() how
+    local release=$1 key=() how groups="gpio video input audio"
     shift
     if ! booted; then
         as_user env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$state" STATE_DIRECTORY="$state" \
@@ -30,9 +30,11 @@ ask() {
             key+=("--property=$how=$(sed -n "s/^$how=//p" "$drop_ins"/key*.conf | head -n 1)")
         fi
     done
+    # A GPU's, of which an earlier installation did not know yet.
+    ! getent group render >/dev/null || groups+=" render"
     systemd-run --quiet --wait --pipe --collect --service-type=exec \
         --property=User=appliance --property=Group=appliance \
-        --property="SupplementaryGroups=gpio video input audio" \
+        --property="SupplementaryGroups=$groups" \
         --property=StateDirectory=appliance --property=StateDirectoryMode=0700 \
         --property=WorkingDirectory=/var/lib/appliance \
         --setenv=HOME=/var/lib/appliance --setenv=LC_ALL=C.UTF-8 "${key[@]}" \

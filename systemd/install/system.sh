@@ -15,7 +15,7 @@ put_system_files() {
 
 make_users() {
     local group
-    for group in gpio video input audio appliance; do
+    for group in gpio video input audio render appliance; do
         getent group "$group" >/dev/null || remember "group $group"
     done
     getent passwd appliance >/dev/null || remember "user appliance"

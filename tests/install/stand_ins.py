@@ -45,7 +45,7 @@ apt-cache) case " $OFFERED " in *" ${!#} "*) ;; *) exit 1 ;; esac ;;
 apt-get) echo "Could not resolve 'deb.debian.org'"; exit "${APT_FAILS:-0}" ;;
 getent) grep "^$2:" "$APPLIANCE_ROOT/etc/$1" ;;
 systemd-sysusers)
-    for group in gpio video input audio appliance; do
+    for group in gpio video input audio render appliance; do
         grep -q "^$group:" "$APPLIANCE_ROOT/etc/group" ||
             echo "$group:x:900:" >>"$APPLIANCE_ROOT/etc/group"
     done

@@ -162,6 +162,20 @@ class TestWhatIsNot:
         assert not any((system.root / "opt").iterdir())
 
 
+class TestAsking:
+    @pytest.mark.parametrize(
+        ("groups", "wanted"),
+        [("", "gpio video input audio"), ("render:x:109:\n", "gpio video input audio render")],
+    )
+    def test_is_done_in_the_groups_that_the_service_has(
+        self, system: System, groups: str, wanted: str
+    ) -> None:
+        system.write("etc/group", groups)
+        system.ask("ask /opt/none doctor")
+        (call,) = [it for it in system.calls() if it.startswith("systemd-run ")]
+        assert f"--property=SupplementaryGroups={wanted} --" in call
+
+
 class TestTheStrictLine:
     CONFIG = "boot/firmware/config.txt"
 
