@@ -48,6 +48,17 @@ current_release() {
     fi
 }
 
+# find_release FINGERPRINT: the whole one that was made of these sources; nothing where there is none.
+find_release() {
+    local folder
+    for folder in "$releases"/*; do
+        if [ "$(value fingerprint "$folder/release.txt")" = "$1" ]; then
+            printf '%s' "$folder"
+            return
+        fi
+    done
+}
+
 # Folders of releases that are not whole.
 remove_torsos() {
     local folder
@@ -104,13 +115,20 @@ docs/install.md says how to fill it."
     wheel=$(compgen -G "$folder/*.whl" | head -n 1)
 }
 
-# Sets `release`: a new folder of this checkout. Nothing of what is installed is touched.
+# Sets `release`: the folder of this checkout, made where there is none. Nothing of what is installed is touched.
 make_release() {
     local options=() constraints
+    release=$(find_release "$(fingerprint)")
+    if [ -n "$release" ]; then
+        note "$release is whole already: an interrupted run has made it"
+        return
+    fi
     check_room
     version=$(version_of_sources)
     release=$releases/$version-$(date -u +%Y%m%dT%H%M%SZ)
-    [ ! -e "$release" ] || fail 1 "$release exists already; wait a second and try again."
+    while [ -e "$release" ]; do
+        release=$release+
+    done
     step "Program: ${release#"$root"} (a few minutes)"
     mkdir -- "$release"
     needs_system_packages && options+=(--system-site-packages)
