@@ -21,7 +21,7 @@ from appliance.board.files import ROOT, is_a_jetson, is_a_pi, limits_memory
 from appliance.board.heat import zones
 from appliance.board.mounts import Mount, errors, forgets, meant_read_only, mount_of, mounts
 from appliance.board.power import Strain, power
-from appliance.board.remote import remote
+from appliance.board.remote import Remote, remote
 from appliance.board.storage import Wear, is_usb, swap_on_cards, wear
 from appliance.board.terminals import terminals
 from appliance.board.updates import updates
@@ -226,6 +226,10 @@ def _memory(_config: Config, around: Surroundings) -> Check:
 
 def _watchdog(_config: Config, around: Surroundings) -> Check:
     told = watchdog(around.root)
+    if told.soft and not told.devices:
+        text = f"only {', '.join(told.soft)}, a timer of the kernel that hangs with it"
+        hint = f"`modprobe` the board's own, `rmmod softdog` ({PAGE}); a timer relay ends a pulse."
+        return Check("watchdog", Status.WARN, text, hint)
     if not told.devices:
         text = "there is none: when the whole computer hangs it stays so"
         hint = f"`modprobe` the board's own, or see {PAGE}; a timer relay ends a pulse."
@@ -236,6 +240,8 @@ def _watchdog(_config: Config, around: Surroundings) -> Check:
         return Check("watchdog", Status.WARN, f"{name}, and systemd does not feed it", hint)
     if told.fed is False:
         hint = "`systemctl daemon-reexec`, or start the board anew."
+        if told.soft:
+            hint = f"`rmmod softdog`, or WatchdogDevice= of system.conf must name {name}."
         return Check("watchdog", Status.WARN, f"{name} is not started yet", hint)
     return Check("watchdog", Status.OK, f"{name}, fed by systemd (within {told.runtime})")
 
@@ -318,17 +324,30 @@ def _userland(_config: Config, around: Surroundings) -> Check:
 
 def _ssh(_config: Config, around: Surroundings) -> Check:
     told = remote(around.root)
+    if told.others:
+        text = f"not told here: what {', '.join(told.others)}, which takes logins by SSH, asks for"
+        hint = f"Keep OpenSSH's alone, or let it take keys only ({PAGE}, SSH)."
+        return Check("ssh", Status.WARN, text, hint)
     if not told.runs:
         return Check("ssh", Status.OK, "nobody can log in by SSH")
     hint = f"Copy your key there, then `PasswordAuthentication no` ({PAGE}, SSH)."
     if told.withheld:
         text = f"not told to this user: what {', '.join(told.withheld)} says"
         return Check("ssh", Status.WARN, text, "Run `sudo appliance doctor`.")
-    if told.root:
-        return Check("ssh", Status.WARN, "root may log in by SSH with a password", hint)
-    if told.passwords:
-        return Check("ssh", Status.WARN, "a password is enough to log in by SSH", hint)
+    if (enough := _enough(told)) is not None:
+        return Check("ssh", Status.WARN, enough, hint)
     return Check("ssh", Status.OK, "by keys only")
+
+
+def _enough(told: Remote) -> str | None:
+    """For whom a password is enough; None where it is for nobody."""
+    if told.root:
+        return "root may log in by SSH with a password"
+    if told.passwords:
+        return "a password is enough to log in by SSH"
+    if told.some:
+        return "a password is enough for some to log in by SSH (a Match of sshd_config)"
+    return None
 
 
 def _untold(name: str, around: Surroundings, what: str) -> Check:

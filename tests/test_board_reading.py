@@ -268,6 +268,16 @@ class TestWatchdog:
         assert watchdog(write(tmp_path, {"dev/watchdog": ""})) == Watchdog(
             ("watchdog",), None, None
         )
+        # It may be the kernel's own timer, so it is taken for that.
+        write(tmp_path, {"sys/module/softdog": None})
+        assert watchdog(tmp_path) == Watchdog((), None, None, ("watchdog",))
+
+    def test_a_timer_of_the_kernel_is_no_watchdog(self, tmp_path: Path) -> None:
+        soft, hard = (f"sys/class/watchdog/watchdog{n}" for n in (0, 1))
+        write(tmp_path, {f"{soft}/identity": "Software Watchdog\n", f"{soft}/state": "active\n"})
+        assert watchdog(tmp_path) == Watchdog((), None, None, ("Software Watchdog",))
+        write(tmp_path, {f"{hard}/identity": "Tegra WDT\n", f"{hard}/state": "inactive\n"})
+        assert watchdog(tmp_path) == Watchdog(("Tegra WDT",), False, None, ("Software Watchdog",))
 
 
 class TestTerminals:
@@ -311,6 +321,69 @@ class TestTerminals:
         found = terminals(tmp_path)
         assert (found.serial, found.automatic) == (("ttyAMA10",), ("tty1",))
 
+    @pytest.mark.parametrize(
+        ("line", "automatic"),
+        [
+            ("-/sbin/agetty -a pi %I $TERM", ("tty1",)),
+            ("-/sbin/agetty -Japi --noclear - $TERM", ("tty1",)),
+            ("-/sbin/agetty --auto=pi %I", ("tty1",)),
+            ("-/sbin/agetty -o '-p -f pi' %I", ("tty1",)),
+            ("-/sbin/agetty --skip-login --login-options '-f pi' %I", ("tty1",)),
+            ("/bin/login -f root", ("tty1",)),
+            ("-/bin/bash", ("tty1",)),
+            ("-/sbin/agetty -o '-p -- \\\\u' --noclear %I $TERM", ()),
+            ("-/sbin/agetty -f /etc/issue.door --noclear -t 60 %I $TERM", ()),
+        ],
+    )
+    def test_every_way_to_say_who_is_logged_in(
+        self, tmp_path: Path, line: str, automatic: tuple[str, ...]
+    ) -> None:
+        file = "etc/systemd/system/getty@tty1.service.d/own.conf"
+        write(tmp_path, {**trees.DEBIAN, file: f"[Service]\nExecStart=\nExecStart={line}\n"})
+        assert terminals(tmp_path).automatic == automatic
+
+    @pytest.mark.parametrize("file", ["getty@.service.d/own.conf", "getty@.service"])
+    def test_what_is_said_of_all_prompts(self, tmp_path: Path, file: str) -> None:
+        line = "[Service]\nExecStart=-/sbin/agetty \\\n    -a pi %I $TERM\n"
+        write(tmp_path, {**trees.DEBIAN, f"etc/systemd/system/{file}": line})
+        assert terminals(tmp_path).automatic == ("tty1", "any terminal that is switched to")
+
+    def test_a_prompt_that_is_started_on_demand_asks_nobody_either(self, tmp_path: Path) -> None:
+        write(tmp_path, {
+            **trees.DEBIAN,
+            "etc/systemd/system/getty@tty1.service": "->/dev/null",
+            "etc/systemd/system/getty@.service.d/own.conf": (
+                "[Service]\nExecStart=-/sbin/agetty -a pi %I $TERM\n"
+            ),
+        })  # fmt: skip
+        assert terminals(tmp_path).automatic == ("any terminal that is switched to",)
+
+    @pytest.mark.parametrize(
+        ("file", "content", "automatic"),
+        [
+            # raspi-config writes the first, NVIDIA's first start the second.
+            (
+                "etc/lightdm/lightdm.conf",
+                "[Seat:*]\n#autologin-guest=\nautologin-user=pi\n",
+                ("the desktop",),
+            ),
+            (
+                "etc/gdm3/custom.conf",
+                "[daemon]\nAutomaticLoginEnable=True\nAutomaticLogin=door\n",
+                ("the desktop",),
+            ),
+            ("etc/lightdm/lightdm.conf", "[Seat:*]\n#autologin-user=pi\n", ()),
+            ("etc/gdm3/custom.conf", "[daemon]\nAutomaticLoginEnable=false\n", ()),
+        ],
+    )
+    def test_a_desktop_that_asks_nobody(
+        self, tmp_path: Path, file: str, content: str, automatic: tuple[str, ...]
+    ) -> None:
+        write(tmp_path, {**trees.DEBIAN, file: content})
+        assert terminals(tmp_path).automatic == ()
+        desktop = {"etc/systemd/system/display-manager.service": "->/usr/lib/systemd/system/x"}
+        assert terminals(write(tmp_path, desktop)).automatic == automatic
+
 
 SSHD = "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n"
 RUNS = {"etc/systemd/system/multi-user.target.wants/ssh.service": ""}
@@ -338,6 +411,54 @@ class TestRemote:
     ) -> None:
         files = {**RUNS, "etc/ssh/sshd_config": SSHD, "etc/ssh/sshd_config.d/10-own.conf": own}
         assert remote(write(tmp_path, files)) == Remote(True, passwords, root)
+
+    @pytest.mark.parametrize(
+        ("matched", "some"),
+        [
+            ("Match User bob\nPasswordAuthentication yes\n", True),
+            ("Match all\nAllowTcpForwarding no\nKbdInteractiveAuthentication yes\n", True),
+            ("Match User bob\nX11Forwarding no\nMatch Host x\npasswordauthentication=yes\n", True),
+            ("Match User bob\nInclude /etc/ssh/bob\n", True),
+            ("Match User bob\nPasswordAuthentication no\n", False),
+            ("Match User bob\nX11Forwarding no\n", False),
+        ],
+    )
+    @pytest.mark.parametrize("file", ["sshd_config", "sshd_config.d/10-own.conf"])
+    def test_who_is_told_apart_may_have_a_password(
+        self,
+        tmp_path: Path,
+        file: str,
+        matched: str,
+        some: bool,  # noqa: FBT001 - reads as a row
+    ) -> None:
+        write(tmp_path, {**RUNS, "etc/ssh/sshd_config": SSHD})
+        write(tmp_path, {"etc/ssh/sshd_config.d/00.conf": "PasswordAuthentication no\n"})
+        write(tmp_path, {"etc/ssh/bob": "PasswordAuthentication yes\n"})
+        path = tmp_path / "etc/ssh" / file
+        path.write_text((SSHD if file == "sshd_config" else "") + matched)
+        assert remote(tmp_path) == Remote(True, False, False, some=some)
+
+    def test_what_follows_an_included_match_counts_for_everybody(self, tmp_path: Path) -> None:
+        write(tmp_path, {**RUNS, "etc/ssh/sshd_config": f"{SSHD}PasswordAuthentication yes\n"})
+        write(tmp_path, {"etc/ssh/sshd_config.d/10-own.conf": "Match User bob\n"})
+        assert remote(tmp_path) == Remote(True, True, False)
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"etc/systemd/system/multi-user.target.wants/dropbear.service": ""},
+            {"run/systemd/generator.late/multi-user.target.wants/dropbear.service": ""},
+            {"etc/systemd/system/sockets.target.wants/dropbear.socket": ""},
+            {"proc/77/comm": "dropbear\n"},
+        ],
+    )
+    def test_another_server_of_the_same_kind(self, tmp_path: Path, files: dict[str, str]) -> None:
+        found = remote(write(tmp_path, files))
+        assert (found.runs, found.others) == (False, ("dropbear",))
+
+    def test_one_that_was_started_by_hand_is_seen(self, tmp_path: Path) -> None:
+        found = remote(write(tmp_path, {"etc/ssh/sshd_config": SSHD, "proc/77/comm": "sshd\n"}))
+        assert found == Remote(True, True, False)
 
     def test_who_does_not_run_it(self, tmp_path: Path) -> None:
         assert not remote(write(tmp_path, {"etc/ssh/sshd_config": SSHD})).runs

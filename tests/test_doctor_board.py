@@ -308,10 +308,59 @@ class TestUpdates:
         check = told("updates", tmp_path, {"etc/apt": None, **kept})
         assert (check.status, "not installed by themselves" in check.detail) == (WARN, True)
 
-    def test_the_last_file_counts(self, tmp_path: Path) -> None:
-        off = {"etc/apt/apt.conf.d/99off": '// no\nAPT::Periodic::Unattended-Upgrade "0";\n'}
-        check = told("updates", self.stamped(tmp_path, timedelta(days=1)), off)
+    @pytest.mark.parametrize(
+        ("file", "content", "status"),
+        [
+            ("apt.conf.d/99off", '// no\nAPT::Periodic::Unattended-Upgrade "0";\n', WARN),
+            ("apt.conf.d/99off", 'APT::Periodic::Enable "0";\n', WARN),
+            ("apt.conf.d/99off", "apt::periodic::enable 0;\n", WARN),
+            ("apt.conf.d/99off", 'APT {\n Periodic { Unattended-Upgrade "0"; };\n};\n', WARN),
+            ("apt.conf.d/99off", "#clear APT::Periodic;\n", WARN),
+            # apt.conf(5): the file of that name is read after its folder.
+            ("apt.conf", 'APT::Periodic::Unattended-Upgrade "0";\n', WARN),
+            ("apt.conf.d/10on", 'APT::Periodic::Unattended-Upgrade "0";\n', OK),
+            ("apt.conf.d/99off", '/* APT::Periodic::Enable "0"; */ Dir::Log "x; { // y";\n', OK),
+            ("apt.conf.d/99off.dpkg-old", 'APT::Periodic::Enable "0";\n', OK),
+            ("apt.conf.d/99on", 'APT::Periodic { Enable "1"; Verbose "2"; };\n', OK),
+        ],
+    )
+    def test_the_last_word_counts(
+        self, tmp_path: Path, file: str, content: str, status: Status
+    ) -> None:
+        check = told(
+            "updates", self.stamped(tmp_path, timedelta(days=1)), {f"etc/apt/{file}": content}
+        )
+        assert check.status is status
+
+    @pytest.mark.parametrize("unit", ["apt-daily.service", "apt-daily-upgrade.service"])
+    def test_a_timer_of_what_cannot_be_started(self, tmp_path: Path, unit: str) -> None:
+        root = self.stamped(tmp_path, timedelta(days=1))
+        check = told("updates", root, {f"etc/systemd/system/{unit}": "->/dev/null"})
+        assert (check.status, "not installed by themselves" in check.detail) == (WARN, True)
+
+
+class TestWatchdog:
+    SOFT = {  # noqa: RUF012 - read only
+        "sys/class/watchdog/watchdog0/identity": "Software Watchdog\n",
+        "sys/class/watchdog/watchdog0/state": "active\n",
+        "etc/systemd/system.conf": "RuntimeWatchdogSec=15\n",
+    }
+
+    def hard(self, state: str) -> dict[str, str]:
+        folder = "sys/class/watchdog/watchdog1"
+        return {f"{folder}/identity": "Tegra WDT\n", f"{folder}/state": f"{state}\n"}
+
+    def test_a_timer_of_the_kernel_hangs_with_it(self, tmp_path: Path) -> None:
+        check = told("watchdog", tmp_path, self.SOFT)
         assert check.status is WARN
+        assert check.detail == "only Software Watchdog, a timer of the kernel that hangs with it"
+
+    def test_the_one_in_the_chip_must_be_fed(self, tmp_path: Path) -> None:
+        check = told("watchdog", tmp_path, {**self.SOFT, **self.hard("inactive")})
+        assert check.status is WARN
+        assert "WatchdogDevice=" in check.hint
+        check = told("watchdog", tmp_path, self.hard("active"))
+        assert check == Check("watchdog", OK, "Tegra WDT, fed by systemd (within 15)")
 
 
 def test_32_bits_are_said_plainly(tmp_path: Path) -> None:
@@ -329,6 +378,11 @@ def test_32_bits_are_said_plainly(tmp_path: Path) -> None:
         ("PasswordAuthentication no\n", OK, "by keys only"),
         ("", WARN, "a password is enough to log in by SSH"),
         ("PermitRootLogin yes\n", WARN, "root may log in by SSH with a password"),
+        (
+            "PasswordAuthentication no\nMatch User bob\nPasswordAuthentication yes\n",
+            WARN,
+            "a password is enough for some to log in by SSH (a Match of sshd_config)",
+        ),
     ],
 )
 def test_ssh(tmp_path: Path, own: str, status: Status, detail: str) -> None:
@@ -336,6 +390,16 @@ def test_ssh(tmp_path: Path, own: str, status: Status, detail: str) -> None:
     files = {"etc/ssh/sshd_config": f"KbdInteractiveAuthentication no\n{own}", **unit}
     check = told("ssh", tmp_path, files)
     assert (check.status, check.detail) == (status, detail)
+
+
+def test_another_ssh_server(tmp_path: Path) -> None:
+    check = told("ssh", tmp_path, {"proc/7/comm": "dropbear\n"})
+    detail = "not told here: what dropbear, which takes logins by SSH, asks for"
+    assert (check.status, check.detail) == (WARN, detail)
+
+
+def test_nobody_takes_logins_by_ssh(tmp_path: Path) -> None:
+    assert told("ssh", tmp_path, {}) == Check("ssh", OK, "nobody can log in by SSH")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,11 @@ def below(folder: Path, pattern: str) -> list[Path]:
         return []
 
 
+def processes(name: str, root: Path = ROOT) -> list[Path]:
+    """The folders below proc of the programs of that name that run and that this user sees."""
+    return [it for it in below(root / "proc", "[0-9]*") if text(it / "comm") == name]
+
+
 def model(root: Path = ROOT) -> str:
     """How the board calls itself; empty where it does not, as a PC."""
     return text(root / "proc/device-tree/model") or ""

@@ -7,17 +7,35 @@ the terminal in front, to Ctrl-Alt-Del, and to the kernel's SysRq.
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from appliance.board.files import ROOT, below, number, text
-from appliance.board.units import drop_ins, installed, masked, setting, wanted
+from appliance.board.files import ROOT, below, number, processes, text
+from appliance.board.units import installed, masked, other_name, setting, starts, values, wanted
 
 # Major numbers of Linux's devices.txt: 4 below 64 are terminals of the screen.
 _SCREEN_MAJOR, _SCREEN_MINORS = 4, 64
 # sysrq.rst: 1 is everything; 4 keyboard, 8 dumps, 64 signals, 128 restart.
 _SYSRQ_ALL = 1
 _SYSRQ_HARM = 64 | 128
+_ANY_TERMINAL = "any terminal that is switched to"
+_SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "fish"})
+# agetty(8): -a, perhaps behind others that take no value. getopt takes --auto for --autologin.
+_AUTOLOGIN = re.compile(r"-[8cEhiJLmnNpRsUw]*a|--auto")
+_LOGIN_OPTIONS = re.compile(r"(?:-[8cEhiJLmnNpRsUw]*o|--login-o[a-z]*(?:=|$))(.*)")
+# login(1): -f lets in without a password.
+_UNASKED = re.compile(r"-[a-eg-zA-Z]*f")
+# What a desktop's login has for it: files in the order of reading, key, and how "yes" looks.
+_DESKTOPS = (
+    (("usr/share/lightdm/lightdm.conf.d/*.conf", "etc/xdg/lightdm/lightdm.conf.d/*.conf",
+      "etc/lightdm/lightdm.conf.d/*.conf", "etc/lightdm/lightdm.conf"), "autologin-user", r".+"),
+    (("etc/gdm3/custom.conf", "etc/gdm3/daemon.conf"), "AutomaticLoginEnable", r"(?i)true|1"),
+    (("etc/gdm3/custom.conf", "etc/gdm3/daemon.conf"), "TimedLoginEnable", r"(?i)true|1"),
+    (("usr/lib/sddm/sddm.conf.d/*.conf", "etc/sddm.conf.d/*.conf", "etc/sddm.conf"), "User", r".+"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,14 +55,16 @@ def terminals(root: Path = ROOT) -> Terminals:
     screen = [_tty(it) for it in wanted("getty@tty*.service", root)]
     screen += [it for it in _running(root) if it not in screen]
     serial = [_tty(it) for it in wanted("serial-getty@*.service", root)]
+    units = {it: f"getty@{it}.service" for it in screen}
+    units |= {it: f"serial-getty@{it}.service" for it in serial}
     if wanted("console-getty.service", root):
         serial.append("console")
-    automatic = [
-        tty
-        for tty, unit in [(it, "getty") for it in screen] + [(it, "serial-getty") for it in serial]
-        if "--autologin"
-        in drop_ins(f"{unit}@{tty}.service", root) + drop_ins(f"{unit}@.service", root)
-    ]
+        units["console"] = "console-getty.service"
+    automatic = [tty for tty, unit in units.items() if _lets_in(unit, root)]
+    if _on_demand(root) and any(_lets_in(it, root) for it in _demanded(root)):
+        automatic.append(_ANY_TERMINAL)
+    if _desktop(root) and any(_says(files, key, yes, root) for files, key, yes in _DESKTOPS):
+        automatic.append("the desktop")
     told = [f"a login prompt on {it}" for it in screen]
     told += _on_demand(root) + _desktop(root) + _keys(root)
     return Terminals(tuple(told), tuple(serial), tuple(automatic))
@@ -59,7 +79,45 @@ def _on_demand(root: Path) -> list[str]:
     if not installed("autovt@.service", root) or masked("autovt@.service", root):
         return []
     asked = [setting("logind.conf", key, root) for key in ("NAutoVTs", "ReserveVT")]
-    return [] if asked == ["0", "0"] else ["a login prompt on any terminal that is switched to"]
+    return [] if asked == ["0", "0"] else [f"a login prompt on {_ANY_TERMINAL}"]
+
+
+def _demanded(root: Path) -> list[str]:
+    """The units that are started for it: as systemd ships them two names of one."""
+    return list(filter(None, ("autovt@.service", other_name("autovt@.service", root))))
+
+
+def _lets_in(unit: str, root: Path) -> bool:
+    return any(_asks_nobody(it) for it in starts(unit, root))
+
+
+def _asks_nobody(command: str) -> bool:
+    """Whether a getty's command line gives a shell to whoever types."""
+    try:
+        words = shlex.split(command.lstrip("-@:+!|"))
+    except ValueError:  # systemd would not start it either
+        words = command.split()
+    name, words = PurePosixPath(words[0]).name if words else "", words[1:]
+    if name in _SHELLS:
+        return True
+    if name == "login":
+        return any(_UNASKED.match(it) for it in words)
+    if any(_AUTOLOGIN.match(it) for it in words):
+        return True
+    return any(_UNASKED.match(it) for given in _login_options(words) for it in given.split())
+
+
+def _login_options(words: list[str]) -> Iterator[str]:
+    """What agetty hands to login."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if found := _LOGIN_OPTIONS.match(word):
+            yield found[1] or following
+
+
+def _says(patterns: tuple[str, ...], key: str, yes: str, root: Path) -> bool:
+    files = [path for pattern in patterns for path in below(root, pattern)]
+    said = [it for path in files for it in values(text(path) or "", key)]
+    return bool(said) and re.fullmatch(yes, said[-1]) is not None
 
 
 def _desktop(root: Path) -> list[str]:
@@ -80,9 +138,7 @@ def _keys(root: Path) -> list[str]:
 def _running(root: Path) -> list[str]:
     """Terminals of the screen on which a login program waits now."""
     found = set()
-    for folder in below(root / "proc", "[0-9]*"):
-        if text(folder / "comm") != "agetty":
-            continue
+    for folder in processes("agetty", root):
         after_the_name = (text(folder / "stat") or "").rpartition(")")[2].split()
         # tty_nr of proc_pid_stat(5)
         device = int(after_the_name[4]) if len(after_the_name) > 4 else 0

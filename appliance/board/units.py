@@ -49,6 +49,12 @@ def _fate(name: str, root: Path) -> bool:
     return False
 
 
+def other_name(name: str, root: Path = ROOT) -> str:
+    """The unit that this name is a link to, by the folder that wins; empty where it is none."""
+    found = next((it for folder in _UNITS if os.path.lexists(it := root / folder / name)), None)
+    return found.readlink().name if found is not None and found.is_symlink() else ""
+
+
 def installed(name: str, root: Path = ROOT) -> bool:
     """Whether there is such a unit."""
     return any(os.path.lexists(root / folder / name) for folder in _UNITS)
@@ -60,6 +66,19 @@ def drop_ins(name: str, root: Path = ROOT) -> str:
     return "\n".join(filter(None, map(text, paths)))
 
 
+def starts(name: str, root: Path = ROOT) -> tuple[str, ...]:
+    """Each ExecStart= of a unit and of its drop-ins, also one that another takes back.
+
+    A unit without a file of its own has that of the template that it is made from.
+    """
+    template = f"{name.partition('@')[0]}@.service" if "@" in name else name
+    both = dict.fromkeys((name, template))
+    files = (text(root / folder / it) for it in both for folder in _UNITS)
+    content = next(filter(None, files), "")
+    said = "\n".join([content, *(drop_ins(it, root) for it in both)])
+    return tuple(filter(None, values(said.replace("\\\n", " "), "ExecStart")))
+
+
 def setting(file: str, key: str, root: Path = ROOT) -> str | None:
     """What a file like `system.conf` and its drop-ins say of a key last; None: nothing."""
     mains = [root / folder / file for folder in _CONFIGS]
@@ -68,10 +87,11 @@ def setting(file: str, key: str, root: Path = ROOT) -> str | None:
     for folder in reversed(_CONFIGS):
         parts.update({path.name: path for path in below(root / folder / f"{file}.d", "*.conf")})
     order = [*([main] if main else []), *(parts[name] for name in sorted(parts))]
-    said = [it for path in order for it in _values(text(path) or "", key)]
+    said = [it for path in order for it in values(text(path) or "", key)]
     return said[-1] or None if said else None
 
 
-def _values(content: str, key: str) -> list[str]:
+def values(content: str, key: str) -> list[str]:
+    """What stands behind a key of such a file, each time it is there; empty for `key=` alone."""
     pairs = (line.strip().partition("=") for line in content.splitlines())
     return [value.strip() for name, found, value in pairs if found and name.strip() == key]

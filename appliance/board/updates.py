@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from appliance.board.files import ROOT, below, text, there
-from appliance.board.units import wanted
+from appliance.board.units import masked, wanted
 
-_KEYS = ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade")
+# apt.systemd.daily: the third, on where nothing is said, switches the other two.
+_KEYS = ("apt::periodic::update-package-lists", "apt::periodic::unattended-upgrade")
+_ENABLE = "apt::periodic::enable"
+_UNITS = ("apt-daily", "apt-daily-upgrade")
+# apt.conf(5): comments, quoted values, and what gives the rest its shape.
+_TOKENS = re.compile(
+    r"""(?P<comment> // [^\n]* | /\* .*? (?: \*/ | \Z ) )
+      | \# (?P<directive> clear | include ) \b
+      | (?P<remark> \# [^\n]* )
+      | " (?P<quoted> [^"\n]* ) "
+      | (?P<sign> [{};] )
+      | (?P<word> [^\s{};"#]+ )""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_PART = re.compile(r"[\w.-]+")
 # apt-daily(8) keeps a stamp for each of its works.
 _STAMPS = {
     "lists": ("var/lib/apt/periodic/update-success-stamp", "var/lib/apt/lists"),
@@ -37,7 +52,9 @@ def updates(now: datetime, root: Path = ROOT) -> Updates:
     """What APT and its timers are set to. now: aware."""
     settings = _settings(root)
     on = all(settings.get(key, "0") not in {"", "0"} for key in _KEYS)
-    timed = bool(wanted("apt-daily.timer", root) and wanted("apt-daily-upgrade.timer", root))
+    on = on and settings.get(_ENABLE, "1").strip("0") != ""
+    timed = all(wanted(f"{it}.timer", root) for it in _UNITS)
+    timed = timed and not any(masked(f"{it}.service", root) for it in _UNITS)
     return Updates(
         apt=there(root / "etc/apt"),
         automatic=on and timed and there(root / "usr/bin/unattended-upgrade"),
@@ -48,16 +65,52 @@ def updates(now: datetime, root: Path = ROOT) -> Updates:
 
 
 def _settings(root: Path) -> dict[str, str]:
-    """apt.conf(5): the files in order of their names, the last word counts."""
-    parts = [root / "etc/apt/apt.conf", *below(root / "etc/apt/apt.conf.d", "*")]
-    named = [it for it in parts if it.suffix in {"", ".conf"}]
+    """apt.conf(5): what is set, by its name in small letters; the last word counts.
+
+    The folder's files in the order of their names, then the one beside it; no #include.
+    """
+    parts = [
+        path
+        for path in below(root / "etc/apt/apt.conf.d", "*")
+        if path.suffix in {"", ".conf"} and _PART.fullmatch(path.name)
+    ]
     found: dict[str, str] = {}
-    for path in named:
-        content = re.sub(r"^\s*(//|#).*$", "", text(path) or "", flags=re.MULTILINE)
-        for key in _KEYS:
-            for value in re.findall(rf'{re.escape(key)}\s+"([^"]*)"', content):
-                found[key] = value
+    for path in [*parts, root / "etc/apt/apt.conf"]:
+        for name, value in _statements(text(path) or ""):
+            if value is None:
+                found = {key: it for key, it in found.items() if not _within(key, name)}
+            else:
+                found[name] = value
     return found
+
+
+def _within(key: str, name: str) -> bool:
+    return key == name or key.startswith(f"{name}::")
+
+
+def _statements(content: str) -> Iterator[tuple[str, str | None]]:
+    """(name, value) as they come; None as a value clears the name and all below it."""
+    scopes: list[str] = []
+    said: list[str] = []
+    clear = False
+    for token in _TOKENS.finditer(content):
+        kind, word = token.lastgroup, token[token.lastgroup or 0]
+        if kind == "directive":
+            said, clear = [], word.lower() == "clear"
+        elif kind in {"word", "quoted"}:
+            said.append(word)
+        elif word == "{":
+            scopes.append(said[0].lower() if said else "")
+            said = []
+        elif word == "}" and scopes:
+            scopes.pop()
+        elif word == ";":
+            name = "::".join(filter(None, [*scopes, *(it.lower() for it in said[:1])]))
+            if clear:
+                yield from (("::".join([*scopes, it.lower()]), None) for it in said)
+            elif len(said) > 1:
+                yield name, said[1]
+            said, clear = [], False
 
 
 def _age(now: datetime, root: Path, what: str) -> timedelta | None:
