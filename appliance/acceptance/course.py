@@ -11,7 +11,7 @@ from typing import Protocol
 
 from appliance.acceptance.answers import Prepared
 from appliance.acceptance.progress import Progress
-from appliance.acceptance.values import Facts, Mark, Outcome, Result, Site, Status, Step
+from appliance.acceptance.values import Facts, Hand, Mark, Outcome, Result, Site, Status, Step
 from appliance.errors import ApplianceError, HardwareError, StoreError
 
 
@@ -109,21 +109,26 @@ class Probes(Protocol):
 
 
 class Course:
-    """One call of the command, from the first step that is open to the end or to a restart."""
+    """One call of the command, from the first step that is open to the end or to a restart.
 
-    def __init__(
+    hand: who carries this call out.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each comes from elsewhere
         self,
         site: Site,
         dialog: Dialog,
         probes: Probes,
         keep: Callable[[Progress], None],
         progress: Progress,
+        hand: Hand,
     ) -> None:
         self._site = site
         self._dialog = dialog
         self._probes = probes
         self._keep = keep
         self.progress = progress
+        self._hand = hand
 
     def run(self, steps: Sequence[Step]) -> Outcome:
         """Go through the steps; what became of the whole. Raises StoreError, when not kept."""
@@ -161,6 +166,7 @@ class Course:
             result = self._tried(step)
             if result is None:
                 return False
+            result = replace(result, hand=self._hand)
             self.progress = self.progress.with_result(result)
             self._save()
             self._dialog.closes(step, result)

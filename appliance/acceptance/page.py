@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -93,7 +94,8 @@ def _head(report: Report, fingerprint: str) -> Iterator[str]:
     rows = {
         "Begun, ended (UTC)": f"{report['begun']}, {report['ended']}",
         "Carried out by": report["by"] or "not stated",
-        "Local user": ", ".join(f"{key} {it}" for key, it in report["operator"].items()),
+        "Finished by": ", ".join(f"{key} {it}" for key, it in report["operator"].items()),
+        **_answered(report["steps"]),
         "Appliance": report["version"],
         "Configuration, SHA-256": report["config_sha256"] or "none",
         "Audit log": f"database {report['audit']['database']}, record {report['audit']['number']}",
@@ -105,6 +107,17 @@ def _head(report: Report, fingerprint: str) -> Iterator[str]:
     for name, value in rows.items():
         yield f"<tr><th>{_text(name)}</th><td><code>{_text(value)}</code></td></tr>"
     yield "</table>"
+
+
+def _answered(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What answered: somebody at the door, or a file that was written before."""
+    counts = Counter(it["hand"]["answers"] for it in steps if it.get("hand", {}).get("answers"))
+    told = "; ".join(f"{count} steps by {_answers(it)}" for it, count in counts.items())
+    return {"Answered": told} if told else {}
+
+
+def _answers(word: str) -> str:
+    return "somebody at the terminal" if word == "terminal" else f"a {word}"
 
 
 def _summary(report: Report) -> Iterator[str]:
@@ -135,6 +148,9 @@ def _details(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"<p>{_text(step['question'])} {'Yes' if step['answer'] else 'No'}.</p>"
         if step["note"]:
             yield f"<p>Note: {_text(step['note'])}</p>"
+        if (hand := step.get("hand", {})).get("answers"):
+            who = f"{hand.get('by') or 'not stated'}, local user {hand.get('user')}"
+            yield f"<p>Decided by {_text(who)}; answered by {_text(_answers(hand['answers']))}.</p>"
         for reason in step["earlier"]:
             yield f"<p>Tried before: {_text(reason)}</p>"
         if step["facts"]:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from appliance.acceptance.plan import BY_KEY
-from appliance.acceptance.values import Mark, Result, Status
+from appliance.acceptance.values import Hand, Mark, Result, Status
 from appliance.errors import InputError
 from appliance.store.canonical import canonical
 
 MOST_BYTES = 4 * 1024 * 1024
-_FORMAT = "appliance acceptance in progress v1"
+_FORMAT = "appliance acceptance in progress v2"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Progress:
 
     run: its identity. begun: ISO 8601, UTC. config: sha256 of the configuration's text, or of
     nothing where there is none. by: who carries it out, as they say themselves. person: who is
-    verified; never in a report. results, marks: by step.
+    verified; never in a report. database, device: the identity of the store and the public half of
+    the device's key, for what was tried at one door says nothing of another. results, marks: by
+    step.
     """
 
     run: str
@@ -30,6 +32,8 @@ class Progress:
     config: str
     by: str = ""
     person: str = ""
+    database: str = ""
+    device: str = ""
     results: Mapping[str, Result] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
 
@@ -81,4 +85,4 @@ def _parsed(data: Any) -> Progress:
 
 def _result(item: dict[str, Any]) -> Result:
     status, earlier = Status(item.pop("status")), tuple(item.pop("earlier"))
-    return Result(status=status, earlier=earlier, **item)
+    return Result(status=status, earlier=earlier, hand=Hand(**item.pop("hand")), **item)

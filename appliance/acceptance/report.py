@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from appliance.acceptance.progress import Progress
 from appliance.acceptance.values import Outcome, Site, Status, Step
@@ -73,7 +73,7 @@ def build(  # noqa: PLR0913 - what a report says, each by its name
     operator: Mapping[str, str],
     log: Log,
 ) -> Report:
-    """The report of a finished acceptance. operator: the local user, and the role."""
+    """The report of a finished acceptance. operator: who finished it, local user and role."""
     steps = [step.at(site) for step in steps]
     results = [progress.results[step.key] for step in steps]
     return {
@@ -82,7 +82,8 @@ def build(  # noqa: PLR0913 - what a report says, each by its name
         "ended": ended,
         "outcome": outcome.value,
         "simulated": list(site.twins),
-        "by": progress.by,
+        # Of everybody who had a hand in it, in the order of the steps.
+        "by": "; ".join(dict.fromkeys(it.hand.by for it in results if it.hand.by)),
         "operator": dict(operator),
         "version": version,
         "config_sha256": progress.config,
@@ -158,6 +159,7 @@ class _Step(_Shape):
     note: str
     at: str
     earlier: list[str]
+    hand: dict[str, str] = Field(default_factory=dict)
 
 
 class _Report(_Shape):

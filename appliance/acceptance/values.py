@@ -170,12 +170,26 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Hand:
+    """Who decided a step. A call of the command has one, and --resume may have another.
+
+    by: who they say they are. user: the local user. answers: what answered, such as "terminal" or
+    "file sha256:DIGEST"; a file has no ears.
+    """
+
+    by: str = ""
+    user: str = ""
+    answers: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of a step.
 
     reason: why it failed, was skipped or does not apply; empty otherwise. answer: of the person,
     None where nothing was asked. note: what the person added. at: ISO 8601, UTC. earlier: the
-    reasons of tries before this one that did not pass.
+    reasons of tries before this one that did not pass. hand: who decided it; nobody where it does
+    not apply.
     """
 
     key: str
@@ -186,6 +200,7 @@ class Result:
     note: str = ""
     at: str = ""
     earlier: tuple[str, ...] = ()
+    hand: Hand = Hand()
 
 
 @dataclass(frozen=True)

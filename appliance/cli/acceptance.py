@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +15,12 @@ import click
 
 import appliance
 from appliance import assemble
-from appliance.acceptance import answers, page, progress, report
+from appliance.acceptance import answers, page, report
 from appliance.acceptance.course import Course, Dialog, Script
 from appliance.acceptance.plan import BY_KEY, STEPS
 from appliance.acceptance.progress import Progress
-from appliance.acceptance.values import Outcome, Status
+from appliance.acceptance.values import Hand, Outcome, Status
+from appliance.cli.acceptance_begun import alone, begun
 from appliance.cli.session import Session, json_option, leave, printable
 from appliance.errors import ApplianceError, ExitCode, InputError
 from appliance.errors import UsageError as WrongUsage
@@ -184,9 +185,11 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
     from appliance.cli import acceptance_probes
     from appliance.cli.acceptance_shown import Asked, Shown
 
-    prepared = None
+    prepared, answered_by = None, "terminal"
     if answers_file is not None:
-        prepared = answers.parse(read_whole(answers_file, answers.MOST_BYTES), str(answers_file))
+        written = read_whole(answers_file, answers.MOST_BYTES)
+        prepared = answers.parse(written, str(answers_file))
+        answered_by = f"file sha256:{hashlib.sha256(written).hexdigest()}"
     elif sys.stdin is None or not sys.stdin.isatty():
         raise WrongUsage(
             "There is no terminal to ask somebody at, and no answers are given.",
@@ -201,14 +204,16 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
     location, site = assemble.location(session.config), acceptance_probes.site(session.config)
     shown: Shown = Asked(session) if prepared is None else Shown(session)
     dialog: Dialog = shown if prepared is None else Script(prepared, shown)
-    with assemble.store(session.config) as store:
-        begun = _begun(session, location, store, caller, resume=resume, anew=anew)
-        begun = replace(
-            begun, by=printable(by)[:_LONGEST_BY] or begun.by, person=name or begun.person
+    for step in again:
+        _known(step)
+    with alone(location.folder), assemble.store(session.config) as store:
+        start = begun(session, location, store, caller, resume=resume, anew=anew)
+        start = replace(
+            start, by=printable(by)[:_LONGEST_BY] or start.by, person=name or start.person
         )
         for step in again:
-            begun = begun.again(_known(step))
-        whom = _Whom(shown, begun)
+            start = start.again(step)
+        whom = _Whom(shown, start)
         around = acceptance_probes.Surroundings(shown.busy, whom, shown.told, wait_s)
         probes = acceptance_probes.CliProbes(session, store, caller, around)
 
@@ -216,7 +221,8 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
             with translated(location.acceptance):
                 put(location.acceptance, replace(now, person=whom.name).content())
 
-        course = Course(site, dialog, probes, keep, begun)
+        hand = Hand(start.by, caller.name, answered_by)
+        course = Course(site, dialog, probes, keep, start, hand)
         with _told_where_it_stands(shown):
             outcome = course.run(STEPS)
         results = list(course.progress.results.values())
@@ -263,48 +269,10 @@ class _Whom:
         return check_name(self.name)
 
 
-def _begun(  # noqa: PLR0913 - two of them are options, by keyword
-    session: Session,
-    location: StoreLocation,
-    store: Store,
-    caller: Caller,
-    *,
-    resume: bool,
-    anew: bool,
-) -> Progress:
-    """The acceptance that was left, or a new one, recorded in the log."""
-    from appliance.inspection.machine import config_sha256
-
-    kept, config = location.acceptance, config_sha256(session.config_path)
-    if kept.exists() and not anew:
-        if not resume:
-            raise WrongUsage(
-                "An acceptance was begun here and is not finished.",
-                hint="--resume goes on with it, --anew forgets it.",
-            )
-        left = progress.parse(read_whole(kept, progress.MOST_BYTES), str(kept))
-        if left.config != config:
-            raise InputError(
-                "The configuration is another than when this acceptance began.",
-                hint="Begin anew: `appliance acceptance --anew`.",
-                code="config_changed",
-            )
-        return left
-    if resume:
-        raise InputError(
-            "There is no acceptance to go on with.",
-            hint="Leave --resume out to begin one.",
-            code="nothing_to_resume",
-        )
-    now = assemble.clock().now().isoformat(timespec="seconds")
-    new = Progress(secrets.token_hex(8), now, config)
-    store.audit.append("acceptance_begun", "acceptance", {**caller.audited, "run": new.run})
-    return new
-
-
-def _known(step: str) -> str:
+def _known(step: str) -> None:
+    """InputError where it is no step."""
     if step in BY_KEY:
-        return step
+        return
     import difflib
 
     near = difflib.get_close_matches(step, BY_KEY, n=1)

@@ -12,12 +12,13 @@ from appliance.acceptance.answers import Prepared
 from appliance.acceptance.course import Begin, Course, Go, Leave, NotReadyError, Said, Script, Skip
 from appliance.acceptance.plan import BY_KEY, STEPS
 from appliance.acceptance.progress import Progress
-from appliance.acceptance.values import Outcome, Service, Site, Status, Step
+from appliance.acceptance.values import Hand, Outcome, Service, Site, Status, Step
 from appliance.errors import InputError, LockError, StoreError
 from tests.acceptance.parts import BY_STEP, GOOD, NO_POWER_CUTS, WHOLE, Bench, Somebody
 from tests.conftest import ROOT
 
 NEW = Progress("run", "2026-03-01T11:00:00+00:00", "")
+HAND = Hand("J. Doe", "root", "terminal")
 BARE = Site(door="simulated", live=False)
 
 
@@ -30,7 +31,7 @@ def course(
 ) -> Course:
     somebody = somebody or Somebody(begins=deepcopy(NO_POWER_CUTS))
     return Course(
-        site, somebody, bench or Bench(), (kept if kept is not None else []).append, begun
+        site, somebody, bench or Bench(), (kept if kept is not None else []).append, begun, HAND
     )
 
 
@@ -253,10 +254,10 @@ def test_a_full_disk_is_told_and_nothing_is_lost() -> None:
         kept.append(now)
 
     somebody = Somebody(deepcopy(NO_POWER_CUTS), makes_room=lambda: True)
-    assert Course(WHOLE, somebody, Bench(), keep, NEW).run(STEPS) is Outcome.INCOMPLETE
+    assert Course(WHOLE, somebody, Bench(), keep, NEW, HAND).run(STEPS) is Outcome.INCOMPLETE
     full[:] = [True]
     nobody = Somebody(deepcopy(NO_POWER_CUTS))
-    stopped = Course(WHOLE, nobody, Bench(), keep, NEW)
+    stopped = Course(WHOLE, nobody, Bench(), keep, NEW, HAND)
     with pytest.raises(StoreError):
         stopped.run(STEPS)
     rest = course(begun=kept[-1])

@@ -12,7 +12,7 @@ from appliance.acceptance import page, report
 from appliance.acceptance.course import Course, Said
 from appliance.acceptance.plan import STEPS
 from appliance.acceptance.progress import Progress
-from appliance.acceptance.values import Site
+from appliance.acceptance.values import Hand, Site
 from appliance.errors import InputError, StoreError
 from appliance.store.device_key import DeviceKey, fingerprint, has_signed, same_fingerprint
 from tests.acceptance.parts import NO_POWER_CUTS, WHOLE, Bench, Somebody
@@ -26,7 +26,8 @@ def made(site: Site = WHOLE, note: str = "") -> report.Report:
     """Of a door at which the strike is amiss, and whose power was never cut."""
     somebody = Somebody(deepcopy(NO_POWER_CUTS), {"strike": [Said(yes=False, note=note)]})
     begun = Progress("run", "2026-03-01T11:00:00+00:00", "ab" * 32, by=note, person="alice")
-    it = Course(site, somebody, Bench(), lambda _: None, begun)
+    hand = Hand(note, "root", "terminal")
+    it = Course(site, somebody, Bench(), lambda _: None, begun, hand)
     outcome = it.run(STEPS)
     return report.build(
         STEPS,
@@ -138,6 +139,14 @@ def test_the_page_holds_the_report_and_nothing_else(signed: bytes) -> None:
     assert "http:" not in text
     assert "https:" not in text
     assert "src=" not in text.replace("-src", "")
+
+
+def test_the_page_says_who_decided_and_what_answered(signed: bytes) -> None:
+    assert "steps by somebody at the terminal" in draw(signed).decode()
+    older = deepcopy(dict(report.read(signed, "x").report))
+    for step in older["steps"]:
+        del step["hand"]
+    assert "Decided by" not in draw(report.seal(older, KEY)).decode()
 
 
 def test_a_page_of_twins_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import time
@@ -13,8 +14,9 @@ from typing import BinaryIO
 
 import pytest
 
-from appliance.cli import acceptance_probes
-from appliance.errors import StoreError
+from appliance.acceptance.progress import Progress
+from appliance.cli import acceptance_begun, acceptance_probes
+from appliance.errors import InputError, StoreError
 from appliance.inspection import devices
 from appliance.inspection.systemd import Systemd
 from appliance.store import exports, files
@@ -78,12 +80,19 @@ def test_from_the_first_step_to_a_signed_report(door: Appliance) -> None:
     assert {key: statuses[key] for key in measured} == dict.fromkeys(measured, "passed"), before.err
     pulses = [state for state, cause in door.journal if cause.startswith("door_test")]
     assert pulses == ["unlocked", "unlocked"]
-    after = carried_out(door, {**ANSWERS, **REST}, "--resume")
+    after = carried_out(door, {**ANSWERS, **REST}, "--resume", "--by", "R. Roe")
     assert (after.code, after.data["outcome"]) == (1, "failed")
     assert [state for state, _ in door.journal].count("unlocked") == 2
     assert not (door.state / "acceptance.json").exists()
     written = json.loads(Path(after.data["report"]).read_text(encoding="utf-8"))["report"]
-    assert (written["by"], written["operator"]["role"]) == ("J. Doe", "owner")
+    assert (written["by"], written["operator"]["role"]) == ("J. Doe; R. Roe", "owner")
+    hands = {it["key"]: it["hand"] for it in written["steps"]}
+    assert [hands[key]["by"] for key in ("pulse", "shut_without_power")] == ["J. Doe", "R. Roe"]
+    answers = (door.folder / "answers.yaml").read_bytes()
+    assert hands["stays_shut"]["answers"] == f"file sha256:{hashlib.sha256(answers).hexdigest()}"
+    assert hands["stays_shut"]["answers"] != hands["pulse"]["answers"]
+    assert hands["tamper"]["by"] == ""  # it is not at this door
+    assert hands["stays_shut"]["answers"] in Path(after.data["page"]).read_text(encoding="utf-8")
     assert written["simulated"] == ["lock", "camera"]
     _the_report_pins_the_log(door, written)
     _the_report_can_be_checked(door, after)
@@ -95,6 +104,8 @@ def _the_report_pins_the_log(door: Appliance, written: dict[str, dict[str, objec
     pinned = written["audit"]
     assert (pinned["number"], last["event"]) == (last["number"], "acceptance")
     assert last["detail"]["outcome"] == "failed"
+    (resumed,) = (it for it in records if it["event"] == "acceptance_resumed")
+    assert resumed["detail"]["role"] == "owner"
     tests = [it for it in records if it["event"] == "door_test"]
     assert [it["detail"]["step"] for it in tests] == ["pulse", "strike"]
     assert {it["detail"]["role"] for it in tests} == {"owner"}
@@ -128,8 +139,29 @@ def test_what_is_left_is_neither_forgotten_nor_begun_twice(door: Appliance) -> N
     door.configure(door={"pulse_s": 0.2})
     assert carried_out(door, {}, "--resume").error["code"] == "config_changed"
     assert carried_out(door, NOT_NOW, "--anew").code == 1
+    records = door.json("audit", "tail").data["records"]
+    begun, forgotten, anew = (it for it in records if it["event"].startswith("acceptance"))
+    assert forgotten["event"] == "acceptance_abandoned"
+    assert forgotten["detail"]["failed"] == []
+    assert begun["detail"]["run"] == forgotten["detail"]["run"] != anew["detail"]["run"]
     (door.state / "acceptance.json").write_text("{}")
     assert carried_out(door, {}, "--resume").error["code"] == "bad_progress"
+
+
+@pytest.mark.parametrize(("database", "device"), [("another", "this"), ("this", "another")])
+def test_what_was_tried_at_another_door_is_not_signed_for_here(database: str, device: str) -> None:
+    left = Progress("run", "2026-03-01T11:00:00+00:00", "", database=database, device=device)
+    with pytest.raises(InputError) as told:
+        acceptance_begun._of_this_door(left, "", "this", "this")
+    assert told.value.code == "another_device"
+    assert acceptance_begun._of_this_door(left, "", database, device) == left
+
+
+def test_two_do_not_carry_out_one_acceptance_at_once(door: Appliance) -> None:
+    with acceptance_begun.alone(door.state):
+        told = carried_out(door, ANSWERS)
+    assert (told.code, told.error["code"]) == (4, "acceptance_busy")
+    assert not (door.state / "acceptance.json").exists()
 
 
 def test_there_must_be_something_to_go_on_with(door: Appliance) -> None:
