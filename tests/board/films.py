@@ -11,10 +11,9 @@ import numpy as np
 from appliance.demo.story import PICTURES
 from appliance.types import Pixels
 
-# The size of the bundled recording: nothing is scaled. Pictures a second of the films, and of the
-# signal that carries them: vivid takes the standard rates, and no pixel clock below 14 MHz.
-WIDTH, HEIGHT = 640, 360
-FPS, SIGNAL = 10, 50
+# Of the camera; guest/camera says the same. The bundled recording is enlarged to it.
+WIDTH, HEIGHT = 1280, 720
+FPS = 10
 _RECORDING = PICTURES / "single_face.mp4"
 _STRANGER = PICTURES / "biden.jpg"
 # Enrolled from one part and recognised in the other, in seconds, as in the demo.
@@ -46,31 +45,32 @@ def recorded(begin: float, end: float) -> list[Pixels]:
         if not there or number / fps > end:
             break
         if number / fps >= begin and number % round(fps / FPS) == 0:
-            frames.append(frame.astype(np.uint8))
+            larger = cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+            frames.append(larger.astype(np.uint8))
         number += 1
     film.release()
     return frames
 
 
-def swaying(picture: Pixels, count: int = 16) -> list[Pixels]:
+def swaying(picture: Pixels, count: int = 8) -> list[Pixels]:
     """A picture as of somebody who stands there: a little to and fro, and never quite the same."""
     noise = np.random.default_rng(1)
     frames = []
     for number in range(count):
         turn = 2 * np.pi * number / count
-        shift = np.array([[1, 0, 6 * np.sin(turn)], [0, 1, 3 * np.cos(turn)]], np.float32)
+        shift = np.array([[1, 0, 12 * np.sin(turn)], [0, 1, 6 * np.cos(turn)]], np.float32)
         moved = cv2.warpAffine(picture, shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         frames.append(_noisy(moved.astype(np.uint8), noise))
     return frames
 
 
-def hall(count: int = 8) -> list[Pixels]:
+def hall(count: int = 4) -> list[Pixels]:
     """An empty hall: a wall, a floor and a door, with a sensor's noise."""
     noise = np.random.default_rng(2)
     rows = np.linspace(190, 120, HEIGHT)[:, None, None]
     picture = np.broadcast_to(rows, (HEIGHT, WIDTH, 3)).astype(np.uint8).copy()
-    cv2.rectangle(picture, (250, 60), (390, 300), (70, 90, 110), -1)
-    cv2.rectangle(picture, (0, 300), (WIDTH, HEIGHT), (60, 60, 66), -1)
+    cv2.rectangle(picture, (500, 120), (780, 600), (70, 90, 110), -1)
+    cv2.rectangle(picture, (0, 600), (WIDTH, HEIGHT), (60, 60, 66), -1)
     return [_noisy(picture, noise) for _ in range(count)]
 
 

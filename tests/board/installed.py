@@ -15,7 +15,6 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from tests.board import films
-from tests.board.films import FPS, HEIGHT, SIGNAL, WIDTH
 from tests.board.host import BoardError, run
 from tests.board.image import GUEST, Image, Say, alone, layer
 from tests.board.machine import CONTACT, EXIT_BUTTON, RELAY, TAMPER, Machine, Options
@@ -44,18 +43,16 @@ _PARTS = (
     *("LICENSE", "README.md", "config.yaml", "install.sh", "pyproject.toml"),
 )
 
-# All else is the unit as it is shipped. Importing takes a minute here, and a helper's start seconds.
-_DROP_IN = "[Service]\nTimeoutStartSec=600\nTimeoutStopSec=60\n"
+# All else is the unit as it is shipped. Imports take a minute here, and a helper's start seconds.
+_DROP_IN = "[Service]\nTimeoutStartSec=900\nTimeoutStopSec=120\nTimeoutAbortSec=60\n"
 _DROP_INS = "/etc/systemd/system/appliance.service.d"
 
 CONFIG = f"""\
 # The board's: a looped camera, the lines of its chip, and a processor that is slow.
 camera:
   source: /dev/video0
-  width: {WIDTH}
-  height: {HEIGHT}
-  fps: {FPS}
   pixel_format: yuyv
+  idle_fps: 2
 verification:
   timeout_s: 120
 enrolment:
@@ -203,8 +200,6 @@ def _brought(wheels: Path, folder: Path) -> Path:
         shutil.copy(ROOT / path, folder / "checkout" / path)
     shutil.copytree(wheels, folder / "wheels")
     shutil.copytree(GUEST / "camera", folder / "camera")
-    said = f"WIDTH={WIDTH}\nHEIGHT={HEIGHT}\nFPS={FPS}\nSIGNAL={SIGNAL}\n"
-    (folder / "camera" / "camera.env").write_text(said)
     films.write_films(folder / "films")
     return folder
 
