@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.errors import ModelError
 from appliance.vision.parity import Parity
-from appliance.vision.trusted_files import untrusted
+from appliance.vision.trusted_files import UntrustedError, open_file, trusted
 
 PREPARE = "`appliance models prepare` builds it, as the user who runs the door."
 # An engine of MobileFaceNet is some 5 MB; what somebody else put there is not read to its end.
@@ -82,7 +82,7 @@ class EngineFiles:
     def require_trusted_cache(self) -> None:
         """ModelError where somebody else may have written a file of `cache`."""
         for path in (self.cache, *sorted(self.cache.rglob("*"))):
-            self._require_trusted(path)
+            self._trusted(path)
 
     def timings(self) -> bytes:
         """Those of an earlier build for this key; nothing where there are none that can be used."""
@@ -99,7 +99,7 @@ class EngineFiles:
                 path.unlink()
         except OSError as error:
             raise self._unwritable(error) from error
-        self._require_trusted(self.cache)
+        self._trusted(self.cache)
         return self.cache
 
     def keep(self, parity: Parity, precision: Literal["fp16", "fp32"], plan: bytes | None) -> None:
@@ -154,16 +154,17 @@ class EngineFiles:
         return self.folder / f"{self.key}.{suffix}"
 
     def _read(self, path: Path) -> bytes:
-        self._require_trusted(path)
+        real = self._trusted(path)
         try:
-            with path.open("rb") as file:
+            with open_file(real) as file:
                 return file.read(MOST_BYTES)
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}.", hint=PREPARE) from error
 
-    def _require_trusted(self, path: Path) -> None:
+    def _trusted(self, path: Path) -> Path:
+        """The path without links. ModelError where somebody else may have written what is there."""
         try:
-            why = untrusted(path, uid=self.uid)
+            return trusted(path, uid=self.uid)
         except FileNotFoundError:
             raise ModelError(
                 "No engine was built for this GPU, model and TensorRT yet.",
@@ -172,12 +173,12 @@ class EngineFiles:
             ) from None
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}.", hint=PREPARE) from error
-        if why is not None:
+        except UntrustedError as why:
             raise ModelError(
                 f"The engine files in {self.folder} are not run: {why}.",
                 hint=f"Delete that folder; {PREPARE}",
                 code="untrusted_engine",
-            )
+            ) from why
 
     def _unwritable(self, error: OSError) -> ModelError:
         return ModelError(

@@ -9,18 +9,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from appliance import assemble
 from appliance.config import Config, parse
 from appliance.errors import ExitCode, ModelError
-from appliance.vision import parity
+from appliance.vision import external_delegate, parity
 from appliance.vision.external_delegate import load_external
 from appliance.vision.parity import reference_faces
 
 SOURCE = Path(__file__).with_name("prelu_delegate.c")
 UID = os.geteuid()
+NAMES = (b"tflite_plugin_create_delegate", b"tflite_plugin_destroy_delegate")
 PRELUS = 33  # of MobileFaceNet, as `python -m models.build operators mobilefacenet` lists them
 
 
@@ -116,6 +118,19 @@ def test_one_that_may_not_be_read(right: Path, tmp_path: Path) -> None:
     assert "cannot be read: Permission denied" in refused(Path(file)).message
 
 
+def test_a_pipe_is_not_waited_at(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lib.so", 0o600)
+    assert "cannot be read: It is no plain file" in refused(tmp_path / "lib.so").message
+
+
+def test_a_copy_that_ended_too_early(right: Path, tmp_path: Path) -> None:
+    content = right.read_bytes()
+    for length in (len(content) // 8, len(content) // 2):
+        # All that is looked for is there; to load it would end the process.
+        (file := tmp_path / "lib.so").write_bytes(content[:length] + b" ".join(NAMES))
+        assert "ends too early" in refused(file).message
+
+
 def test_one_for_another_processor(
     right: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +150,18 @@ def test_a_library_that_is_no_delegate(right: Path, tmp_path: Path) -> None:
     content = right.read_bytes().replace(b"tflite_plugin_create", b"another_plugin_makes")
     (file := tmp_path / "lib.so").write_bytes(content)
     assert "no TFLite external delegate: it has no tflite_plugin_create" in refused(file).message
+
+
+@pytest.mark.parametrize("lacks", ["create", "destroy"])
+def test_one_that_names_a_function_and_has_it_not(
+    folder: Path, lacks: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = f"tflite_plugin_{lacks}_delegate"
+    # The name is in the file, and nothing can be called by it.
+    file = compiled(folder, f"lacks-{lacks}", "-DSTEEPER=1.0f", f"-D{name}=another_{lacks}")
+    file.write_bytes(file.read_bytes() + name.encode())
+    assert f"no TFLite external delegate: it has no {name}" in refused(file).message
+    assert capfd.readouterr().err == ""
 
 
 def test_one_that_others_may_write_is_never_run(right: Path, tmp_path: Path) -> None:
@@ -169,3 +196,35 @@ def test_a_link_leads_to_what_is_looked_at(right: Path, tmp_path: Path) -> None:
     load_external(link, uid=UID)
     target.chmod(0o777)
     assert f"may write {target}" in refused(link, "untrusted_delegate").message
+
+
+def test_every_link_on_the_way_is_looked_at(right: Path, tmp_path: Path) -> None:
+    # entry.so -> others/mid -> right.so: whoever has the middle decides where it leads.
+    (inside := tmp_path / "others").mkdir()
+    (inside / "mid").symlink_to(right)
+    (entry := tmp_path / "entry.so").symlink_to(inside / "mid")
+    load_external(entry, uid=UID)
+    inside.chmod(0o777)
+    assert f"may write {inside}" in refused(entry, "untrusted_delegate").message
+    inside.chmod(0o755)
+    if UID == 0:
+        os.chown(inside / "mid", 4711, -1, follow_symlinks=False)
+        told = refused(entry, "untrusted_delegate").message
+        assert f"{inside / 'mid'} belongs to another user (number 4711)" in told
+
+
+def test_what_is_loaded_is_what_was_looked_at(
+    right: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").symlink_to(right.parent)
+    loaded: list[str] = []
+    module = SimpleNamespace(load_delegate=loaded.append)
+    monkeypatch.setattr(external_delegate, "runtime", lambda: module)
+    load_external(tmp_path / "folder" / ".." / right.parent.name / right.name, uid=UID)
+    assert loaded == [str(right.resolve())]
+
+
+def test_links_that_lead_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert "cannot be read: Too many levels" in refused(tmp_path / "a").message
