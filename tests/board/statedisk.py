@@ -95,7 +95,9 @@ def move_in(machine: Machine) -> None:
     machine.wait_for_ssh(READY_S)
     line = "/dev/vdb /var/lib/appliance ext4 defaults 0 2"
     machine.ssh(
-        f"rm -rf /var/lib/appliance/* && echo '{line}' >> /etc/fstab && systemctl daemon-reload"
+        # vivid complains with a stack trace whenever it is late, and a slow console makes it late.
+        "dmesg -n err;"
+        f" rm -rf /var/lib/appliance/* && echo '{line}' >> /etc/fstab && systemctl daemon-reload"
         " && mount /var/lib/appliance && chown appliance: /var/lib/appliance"
         " && chmod 700 /var/lib/appliance && sync && systemctl start --no-block multi-user.target",
         timeout_s=600,
