@@ -466,6 +466,8 @@ class LivenessConfig(_Section):
 _MOST_CHIPS = 63
 # As the kernel keeps it: 31 bytes.
 _LABEL = re.compile(r"[!-~]([ -~]{0,29}[!-~])?")
+# How else people write a chip's number. Taken for a label it would fail at the door, not here.
+_SPELT = re.compile(r"\s*(?:(?:/dev/)?gpiochip(\d{1,9})|(0[xX][0-9a-fA-F]{1,8})|(\d{1,9}))\s*")
 
 
 class DoorConfig(_Section):
@@ -496,7 +498,14 @@ class DoorConfig(_Section):
         found = int(whole) if isinstance(whole, str) and re.fullmatch(r"\d{1,9}", whole) else whole
         if isinstance(found, int) and not 0 <= found <= _MOST_CHIPS:
             raise ValueError(f"the number of a chip is 0 to {_MOST_CHIPS}, not {found}")
-        if not isinstance(found, int) and not (isinstance(found, str) and _LABEL.fullmatch(found)):
+        if isinstance(found, str) and (spelt := _SPELT.fullmatch(found)):
+            decimal, hexadecimal, spaced = spelt.groups()
+            meant = int(hexadecimal, 16) if hexadecimal else int(decimal or spaced)
+            if meant > _MOST_CHIPS:
+                raise ValueError(f"the number of a chip is 0 to {_MOST_CHIPS}, not {meant}")
+            raise ValueError(f"{shown(value)} is no chip's label; for its number write {meant}")
+        labelled = isinstance(found, str) and _LABEL.fullmatch(found)
+        if not isinstance(found, int) and (not labelled or str(found).startswith("/dev/")):
             raise ValueError(
                 f"{shown(value)} is neither the number of a GPIO chip nor its label, as "
                 "`gpiodetect` lists them"

@@ -42,7 +42,8 @@ def chip_number(
 ) -> int:
     """N of the one chip that is meant. chip: N itself, or a label. devices: where chips live.
 
-    LockError where no chip bears the label, or more than one does.
+    LockError where no chip bears the label, where more than one does, and where one that cannot
+    be asked may bear it too.
     """
     if isinstance(chip, int):
         return chip
@@ -56,11 +57,20 @@ def chip_number(
             continue
         try:
             labels[int(found.group(1))] = ask(path)
+        except FileNotFoundError:  # unplugged meanwhile
+            continue
         except OSError as error:
             closed.append(f"{path.name} cannot be asked: {error.strerror}")
     numbers = [number for number, label in labels.items() if label == chip]
-    if len(numbers) == 1:
+    if len(numbers) == 1 and not closed:
         return numbers[0]
+    if len(numbers) == 1:
+        raise LockError(
+            f"Whether one GPIO chip alone bears the label {chip!r} is not known: "
+            f"{', '.join(closed)}.",
+            hint="Let this user read every /dev/gpiochipN, or set door.chip to the number "
+            f"{numbers[0]}.",
+        )
     there = [f"{label} (gpiochip{number})" for number, label in sorted(labels.items())] + closed
     how = f"{len(numbers)} GPIO chips bear" if numbers else "No GPIO chip bears"
     raise LockError(

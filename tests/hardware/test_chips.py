@@ -63,6 +63,30 @@ def test_a_chip_that_may_not_be_asked_is_told(devices: Path) -> None:
     assert "gpiochip0 cannot be asked: Permission denied" in caught.value.hint
 
 
+def test_a_label_is_not_sure_while_another_chip_cannot_be_asked(devices: Path) -> None:
+    """The one that does not answer may bear it too, and its line would be another door's."""
+
+    def one_is_closed(path: Path) -> str:
+        if path.name == "gpiochip10":
+            raise PermissionError(13, "Permission denied")
+        return LABELS[path.name]
+
+    with pytest.raises(LockError, match="Whether one GPIO chip alone bears") as caught:
+        chip_number("tegra234-gpio", devices, one_is_closed)
+    assert caught.value.message.endswith("gpiochip10 cannot be asked: Permission denied.")
+    assert "0" in caught.value.hint
+    assert chip_number(0, devices, one_is_closed) == 0
+
+
+def test_a_chip_that_has_just_gone_bears_no_label(devices: Path) -> None:
+    def gone(path: Path) -> str:
+        if path.name == "gpiochip10":
+            raise FileNotFoundError(2, "No such file or directory")
+        return LABELS[path.name]
+
+    assert chip_number("tegra234-gpio", devices, gone) == 0
+
+
 def test_what_is_no_chip_is_refused_by_the_kernel(tmp_path: Path) -> None:
     (tmp_path / "gpiochip0").touch()
     with pytest.raises(LockError) as caught:
@@ -97,6 +121,23 @@ def test_after_a_crash_the_chip_is_known_by_its_number(
 )
 def test_the_config_takes_both(written: str, meant: int | str) -> None:
     assert parse(f"door: {{chip: {written}}}").door.chip == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("gpiochip0", 0), ("/dev/gpiochip4", 4), ("'0x1'", 1), ("' 2'", 2), ("gpiochip07", 7)],
+)
+def test_a_number_in_another_spelling_is_told_how_it_is_written(written: str, number: int) -> None:
+    """None of them is a label that a chip bears: found only at the door, it would stay shut."""
+    with pytest.raises(ConfigError) as caught:
+        parse(f"door: {{chip: {written}}}")
+    assert f"write {number}" in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["/dev/gpiochip64", "/dev/ttyS0", "/dev/gpiochip", "0x40"])
+def test_what_no_chip_could_be_called(written: str) -> None:
+    with pytest.raises(ConfigError, match=r"door\.chip"):
+        parse(f"door: {{chip: '{written}'}}")
 
 
 @pytest.mark.parametrize(
