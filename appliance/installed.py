@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.config import Config
+from appliance.config import TENSORRT, Config
 
 UNIT = "appliance.service"
 _ROOT = Path("/")
@@ -43,6 +43,8 @@ def shortcomings(installed: Installed, config: Config) -> Iterator[tuple[str, st
     camera = f"camera-{config.camera.driver}"
     if config.camera.driver != "files" and camera not in installed.drop_ins:
         yield _missing(f"camera.driver is {config.camera.driver}", camera)
+    if config.model.delegate == TENSORRT and "delegate-tensorrt" not in installed.drop_ins:
+        yield _missing(f"model.delegate is {TENSORRT}", "delegate-tensorrt")
     if config.feedback.greeting != "off" and "sound" not in installed.drop_ins:
         yield _missing("feedback.greeting is on", "sound")
     elif config.feedback.speak and "sound" not in installed.drop_ins:

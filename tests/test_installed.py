@@ -52,6 +52,17 @@ class TestShortcomings:
                 {"camera-v4l2"},
                 ["feedback.greeting is on, but the unit has no drop-in sound.conf"],
             ),
+            (
+                "model: {name: mobilefacenet, delegate: tensorrt}",
+                {"camera-v4l2"},
+                ["model.delegate is tensorrt, but the unit has no drop-in delegate-tensorrt.conf"],
+            ),
+            (
+                "model: {name: mobilefacenet, delegate: tensorrt}",
+                {"camera-v4l2", "delegate-tensorrt"},
+                [],
+            ),
+            ("model: {name: mobilefacenet, delegate: /usr/lib/own.so}", {"camera-v4l2"}, []),
         ],
     )
     def test_of_a_unit(self, config: str, drop_ins: set[str], complaints: list[str]) -> None:
@@ -70,6 +81,7 @@ class TestShortcomings:
             assert f"camera-{driver}.conf" in hints
             assert (folder / f"camera-{driver}.conf").is_file()
         assert (folder / "sound.conf").is_file()
+        assert (folder / "delegate-tensorrt.conf").is_file()
         assert all((folder / f"{name}.conf").is_file() for name in ("key", "key-encrypted"))
 
 
