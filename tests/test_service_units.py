@@ -36,7 +36,8 @@ OLDER = frozenset(
     | {"AmbientCapabilities", "BindReadOnlyPaths", "CapabilityBoundingSet", "DeviceAllow"}
     | {"DevicePolicy", "Environment", "ExecReload", "ExecStart", "ExecStopPost", "Group"}
     | {"IPAddressAllow", "IPAddressDeny", "KeyringMode", "KillMode", "LimitCORE", "LimitNOFILE"}
-    | {"LockPersonality", "MemoryDenyWriteExecute", "MemoryMax", "NoNewPrivileges"}
+    | {"LockPersonality", "MemoryDenyWriteExecute", "MemoryMax", "MemorySwapMax"}
+    | {"NoNewPrivileges"}
     | {"NotifyAccess", "OOMPolicy", "OOMScoreAdjust", "PrivateMounts", "PrivateNetwork"}
     | {"PrivateTmp", "ProtectControlGroups", "ProtectHome", "ProtectHostname"}
     | {"ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem"}
@@ -140,6 +141,12 @@ class TestTheUnit:
     def test_every_drop_in_is_tried(self) -> None:
         tried = set(chain.from_iterable(COMBINATIONS))
         assert {path.stem for path in DROP_INS.iterdir()} == tried
+
+    def test_what_stands_in_its_memory_is_written_to_no_disk(self) -> None:
+        said = dict(directives(UNIT))
+        assert (said["MemorySwapMax"], said["LimitCORE"]) == ("0", "0")
+        for path in DROP_INS.glob("*.conf"):
+            assert not {"MemorySwapMax", "LimitCORE"} & names(path), path.name
 
     def test_ends_a_pulse_soon(self) -> None:
         said = dict(directives(UNIT))
