@@ -218,7 +218,9 @@ def _memory(_config: Config, around: Surroundings) -> Check:
         hint = "Stop what else runs here, a desktop above all; the door needs a board of its own."
         return Check("memory", Status.WARN, f"{free:.0f} MB can be had", hint)
     if limits_memory(around.root) is False:
-        text = f"{free:.0f} MB can be had; the kernel keeps no limits, so MemoryMax= does nothing"
+        text = (
+            f"{free:.0f} MB can be had; the kernel keeps no limits, neither of memory nor of swap"
+        )
         hint = "Put cgroup_enable=memory into the kernel's line (cmdline.txt on a Raspberry Pi)."
         return Check("memory", Status.WARN, text, hint)
     return Check("memory", Status.OK, f"{free:.0f} MB can be had")

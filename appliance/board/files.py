@@ -68,7 +68,7 @@ def is_a_jetson(root: Path = ROOT) -> bool:
 
 
 def limits_memory(root: Path = ROOT) -> bool | None:
-    """Whether the kernel keeps to a service's MemoryMax=; None where it does not tell.
+    """Whether it keeps to a service's MemoryMax= and MemorySwapMax=; None where it does not tell.
 
     Raspberry Pi's device trees put cgroup_disable=memory into the kernel's line.
     """
