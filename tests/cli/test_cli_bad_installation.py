@@ -228,7 +228,7 @@ def test_a_full_disk(enrolled: Appliance, small_disk: Path, films: dict[str, Pat
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for path in shipped_folder().iterdir():
-        if path.is_file() and path.suffix in {".toml", ".tflite", ".dat"}:
+        if path.is_file() and path.suffix in {".toml", ".tflite", ".onnx", ".dat"}:
             (folder / path.name).symlink_to(path)
     return folder
 
