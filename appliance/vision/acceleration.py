@@ -228,8 +228,8 @@ class _TensorRtByOnnxRuntime:
         gpu = self._gpu()
         files = self._files(gpu)
         record = _fit(files.record())
-        files.require_trusted_cache()
-        return self._loaded(files, record.precision), self._named(gpu, record.precision)
+        network = self._loaded(files.built_cache(record), record.precision)
+        return network, self._named(gpu, record.precision)
 
     def prepare(self, judge: Judge, progress: Progress) -> tuple[Network, str]:
         gpu = self._gpu()
@@ -237,9 +237,9 @@ class _TensorRtByOnnxRuntime:
         files.forget()
 
         def make(precision: Precision) -> Network:
-            files.make_cache()
+            folder = files.make_cache()
             progress(f"building in {precision}", 0, 0)
-            network = self._loaded(files, precision)
+            network = self._loaded(folder, precision)
             files.keep(judge(network), precision, None)
             return network
 
@@ -253,14 +253,13 @@ class _TensorRtByOnnxRuntime:
             )
         return cuda.Cuda(cuda.driver())
 
-    def _loaded(self, files: EngineFiles, precision: Precision) -> Network:
-        provider = onnx_runtime.tensorrt(files.cache, half=precision == "fp16")
+    def _loaded(self, folder: Path, precision: Precision) -> Network:
+        provider = onnx_runtime.tensorrt(folder, half=precision == "fp16")
         return _by_onnx_runtime(self.source, provider)
 
     def _files(self, gpu: cuda.Cuda) -> EngineFiles:
-        parts = {"by": "onnxruntime", "onnxruntime": onnx_runtime.version(), **_gpu(gpu)}
-        with suppress(ModelError):  # the version of the library that it takes, where that is told
-            parts["tensorrt"] = str(tensorrt_engine.bindings().__version__)
+        versions = {"onnxruntime": onnx_runtime.version(), "tensorrt": tensorrt_engine.libraries()}
+        parts = {"by": "onnxruntime", **versions, **_gpu(gpu)}
         return EngineFiles(self.folder, key_of(parts | _of(self.source)), self.uid)
 
     def _named(self, gpu: cuda.Cuda, precision: str) -> str:
@@ -320,10 +319,10 @@ def _opened(way: Way, original: Network, entry: Entry) -> Placed | str:
 
 def _first(makes: Callable[[Precision], Network]) -> tuple[Network, Precision]:
     """What comes of FP16 where that agrees with the CPU, else of FP32. ModelError of the latter."""
-    try:
+    with suppress(ModelError):
         return makes("fp16"), "fp16"
-    except ModelError:
-        return makes("fp32"), "fp32"
+    # Not where the error is caught: it holds on to what failed, and the GPU's memory with it.
+    return makes("fp32"), "fp32"
 
 
 def _required(parity: Parity) -> Parity:

@@ -1,7 +1,7 @@
 """The GPU's memory, by the driver's own interface: CUDA Driver API, libcuda.so.1.
 
 The driver is there wherever the GPU works, of the toolkit's libraries nobody knows which. Of the
-API only what has been stable since CUDA 4 is used.
+API only what has been there since CUDA 7 is used.
 """
 
 from __future__ import annotations
@@ -87,7 +87,11 @@ class Cuda:
         self._call("cuMemFree_v2", address)
 
     def upload(self, address: int, values: Floats) -> None:
-        """Copy an array to the GPU; it lies there when this returns."""
+        """Copy an array to the GPU, after what the default stream was given before.
+
+        The array may be changed when this returns, though the GPU may still be about to take the
+        last of it; what is begun on the default stream waits for that.
+        """
         values = np.ascontiguousarray(values, np.float32)
         self._call("cuMemcpyHtoD_v2", address, values.ctypes.data, values.nbytes)
 

@@ -28,7 +28,10 @@ MOST_BYTES = 1 << 30
 
 
 class Record(BaseModel):
-    """What was found of an engine when it was built. sha256: of its file, if it is ours alone."""
+    """What was found of an engine when it was built.
+
+    sha256: of its file; files: of those that a runtime wrote itself, by name. One of the two.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -38,6 +41,7 @@ class Record(BaseModel):
     median_cosine: float
     faces: int
     sha256: str | None = None
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 def key_of(parts: Mapping[str, str]) -> str:
@@ -79,10 +83,22 @@ class EngineFiles:
             raise ModelError(f"The engine {path} is not the one that was built.", hint=PREPARE)
         return content
 
-    def require_trusted_cache(self) -> None:
-        """ModelError where somebody else may have written a file of `cache`."""
-        for path in (self.cache, *sorted(self.cache.rglob("*"))):
+    def built_cache(self, record: Record) -> Path:
+        """The folder `cache`, without links on the way, with the engines that the record speaks of.
+
+        ModelError where somebody else may have written a file of it, and where an engine is
+        missing, new or another: a runtime would build its own in that place, for minutes.
+        """
+        folder = self._trusted(self.cache)
+        for path in sorted(folder.rglob("*")):
             self._trusted(path)
+        if not record.files or self._engines(folder) != record.files:
+            raise ModelError(
+                f"The engines in {self.cache} are not those that were built.",
+                hint=PREPARE,
+                code="not_prepared",
+            )
+        return folder
 
     def timings(self) -> bytes:
         """Those of an earlier build for this key; nothing where there are none that can be used."""
@@ -103,7 +119,12 @@ class EngineFiles:
         return self.cache
 
     def keep(self, parity: Parity, precision: Literal["fp16", "fp32"], plan: bytes | None) -> None:
-        """Write engine and record, each whole or not at all. plan: None where `cache` holds it."""
+        """Write engine and record, each whole or not at all. plan: None where `cache` holds it.
+
+        ModelError where that is not possible, or `cache` holds none.
+        """
+        if plan is None:
+            self._make_cache_ours()
         told = Record(
             schema=1,
             precision=precision,
@@ -111,11 +132,12 @@ class EngineFiles:
             median_cosine=parity.median,
             faces=parity.faces,
             sha256=None if plan is None else hashlib.sha256(plan).hexdigest(),
+            files={} if plan is not None else self._engines(self.cache),
         )
         if plan is not None:
             self.write("engine", plan)
-        else:
-            self._make_cache_ours()
+        elif not told.files:
+            raise ModelError(f"No engine was kept in {self.cache}.")
         self.write("json", told.model_dump_json(by_alias=True).encode())
 
     def forget(self) -> None:
@@ -141,6 +163,14 @@ class EngineFiles:
                 draft.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _engines(self, folder: Path) -> dict[str, str]:
+        """The sum of each engine that a runtime wrote; its timings change with each start."""
+        engines = sorted(folder.rglob("*.engine"))
+        return {
+            str(path.relative_to(folder)): hashlib.sha256(self._read(path)).hexdigest()
+            for path in engines
+        }
 
     def _make_cache_ours(self) -> None:
         """A runtime writes its files as the umask lets it: others must not change them later."""

@@ -145,6 +145,10 @@ def _session(module: Any, content: bytes, name: str, provider: Provider, threads
     options = module.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    if provider is not CPU:
+        # It would run what the provider does not take on the CPU, under the provider's name: which
+        # providers a session has says nothing of which it uses.
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     wanted = [(provider.identifier, dict(provider.options))]
     said: list[str] = []
     try:

@@ -8,7 +8,10 @@ is asked for first.
 
 from __future__ import annotations
 
+import ctypes
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import util
 from typing import Any
@@ -19,6 +22,8 @@ from appliance.errors import ModelError
 from appliance.types import Floats
 from appliance.vision.cuda import Cuda
 
+# By the major version, which is part of the name.
+_LIBRARIES = tuple(f"libnvinfer.so.{major}" for major in (8, 10, 11))
 # The most memory that a kernel may take beside the weights, while it is chosen and when it runs.
 WORKSPACE_BYTES = 256 << 20
 # The default stream: nothing else of ours runs on the GPU meanwhile.
@@ -55,6 +60,20 @@ def bindings() -> Any:
     return tensorrt
 
 
+def libraries() -> str:
+    """The versions of TensorRT's libraries that can be loaded here, for whoever does not say which.
+
+    Such as `libnvinfer.so.10: 100300`, 0 where a library does not tell; empty where there are none.
+    """
+    found = []
+    for name in _LIBRARIES:
+        with suppress(OSError):  # not installed
+            library = ctypes.CDLL(name)
+            version = getattr(library, "getInferLibVersion", lambda: 0)()
+            found.append(f"{name}: {version}")
+    return ", ".join(found)
+
+
 def build(  # noqa: PLR0913 - all of it decides what the engine is
     content: bytes, *, name: str, trt: Any, half: bool, timings: bytes, progress: Progress
 ) -> Built:
@@ -82,8 +101,9 @@ def build(  # noqa: PLR0913 - all of it decides what the engine is
         config.set_flag(trt.BuilderFlag.FP16)
     else:
         config.clear_flag(trt.BuilderFlag.TF32)
-    if not config.set_timing_cache(config.create_timing_cache(timings), ignore_mismatch=False):
-        # Of another GPU or version: begin with none.
+    cache = config.create_timing_cache(timings)  # None where it makes nothing of them
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+        # Spoilt, or of another GPU or version: begin with none.
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
     if hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt, progress)
@@ -121,6 +141,8 @@ class TensorRtModel:
         given, taken = self._tensors(trt)
         (self._input,), self._outputs = given, taken
         self._addresses: dict[str, int] = {}
+        # Also where the rest fails: a reload would leave that much behind on the GPU each time.
+        weakref.finalize(self, _give_back, cuda, self._addresses).atexit = False
         for tensor, shape in {**given, **taken}.items():
             self._addresses[tensor] = cuda.allocate(4 * int(np.prod(shape)))
             self._context.set_tensor_address(tensor, self._addresses[tensor])
@@ -172,6 +194,14 @@ class TensorRtModel:
         if len(given) != 1 or not taken:
             raise _failed(self._name, f"its engine has {len(given)} inputs", [])
         return given, taken
+
+
+def _give_back(cuda: Cuda, addresses: Mapping[str, int]) -> None:
+    """Free a network's memory, in whatever thread it is dropped."""
+    with suppress(ModelError):  # the GPU is lost, and with it what was on it
+        cuda.enter()
+        for address in addresses.values():
+            cuda.free(address)
 
 
 def _explicit_batch(trt: Any) -> int:

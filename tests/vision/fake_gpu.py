@@ -162,10 +162,12 @@ def fake_tensorrt(  # noqa: C901 - a module's classes, which share what they are
         def clear_flag(self, flag: int) -> None:
             self.flags.discard(flag)
 
-        def create_timing_cache(self, serialized_timing_cache: bytes) -> bytes:
-            return serialized_timing_cache
+        def create_timing_cache(self, serialized_timing_cache: bytes) -> bytes | None:
+            return None if serialized_timing_cache == b"spoilt" else serialized_timing_cache
 
-        def set_timing_cache(self, cache: bytes, *, ignore_mismatch: bool) -> bool:
+        def set_timing_cache(self, cache: bytes | None, *, ignore_mismatch: bool) -> bool:
+            if cache is None:
+                raise TypeError("set_timing_cache(): incompatible function arguments")
             self.timings = cache
             return not ignore_mismatch and cache in {b"", b"timings"}
 

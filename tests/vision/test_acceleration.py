@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -134,6 +135,30 @@ class TestPreparing:
         assert attempt.device == "TensorRT 10.3.0 (fp32) on Twin of Orin"
         assert bench.place().processor.device == attempt.device
 
+    def test_what_strayed_is_gone_from_the_gpu_before_the_next_is_built(self) -> None:
+        gone: list[bool] = []
+
+        def makes(precision: str) -> Any:
+            network = np.zeros(1)
+            if precision == "fp16":
+                weakref.finalize(network, gone.append, True)
+                raise ModelError("It strays.")
+            assert gone == [True]
+            return network
+
+        assert acceleration._first(makes)[1] == "fp32"
+
+    @pytest.mark.parametrize("timings", [b"spoilt", b"of another GPU"])
+    def test_timings_that_are_good_for_nothing_are_taken_anew(
+        self, bench: Bench, timings: bytes
+    ) -> None:
+        bench.prepare()
+        (file,) = bench.files("timings")
+        file.write_bytes(timings)
+        (attempt,) = bench.prepare()
+        assert attempt.network is not None
+        assert file.read_bytes() == b"timings"
+
     def test_a_gpu_that_strays_in_both_is_never_used(self, bench: Bench) -> None:
         bench.install(fake_tensorrt(half=strayed, full=strayed))
         first, *_, last = bench.prepare()
@@ -195,6 +220,16 @@ class TestRunning:
         with pytest.raises(ModelError, match="takes"):
             bench.place().network.run(np.zeros((1, 96, 96, 3), np.float32))
 
+    def test_a_network_that_is_dropped_leaves_nothing_on_the_gpu(self, bench: Bench) -> None:
+        bench.gpu(driver := FakeDriver())
+        bench.install(fake_tensorrt(half=strayed))
+        bench.prepare()
+        assert driver.allocated == {}
+        placed = bench.place()
+        assert len(driver.allocated) == 2  # input and output
+        del placed
+        assert driver.allocated == {}
+
     @pytest.mark.parametrize(
         "otherwise",
         [
@@ -235,6 +270,13 @@ class TestOthersCode:
         path.chmod(0o660)
         assert f"others than its owner may write {path}" in reasons(bench.place())
 
+    def test_a_pipe_is_not_waited_at(self, bench: Bench) -> None:
+        bench.prepare()
+        (path,) = bench.files("engine")
+        path.unlink()
+        os.mkfifo(path, 0o600)
+        assert "cannot be read: It is no plain file" in reasons(bench.place())
+
     def test_nor_one_in_a_folder_that_others_may_write(self, bench: Bench) -> None:
         bench.prepare()
         bench.folder.chmod(0o777)
@@ -261,6 +303,14 @@ class TestOthersCode:
         (record,) = bench.files("json")
         record.write_text("{}", encoding="utf-8")
         assert "is not what was written there" in reasons(bench.place())
+
+
+# What may have become of an engine that a runtime keeps itself.
+SPOIL: tuple[Callable[[Path], object], ...] = (
+    lambda engine: engine.unlink(),
+    lambda engine: engine.write_bytes(b"another engine"),
+    lambda engine: os.close(os.open(engine.with_name("2.engine"), os.O_CREAT, 0o600)),
+)
 
 
 class TestByOnnxRuntime:
@@ -322,6 +372,40 @@ class TestByOnnxRuntime:
         reason = bench.place().processor.passed_over[1]
         assert f"others than its owner may write {engine}" in reason
 
+    @pytest.mark.parametrize("spoil", SPOIL, ids=["none", "another", "one more"])
+    def test_a_start_builds_nothing_whatever_the_runtime_would_do(
+        self, bench: Bench, spoil: Callable[[Path], object]
+    ) -> None:
+        bench.prepare()
+        (engine,) = bench.folder.rglob("Tensorrt*.engine")
+        self.wanted.clear()
+        spoil(engine)
+        reason = bench.place().processor.passed_over[1]
+        assert "are not those that were built (`appliance models prepare` builds it" in reason
+        assert self.wanted == []
+
+    def test_what_is_no_engine_may_change(self, bench: Bench) -> None:
+        bench.prepare()
+        (engine,) = bench.folder.rglob("Tensorrt*.engine")
+        os.close(os.open(engine.with_suffix(".timing"), os.O_CREAT, 0o600))
+        assert bench.place().processor.warning == ""
+
+    def test_a_runtime_that_keeps_no_engine_has_prepared_nothing(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(acceleration, "_by_onnx_runtime", lambda *_: network("mobilefacenet"))
+        assert bench.prepare()[1].why.startswith("No engine was kept in ")
+        assert bench.files("json") == []
+
+    def test_its_engines_are_for_the_tensorrt_that_built_them(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.prepare()
+        monkeypatch.setattr(tensorrt_engine, "libraries", lambda: "libnvinfer.so.10: 101303")
+        self.wanted.clear()
+        assert "No engine was built" in bench.place().processor.passed_over[1]
+        assert self.wanted == []
+
     def test_cuda_serves_where_tensorrt_does_not_and_that_is_told(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -339,6 +423,25 @@ def unbent(vector: Floats) -> Floats:
 
 def missing() -> Any:
     raise ModelError("TensorRT's Python bindings are not there.")
+
+
+def test_the_library_tells_its_version_where_no_bindings_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = {
+        "libnvinfer.so.10": SimpleNamespace(getInferLibVersion=lambda: 100300),
+        "libnvinfer.so.11": SimpleNamespace(),
+    }
+
+    def load(name: str) -> Any:
+        if name not in found:
+            raise OSError(f"{name}: cannot open shared object file")
+        return found[name]
+
+    monkeypatch.setattr(tensorrt_engine, "ctypes", SimpleNamespace(CDLL=load))
+    assert tensorrt_engine.libraries() == "libnvinfer.so.10: 100300, libnvinfer.so.11: 0"
+    found.clear()
+    assert tensorrt_engine.libraries() == ""
 
 
 class TestWithoutAGpu:

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.errors import ModelError
 from appliance.vision import manifest, onnx_runtime
-from appliance.vision.onnx_runtime import CPU, CUDA, OnnxModel, tensorrt
+from appliance.vision.onnx_runtime import CPU, CUDA, OnnxModel, Provider, tensorrt
 from appliance.vision.parity import compare
 from tests.portraits import network
 
@@ -58,6 +58,18 @@ def test_a_provider_that_was_not_built_in_is_told() -> None:
     assert caught.value.code == "no_provider"
 
 
+def test_one_that_leaves_the_network_to_the_cpu_is_not_taken() -> None:
+    # It is in ONNX Runtime's own packages, has no operator of ours, and is first in the list of a
+    # session's providers all the same.
+    idle = Provider("Azure", "AzureExecutionProvider")
+    if idle.identifier not in onnx_runtime.providers():
+        pytest.skip("this ONNX Runtime has no provider without operators")
+    with pytest.raises(ModelError, match="assigned to the default CPU EP") as caught:
+        OnnxModel(twin(), name="twin", provider=idle, threads=1)
+    assert caught.value.code == "no_provider"
+    assert "Azure cannot be used by ONNX Runtime" in caught.value.message
+
+
 class Session:
     """What ONNX Runtime makes where a provider's libraries are missing: it takes the CPU, and
     complains natively and, in older versions, on standard output."""
@@ -85,7 +97,8 @@ def without_libraries(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("onnxruntime")
     names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     module.get_available_providers = lambda: names  # type: ignore[attr-defined]
-    module.SessionOptions = type("SessionOptions", (), {})  # type: ignore[attr-defined]
+    options = type("SessionOptions", (), {"add_session_config_entry": lambda *_: None})
+    module.SessionOptions = options  # type: ignore[attr-defined]
     module.InferenceSession = Session  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "onnxruntime", module)
     return module
