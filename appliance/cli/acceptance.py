@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from appliance.acceptance.plan import BY_KEY, STEPS
 from appliance.acceptance.progress import Progress
 from appliance.acceptance.values import Hand, Outcome, Status
 from appliance.cli.acceptance_begun import alone, begun
+from appliance.cli.acceptance_left import given_back
 from appliance.cli.session import Session, json_option, leave, printable
 from appliance.errors import ApplianceError, ExitCode, InputError
 from appliance.errors import UsageError as WrongUsage
@@ -42,6 +44,13 @@ if TYPE_CHECKING:
 
 _MOST = 2 * report.MOST_BYTES  # a page holds the report, and says it once more
 _LONGEST_BY = 100
+
+
+def _number(value: float) -> float:
+    """As it is; click lets "nan" through any range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number of seconds.", param_hint="--wait")
+    return value
 
 
 @click.group("acceptance", invoke_without_command=True)
@@ -66,6 +75,7 @@ _LONGEST_BY = 100
     default=60.0,
     show_default=True,
     type=click.FloatRange(0, 3600),
+    callback=lambda _context, _option, value: _number(value),
     help="Seconds that somebody has to do a thing at the door.",
 )
 @json_option
@@ -135,10 +145,13 @@ def key(session: Session) -> None:
 @command.command("verify")
 @click.argument("file", metavar="REPORT", type=click.Path(path_type=Path))
 @click.option("--key", "wanted", metavar="FINGERPRINT", help="Whose signature it must carry.")
+@click.option("--accepted", is_flag=True, help="Exit 1, too, unless a real door was accepted.")
 @json_option
 @click.pass_obj
-def verify(session: Session, file: Path, wanted: str | None) -> None:
+def verify(session: Session, file: Path, wanted: str | None, *, accepted: bool) -> None:
     """Check a report, as .json or .html, on whatever machine; exits 1 when it was changed.
+
+    A genuine report may be one of a failure; --accepted asks for its outcome as well.
 
     \b
     Example:
@@ -155,7 +168,8 @@ def verify(session: Session, file: Path, wanted: str | None) -> None:
         data |= {"fingerprint": fingerprint(found.signer), "key_given": wanted is not None}
         data |= {key: told.get(key) for key in ("id", "outcome", "simulated", "ended", "audit")}
     session.result(data, lambda console: _print_check(console, data))
-    leave(ExitCode.OK if genuine else ExitCode.NO)
+    good = not accepted or (data.get("outcome"), data.get("simulated")) == ("accepted", [])
+    leave(ExitCode.OK if genuine and good else ExitCode.NO)
 
 
 def _read(file: Path) -> report.Signed:
@@ -223,7 +237,7 @@ def _carry_out(  # noqa: PLR0913 - one argument for each option
 
         hand = Hand(start.by, caller.name, answered_by)
         course = Course(site, dialog, probes, keep, start, hand)
-        with _told_where_it_stands(shown):
+        with given_back(course, site, probes, shown), _told_where_it_stands(shown):
             outcome = course.run(STEPS)
         results = list(course.progress.results.values())
         shown.ends(outcome, results)
@@ -245,7 +259,10 @@ def _told_where_it_stands(shown: Shown) -> Iterator[None]:
     try:
         yield
     except (click.Abort, KeyboardInterrupt, SystemExit, ApplianceError):
-        shown.told("Every step that was decided is kept: `appliance acceptance --resume` goes on.")
+        with suppress(OSError):  # the terminal may be gone
+            shown.told(
+                "Every step that was decided is kept: `appliance acceptance --resume` goes on."
+            )
         raise
 
 

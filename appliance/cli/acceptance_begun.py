@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,11 +116,8 @@ def _of_this_door(left: Progress, config: str, database: str, device: str) -> Pr
 def _abandon(kept: Path, store: Store, caller: Caller) -> None:
     """Record what is forgotten: it may be forgotten because of what it says."""
     detail: dict[str, object] = {**caller.audited, "run": None, "failed": None}
-    try:
+    with suppress(InputError):  # of what cannot be read nothing can be said
         left = _read(kept)
-    except InputError:
-        pass  # nothing can be said of it, and it is to be forgotten anyway
-    else:
         failed = [key for key, it in left.results.items() if it.status is Status.FAILED]
         detail |= {"run": left.run, "failed": failed}
     store.audit.append("acceptance_abandoned", "acceptance", detail)

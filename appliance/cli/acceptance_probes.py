@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance import assemble
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from appliance.store.store import Store
 
 _REASON = "hardware acceptance"
+# How the service was stopped or started.
+BY_SYSTEMCTL, BY_HAND = "systemctl", "by hand"
 # What a verification tells of itself that names nobody.
 _VERDICT = ("decision", "similarity", "threshold", "target_far", "frames_used", "timings_ms")
 
@@ -58,6 +61,7 @@ class CliProbes:
         self._client: Client = service.client(session)
         self._clock = assemble.clock()
         self._systemd = Systemd()
+        self.stopped = False  # whether this call had systemd stop the service
         self._probes: Mapping[str, Callable[[Step, Mark], dict[str, Any]]] = {
             "backup": self._probe_backup,
             "boot": self._probe_boot,
@@ -140,14 +144,26 @@ class CliProbes:
     def _probe_stop_service(self, step: Step, _mark: Mark) -> dict[str, Any]:
         if failures.answers(self._client) is None:
             return {"running": False, "how": "it did not run"}
-        how = "systemctl" if self._by_systemd(self._systemd.stop) else "by hand"
+        self.stopped = self._by_systemd(self._systemd.stop)
+        how = BY_SYSTEMCTL if self.stopped else BY_HAND
         return self._settled(step, how, running=False)
 
     def _probe_start_service(self, step: Step, _mark: Mark) -> dict[str, Any]:
         if failures.answers(self._client) is not None:
+            self._require(Service.RUNNING)
             return {"running": True, "how": "it ran already"}
-        how = "systemctl" if self._by_systemd(self._systemd.start) else "by hand"
+        how = BY_SYSTEMCTL if self.started() else BY_HAND
         return self._settled(step, how, running=True)
+
+    def started(self) -> bool:
+        """Have systemd start the service; False where it cannot or does not."""
+        started = self._by_systemd(self._systemd.start)
+        self.stopped = self.stopped and not started
+        return started
+
+    def runs(self) -> bool:
+        """Whether the service answers."""
+        return failures.answers(self._client) is not None
 
     def _by_systemd(self, act: Callable[[], bool]) -> bool:
         return self._systemd.there and act()
@@ -165,10 +181,18 @@ class CliProbes:
         """NotReadyError where the service does not stand as the step needs it."""
         if wanted is Service.EITHER:
             return
-        running = failures.answers(self._client) is not None
+        status = failures.answers(self._client)
+        running = status is not None
         for sentence in service_is(wanted, {"running": running}):
             verb = "start" if wanted is Service.RUNNING else "stop"
             raise NotReadyError(sentence, hint=f"`systemctl {verb} appliance`, then go on.")
+        ours, theirs = self._session.config_path, status.config if status else None
+        if status is not None and not _same_file(ours, theirs):
+            raise NotReadyError(
+                f"The service that runs uses {theirs or 'no configuration file'}, and this "
+                f"acceptance {ours or 'none'}.",
+                hint="Have both use the same: what is tried must be what is signed for.",
+            )
 
     # --- the devices ----------------------------------------------------------------------
 
@@ -249,6 +273,15 @@ class CliProbes:
 
     def _audited(self, step: Step) -> dict[str, object]:
         return {**self._caller.audited, "for": _REASON, "step": step.key}
+
+
+def _same_file(ours: Path | None, theirs: str | None) -> bool:
+    """Whether two paths of a configuration mean one file. theirs: as the service was given it."""
+    if ours is None or theirs is None:
+        return ours is None and theirs is None
+    if not Path(theirs).is_absolute():
+        return Path(theirs).name == ours.name  # its working folder is not told
+    return os.path.realpath(ours) == os.path.realpath(theirs)
 
 
 def site(config: Config) -> Site:

@@ -138,6 +138,10 @@ class Shown:
         """Nobody is there to make room."""
         return False
 
+    def restarts(self) -> bool:
+        """Nobody is there to say whether the service is to run again."""
+        return False
+
 
 class Asked(Shown):
     """The same with a person at the terminal. click reads, so Ctrl-C and Ctrl-D end it."""
@@ -179,6 +183,10 @@ class Asked(Shown):
         """Something may make room for it."""
         self.console.print(f"  {printable(error.message)} {printable(error.hint)}", style="red")
         return self._key("Try again to keep it?  y/n", "yn", default="y") == "y"
+
+    def restarts(self) -> bool:
+        """Whether the service that was stopped is started again."""
+        return self._key("Start the service again now?  y/n", "yn", default="y") == "y"
 
     def whom(self) -> str:
         """Whose face is to be verified."""

@@ -61,8 +61,7 @@ class DevicesLock:
     def _open(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            return os.open(self._path, flags, 0o660)
+            return _opened(self._path)
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -72,6 +71,19 @@ class DevicesLock:
             f"The lock file {self._path} of the devices cannot be used: {reason}.",
             hint="Run as the user of the appliance, or as a member of its group.",
         )
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        file = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o660)
+    except FileExistsError:
+        return os.open(path, flags | os.O_CREAT, 0o660)
+    if os.geteuid() == 0:
+        # An installer who works as root before the first start must not lock the daemon out.
+        folder = path.parent.stat()
+        os.fchown(file, folder.st_uid, folder.st_gid)
+    return file
 
 
 def _command() -> str:

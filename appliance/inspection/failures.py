@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,7 @@ from appliance import assemble
 from appliance.acceptance.judging import RELEASING
 from appliance.acceptance.values import Mark
 from appliance.config import Config
-from appliance.control.client import Client
+from appliance.control.client import STATUS_S, Client
 from appliance.control.words import Status
 from appliance.errors import DaemonUnreachableError, HardwareError
 from appliance.inspection import log
@@ -31,6 +33,8 @@ _INTO_PULSE_S: Final = 1.0
 _SHARE_OF_PULSE: Final = 0.3
 # From a crash to an answer takes the start of the service; small boards take their time.
 COMES_BACK_S: Final = 90.0
+# struct ucred of unix(7): process, user, group.
+_UCRED: Final = struct.Struct("3i")
 
 
 def answers(client: Client) -> Status | None:
@@ -52,6 +56,31 @@ def awaited(client: Client, wait_s: float, *, running: bool) -> Status | None:
         clock.sleep(_EVERY_S)
 
 
+def process(client: Client) -> int:
+    """The service's process, as the kernel knows who listens on the socket.
+
+    HardwareError where the service names another: what it says alone is no reason for root to
+    signal a process.
+    """
+    named = client.status().pid
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.settimeout(STATUS_S)
+        try:
+            asked.connect(os.fspath(client.path))
+            peer = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        except OSError as error:
+            raise DaemonUnreachableError(f"No service answers on {client.path}.") from error
+    listens, _, _ = _UCRED.unpack(peer)
+    if named != listens:
+        raise HardwareError(
+            f"The service says that it is process {named}, and process {listens} listens on "
+            f"{client.path}.",
+            hint="Neither is sent a signal. See with `ss -xlp` who that is.",
+            code="strange_process",
+        )
+    return named
+
+
 def kill(
     config: Config, client: Client, systemd: Systemd, release: Callable[[], None]
 ) -> dict[str, Any]:
@@ -60,7 +89,7 @@ def kill(
     off_after_s: from the kill until the line was at rest, as far as something tells: the helper's
     line in the journal, or the simulated lock's own. Raises what the service raises.
     """
-    clock, pid = assemble.clock(), client.status().pid
+    clock, pid = assemble.clock(), process(client)
     release()
     clock.sleep(min(config.door.pulse_s * _SHARE_OF_PULSE, _INTO_PULSE_S))
     began = clock.monotonic()
@@ -81,7 +110,7 @@ def kill(
 
 def watchdog(client: Client, systemd: Systemd) -> dict[str, Any]:
     """Stop the service in its tracks, and wait until it is ended and started again."""
-    pid, allowed = client.status().pid, systemd.watchdog_s()
+    pid, allowed = process(client), systemd.watchdog_s()
     facts = {"watchdog_s": allowed, "back_after_s": None, "door": None}
     if not allowed:
         return facts
@@ -150,6 +179,8 @@ def _halted(pid: int) -> Iterator[None]:
 
 def _signal(pid: int, number: signal.Signals) -> None:
     """Raises HardwareError where this user may not, or there is no such process any more."""
+    if pid <= 1:  # kill(2): 0 and below are groups of processes, or all
+        raise HardwareError(f"{pid} is no process of the service.", code="strange_process")
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError) as error:

@@ -13,6 +13,7 @@ from appliance.acceptance.course import Course, Said
 from appliance.acceptance.plan import STEPS
 from appliance.acceptance.progress import Progress
 from appliance.acceptance.values import Hand, Site
+from appliance.cli.main import run
 from appliance.errors import InputError, StoreError
 from appliance.store.device_key import DeviceKey, fingerprint, has_signed, same_fingerprint
 from tests.acceptance.parts import NO_POWER_CUTS, WHOLE, Bench, Somebody
@@ -57,6 +58,20 @@ def test_a_report_is_read_as_it_was_signed(signed: bytes) -> None:
     assert found.report["audit"] == {"database": "d" * 32, "number": 12, "digest": "e" * 64}
     assert [it["key"] for it in found.report["steps"]] == [step.key for step in STEPS]
     assert sum(found.report["tally"].values()) == len(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "simulated", "code"),
+    [("accepted", [], 0), ("accepted", ["lock"], 1), ("incomplete", [], 1)],
+)
+def test_a_door_that_must_be_accepted(
+    outcome: str, simulated: list[str], code: int, signed: bytes, tmp_path: Path
+) -> None:
+    told = {**report.read(signed, "x").report, "outcome": outcome, "simulated": simulated}
+    file = tmp_path / "report.json"
+    file.write_bytes(report.seal(told, KEY))
+    assert run(["acceptance", "verify", str(file)]) == 0
+    assert run(["acceptance", "verify", str(file), "--accepted"]) == code
 
 
 def test_nobody_who_is_enrolled_stands_in_it(signed: bytes) -> None:

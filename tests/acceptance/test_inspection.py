@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from appliance.acceptance.values import Expected
 from appliance.config import StoreConfig, parse
 from appliance.control.authority import MAY_ACCEPT, Role
+from appliance.control.client import Client
 from appliance.errors import HardwareError
 from appliance.hardware.clock import SystemClock
 from appliance.inspection import devices, failures, log, machine
@@ -207,6 +211,29 @@ def test_a_process_that_is_gone_is_a_sentence() -> None:
     with pytest.raises(HardwareError) as told:
         failures._signal(gone.pid, signal.SIGKILL)
     assert told.value.code == "no_signal"
+
+
+@pytest.mark.parametrize("named", [-1, 0, 1, 999_999])
+def test_only_who_listens_on_the_socket_is_signalled(named: int, tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(path))
+        service.listen()
+        asked = SimpleNamespace(path=path, status=lambda: SimpleNamespace(pid=named))
+        with pytest.raises(HardwareError) as told:
+            failures.process(cast("Client", asked))
+        assert told.value.code == "strange_process"
+        asked.status = lambda: SimpleNamespace(pid=os.getpid())
+        assert failures.process(cast("Client", asked)) == os.getpid()
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 1])
+def test_no_group_of_processes_is_signalled(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _number: sent.append(pid))
+    with pytest.raises(HardwareError):
+        failures._signal(pid, signal.SIGKILL)
+    assert sent == []
 
 
 def test_who_may_carry_an_acceptance_out() -> None:

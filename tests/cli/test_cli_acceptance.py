@@ -170,6 +170,7 @@ def test_there_must_be_something_to_go_on_with(door: Appliance) -> None:
 
 
 def test_without_a_terminal_somebody_must_have_written_the_answers(door: Appliance) -> None:
+    assert door("acceptance", "--wait", "nan").code == 2
     told = door("acceptance")
     assert told.code == 2
     assert told.sentence == "There is no terminal to ask somebody at, and no answers are given."

@@ -49,6 +49,17 @@ def test_a_second_process_is_told_who_holds_them_until_it_is_killed(tmp_path: Pa
             assert path.read_text().startswith(f"{os.getpid()}\n")
 
 
+def test_a_file_that_root_makes_belongs_to_the_folders_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _file, user, group: given.append((user, group)))
+    for _ in range(2):  # and one that is there is left as it is
+        with DevicesLock(tmp_path / "devices.lock"):
+            assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+
+
 def test_it_is_released_on_leaving_also_by_an_exception(tmp_path: Path) -> None:
     path = tmp_path / "devices.lock"
     with pytest.raises(ZeroDivisionError), DevicesLock(path):
