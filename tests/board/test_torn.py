@@ -34,7 +34,7 @@ SECTORS = 6
 BLANK = bytes(SECTORS * SECTOR)
 
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=25, deadline=None)
 
 
 def chance(seed: int = 0) -> random.Random:
