@@ -94,3 +94,21 @@ def test_lines_of_other_events_are_passed_over() -> None:
 def test_what_is_no_trace_is_refused() -> None:
     with pytest.raises(ValueError, match="does not begin with a reset"):
         parse_trace(["nothing"])
+
+
+def timer(at: float, seconds: float, number: int = 1) -> str:
+    ticks = round(seconds * 62_500_000)
+    return f"4711@{at:.6f}:arm_gt_cval_write gt_cval_write: timer {number} value 0x{ticks:x}"
+
+
+def test_a_pulse_is_as_long_as_the_guest_finds_it() -> None:
+    seen = [timer(129.0, 12.0), level(130.0, RELAY, 1), timer(150.0, 14.9), timer(158.0, 15.0)]
+    trace = parse_trace([*BOOT, *seen, level(160.0, RELAY, 0), timer(161.0, 16.0)])
+    assert trace.pulses(RELAY)[0].length_s == 3.0
+    assert trace.between(129.5, 155.0) == pytest.approx(2.9)
+
+
+def test_other_timers_and_times_before_the_first_tell_nothing() -> None:
+    trace = parse_trace([*BOOT, timer(129.0, 12.0, number=0), level(130.0, RELAY, 1)])
+    assert trace.guest_seconds(130.0) is None
+    assert trace.between(130.0, 131.0) is None
