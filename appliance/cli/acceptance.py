@@ -167,8 +167,10 @@ def verify(session: Session, file: Path, wanted: str | None, *, accepted: bool) 
         told = found.report
         data |= {"fingerprint": fingerprint(found.signer), "key_given": wanted is not None}
         data |= {key: told.get(key) for key in ("id", "outcome", "simulated", "ended", "audit")}
-    session.result(data, lambda console: _print_check(console, data))
     good = not accepted or (data.get("outcome"), data.get("simulated")) == ("accepted", [])
+    if genuine and not good:
+        data["reason"] = "It is genuine, but it does not say that a real door was accepted."
+    session.result(data, lambda console: _print_check(console, data))
     leave(ExitCode.OK if genuine and good else ExitCode.NO)
 
 
@@ -393,6 +395,8 @@ def _print_check(console: Console, data: dict[str, Any]) -> None:
     console.print(f"[bold green]genuine[/]  {printable(str(data['outcome']))}", end="")
     twins = " and ".join(map(str, data["simulated"] or ()))
     console.print(f", simulated: {twins}" if twins else "", markup=False)
+    if data["reason"]:
+        console.print(f"  {data['reason']}", markup=False)
     console.print(f"  signed by the key {data['fingerprint']}")
     if not data["key_given"]:
         console.print(
