@@ -296,7 +296,10 @@ class Supervisor:
         old = self._config
         before = self._house.perception if self._house else None
         same = not any(key.startswith(OF_THE_PIPELINE) for key in changed)
+        # To load and compare what runs on a GPU takes seconds; each slow step has its own time.
+        self._manager.alive()
         house = self._new_house(fresh).prepare(before if same else None)
+        self._manager.alive()
         try:
             if not self._close_house():
                 self._abort("a task did not end for the new configuration")

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,13 @@ class Running:
             if word in message:
                 return message
         raise AssertionError(f"the manager was not told {word}: {self.told}")
+
+    def forget(self) -> None:
+        """What the manager was told until now, and nobody heard."""
+        self._manager.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self._manager.recv(4096)
 
     def ask(self, method: str, path: str, **body: object) -> httpx.Response:
         transport = httpx.HTTPTransport(uds=str(self.folder / "control.sock"))
@@ -120,7 +127,9 @@ def test_one_life_from_start_to_end(tmp_path: Path) -> None:
         running.hears("WATCHDOG=1")
         status = running.status()
         assert (status["pid"], status["state"]) == (running.process.pid, "ok")
-        assert {"api", "board", "door", "records", "vision"} <= {it["name"] for it in status["parts"]}
+        assert {"api", "board", "door", "records", "vision"} <= {
+            it["name"] for it in status["parts"]
+        }
         done = running.ask("POST", "/v1/unlock", reason="parcel").json()
         assert done["done"] is True
         running.process.send_signal(signal.SIGTERM)
@@ -165,8 +174,14 @@ def test_a_new_config_is_taken_over_and_the_lock_locked_first(running: Running) 
     before = len(running.lock_history)
     pulse = running.ask("POST", "/v1/unlock", reason="before").json()["pulse_s"]
     configure(running.folder, door={"driver": "simulated", "pulse_s": 0.7})
+    running.forget()
     changed = running.ask("POST", "/v1/reload").json()
     assert changed["changed"] == ["door.pulse_s"]
+    running.hears("RELOADING=1")
+    before_it = len(running.told)
+    running.hears("READY=1")
+    # Before the new parts are prepared, which a GPU may take long for, and after each slow step.
+    assert running.told[before_it:].count("WATCHDOG=1") == 3
     records = running.ask("GET", "/v1/audit?count=5").json()["records"]
     assert ("config_changed", ["door.pulse_s"]) in [
         (it["event"], it["detail"].get("changed")) for it in records
