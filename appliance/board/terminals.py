@@ -23,9 +23,11 @@ _SYSRQ_ALL = 1
 _SYSRQ_HARM = 64 | 128
 _ANY_TERMINAL = "any terminal that is switched to"
 _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "fish"})
-# agetty(8): -a, perhaps behind others that take no value. getopt takes --auto for --autologin.
-_AUTOLOGIN = re.compile(r"-[8cEhiJLmnNpRsUw]*a|--auto")
+# agetty(8). Before a short option there may be others that take no value, and getopt_long takes
+# as much of a long one as tells it apart.
+_AUTOLOGIN = re.compile(r"-[8cEhiJLmnNpRsUw]*a|--a")
 _LOGIN_OPTIONS = re.compile(r"(?:-[8cEhiJLmnNpRsUw]*o|--login-o[a-z]*(?:=|$))(.*)")
+_LOGIN_PROGRAM = re.compile(r"(?:-[8cEhiJLmnNpRsUw]*l|--login-pr[a-z]*(?:=|$))(.*)")
 # login(1): -f lets in without a password.
 _UNASKED = re.compile(r"-[a-eg-zA-Z]*f")
 # What a desktop's login has for it: files in the order of reading, key, and how "yes" looks.
@@ -104,13 +106,16 @@ def _asks_nobody(command: str) -> bool:
         return any(_UNASKED.match(it) for it in words)
     if any(_AUTOLOGIN.match(it) for it in words):
         return True
-    return any(_UNASKED.match(it) for given in _login_options(words) for it in given.split())
+    if any(PurePosixPath(it).name != "login" for it in _given(words, _LOGIN_PROGRAM)):
+        return True
+    handed = " ".join(_given(words, _LOGIN_OPTIONS)).split()
+    return any(_UNASKED.match(it) for it in handed)
 
 
-def _login_options(words: list[str]) -> Iterator[str]:
-    """What agetty hands to login."""
+def _given(words: list[str], option: re.Pattern[str]) -> Iterator[str]:
+    """The values of an option that takes one: what stands behind it, or the next word."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        if found := _LOGIN_OPTIONS.match(word):
+        if found := option.match(word):
             yield found[1] or following
 
 
