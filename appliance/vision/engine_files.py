@@ -23,6 +23,7 @@ from appliance.vision.parity import Parity
 from appliance.vision.trusted_files import UntrustedError, open_file, trusted
 
 PREPARE = "`appliance models prepare` builds it, as the user who runs the door."
+_AS_THE_DOOR = "Run the command as the user who runs the door, or ask `appliance status`."
 # An engine of MobileFaceNet is some 5 MB; what somebody else put there is not read to its end.
 MOST_BYTES = 1 << 30
 
@@ -204,9 +205,14 @@ class EngineFiles:
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}.", hint=PREPARE) from error
         except UntrustedError as why:
+            # Of the door, which runs as their owner, that says nothing.
+            as_root = why.others and self.uid == 0
+            told = (
+                ", and this command runs as root; the door's user may run them" if as_root else ""
+            )
             raise ModelError(
-                f"The engine files in {self.folder} are not run: {why}.",
-                hint=f"Delete that folder; {PREPARE}",
+                f"The engine files in {self.folder} are not run: {why}{told}.",
+                hint=_AS_THE_DOOR if as_root else f"Delete that folder; {PREPARE}",
                 code="untrusted_engine",
             ) from why
 

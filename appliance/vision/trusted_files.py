@@ -17,7 +17,11 @@ _MOST_LINKS = 40  # as many as Linux follows
 
 
 class UntrustedError(Exception):
-    """Why a file must not be run, as a clause."""
+    """Why a file must not be run, as a clause. others: it belongs to another user."""
+
+    def __init__(self, why: str, *, others: bool = False) -> None:
+        super().__init__(why)
+        self.others = others
 
 
 def trusted(path: Path, *, uid: int) -> Path:
@@ -74,7 +78,8 @@ def _look_at(part: Path, uid: int) -> int:
     """The mode of one thing on the way. Raises UntrustedError."""
     found = part.lstat()
     if found.st_uid not in {0, uid}:
-        raise UntrustedError(f"{part} belongs to another user (number {found.st_uid})")
+        why = f"{part} belongs to another user (number {found.st_uid})"
+        raise UntrustedError(why, others=True)
     sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
     # A link has no permissions of its own.
     if not stat.S_ISLNK(found.st_mode) and found.st_mode & _OTHERS_WRITE and not sticky:

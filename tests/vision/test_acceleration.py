@@ -288,7 +288,17 @@ class TestOthersCode:
         bench.uid = engine.stat().st_uid + 1  # to this user it is somebody else's
         if engine.stat().st_uid == 0:
             os.chown(engine, 4711, -1)
-        assert "belongs to another user" in reasons(bench.place())
+        told = reasons(bench.place())
+        assert "belongs to another user" in told
+        assert "runs as root" not in told
+
+    def test_root_is_told_that_the_door_may_well_run_it(self, bench: Bench) -> None:
+        if bench.uid != 0:
+            pytest.skip("only root gives files to others")
+        bench.prepare()
+        os.chown(bench.folder, 4711, -1)
+        told = reasons(bench.place())
+        assert "belongs to another user (number 4711), and this command runs as root; the" in told
 
     def test_a_record_that_speaks_of_no_parity_lets_nothing_run(self, bench: Bench) -> None:
         bench.prepare()
