@@ -82,6 +82,11 @@ class Trace:
         begun, ended = self.guest_seconds(start), self.guest_seconds(end)
         return None if begun is None or ended is None or ended < begun else ended - begun
 
+    def lasted(self, start: float, end: float) -> float:
+        """The same, and the host's seconds where the trace does not show the guest's."""
+        guest = self.between(start, end)
+        return end - start if guest is None else guest
+
     def levels(self, line: int) -> list[Change]:
         """What a meter would have shown, changes only; the first is the level at reset."""
         found: list[Change] = []
