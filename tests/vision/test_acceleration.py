@@ -149,15 +149,17 @@ class TestPreparing:
         assert acceleration._first(makes)[1] == "fp32"
 
     @pytest.mark.parametrize("timings", [b"spoilt", b"of another GPU"])
-    def test_timings_that_are_good_for_nothing_are_taken_anew(
-        self, bench: Bench, timings: bytes
-    ) -> None:
-        bench.prepare()
-        (file,) = bench.files("timings")
-        file.write_bytes(timings)
-        (attempt,) = bench.prepare()
-        assert attempt.network is not None
-        assert file.read_bytes() == b"timings"
+    def test_timings_that_are_good_for_nothing_are_taken_anew(self, timings: bytes) -> None:
+        built = tensorrt_engine.build(
+            b"network",
+            name="twin",
+            trt=fake_tensorrt(),
+            half=True,
+            timings=timings,
+            progress=lambda *_: None,
+        )
+        assert built.plan
+        assert built.timings == b"timings"
 
     def test_a_gpu_that_strays_in_both_is_never_used(self, bench: Bench) -> None:
         bench.install(fake_tensorrt(half=strayed, full=strayed))
