@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -41,10 +41,12 @@ def _settle(course: Course, site: Site, probes: CliProbes, shown: Shown, *, asks
     if not how or probes.runs():
         return
     now = "the door stands open to anybody" if site.fail == "safe" else "nobody is let in"
-    _told(shown, f"The service is stopped: {now} until `systemctl start appliance`.")
+    _told(shown.warns, f"The service is stopped: {now} until `systemctl start appliance`.")
     if how == BY_SYSTEMCTL and (_wanted(shown) if asks else True):
-        started = probes.started()
-        _told(shown, "It was started again." if started else "It could not be started.")
+        if probes.started():
+            _told(shown.told, "It was started again.")
+        else:
+            _told(shown.warns, "It could not be started: `journalctl -u appliance` may tell why.")
 
 
 def _how_it_was_stopped(course: Course, probes: CliProbes) -> str:
@@ -65,6 +67,6 @@ def _wanted(shown: Shown) -> bool:
         return False
 
 
-def _told(shown: Shown, sentence: str) -> None:
+def _told(tells: Callable[[str], None], sentence: str) -> None:
     with suppress(OSError):  # a terminal that is gone must not keep it from being started
-        shown.told(sentence)
+        tells(sentence)

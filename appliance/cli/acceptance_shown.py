@@ -103,6 +103,10 @@ class Shown:
         """Something beside."""
         self.console.print(f"  {printable(sentence)}", markup=False, style="dim")
 
+    def warns(self, sentence: str) -> None:
+        """Something that must not be overlooked."""
+        self.console.print(f"  ! {printable(sentence)}", markup=False, style="bold yellow")
+
     @contextmanager
     def busy(self, step: Step) -> Iterator[None]:
         """A sign that something goes on, on a terminal."""

@@ -33,7 +33,8 @@ class Left:
         self.said: list[str] = []
         self.starts = 0
         self.probes = SimpleNamespace(stopped=False, runs=lambda: runs, started=self._start)
-        self.shown = SimpleNamespace(told=self.said.append, restarts=lambda: wanted)
+        said = self.said.append
+        self.shown = SimpleNamespace(told=said, warns=said, restarts=lambda: wanted)
 
     def _start(self) -> bool:
         self.starts += 1
@@ -82,7 +83,9 @@ def test_a_signal_starts_what_was_stopped_without_asking(error: BaseException) -
 
 def test_a_terminal_that_is_gone_keeps_it_from_nothing() -> None:
     left = Left(STOPPED)
-    left.shown.told = lambda _sentence: raises(OSError(5, "Input/output error"))()
+    left.shown.told = left.shown.warns = lambda _sentence: raises(
+        OSError(5, "Input/output error")
+    )()
     with pytest.raises(SystemExit):
         left.by(raises(SystemExit(129)))
     assert left.starts == 1
