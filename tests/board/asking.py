@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.board.evidence import Evidence
 from tests.board.host import BoardError
+from tests.board.lines import Trace
 from tests.board.machine import Answer, Machine
 
 SOCKET = "/run/appliance/control.sock"
@@ -93,6 +94,17 @@ def wait_until(
             machine.ssh(f"echo never: {shlex.quote(what)}; journalctl -n 40 --no-pager")
             return False
         time.sleep(_BETWEEN_S)
+
+
+def at_rest(machine: Machine, within_s: float) -> bool:
+    """Return when the door is locked again; False when it is not within the host's seconds."""
+    return wait_until(machine, lambda it: it["door"]["state"] == "locked", "at rest", within_s)
+
+
+def seconds(trace: Trace, begin: float, end: float) -> float:
+    """The guest's seconds between two of the host's times, the host's where nothing tells them."""
+    counted = trace.between(begin, end)
+    return end - begin if counted is None else counted
 
 
 def records(answer: Answer) -> list[Record]:

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from tests.board.asking import AUDIT, UNLOCK, ask, last_records
+from tests.board.asking import AUDIT, UNLOCK, ask, at_rest, last_records
 from tests.board.board import Board
 from tests.board.evidence import Evidence, json_of, read
 from tests.board.machine import EXIT_BUTTON, RELAY
@@ -17,7 +17,8 @@ NAME = "clock"
 _ALWAYS, _HOURS = "always", "office-hours"
 _ATTEMPT = "POST /v1/attempts"
 _DOCTOR, _VERIFY, _DATE = "appliance --json doctor", "appliance audit verify", "date -u +%Y-%m-%d"
-_PULSE_S = 5.0
+# A finger's press, long enough for an emulated processor to see it; and the host's patience.
+_PRESS_S, _PATIENCE_S = 5.0, 600.0
 
 
 def run(board: Board) -> list[Row]:
@@ -30,20 +31,20 @@ def run(board: Board) -> list[Row]:
             ask(machine, f"PUT /v1/people/{name}/template", json.loads(sent))
         machine.ssh(
             f"appliance people access {_HOURS} --allow 'mon-sun 00:00-24:00'",
-            timeout_s=600,
+            timeout_s=1800,
             check=True,
         )
         for name in (_HOURS, _ALWAYS):
-            ask(machine, _ATTEMPT, {"name": name}, note=name, timeout_s=600)
-            time.sleep(_PULSE_S)
+            ask(machine, _ATTEMPT, {"name": name}, note=name, timeout_s=1800)
+            at_rest(machine, _PATIENCE_S)
         ask(machine, UNLOCK, {"reason": "in 1970"})
-        time.sleep(_PULSE_S)
+        at_rest(machine, _PATIENCE_S)
         machine.line(EXIT_BUTTON, 0)
-        time.sleep(1)
+        time.sleep(_PRESS_S)
         machine.line(EXIT_BUTTON, 1)
-        time.sleep(_PULSE_S)
-        machine.ssh(_DOCTOR, timeout_s=600)
-        machine.ssh(_VERIFY, timeout_s=600)
+        at_rest(machine, _PATIENCE_S)
+        machine.ssh(_DOCTOR, timeout_s=1800)
+        machine.ssh(_VERIFY, timeout_s=1800)
         ask(machine, AUDIT)
     return judge(options.folder)
 
@@ -88,8 +89,9 @@ def _opens(evidence: Evidence) -> Row:
     asked = evidence.last(f"# {UNLOCK}")
     pressed = [it.at for it in evidence.trace.pressed(EXIT_BUTTON) if it.level == 0]
     pulses = evidence.trace.pulses(RELAY)
-    unlocked = [it for it in pulses if asked.at <= it.start <= asked.at + asked.took_s]
-    left = [it for it in pulses if pressed and 0 <= it.start - pressed[-1] <= _PULSE_S]
+    last = pressed[-1] if pressed else float("inf")
+    unlocked = [it for it in pulses if asked.at <= it.start < last]
+    left = [it for it in pulses if it.start >= last]
     return Row(
         "an opening by command and the button inside work, and nothing else moves the relay",
         f"{len(pulses)} pulses: {len(unlocked)} by command, {len(left)} by the button",

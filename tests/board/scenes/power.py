@@ -31,7 +31,7 @@ NAME = "power"
 CUTS = int(os.environ.get("APPLIANCE_BOARD_CUTS", "20"))
 REBOOTS = int(os.environ.get("APPLIANCE_BOARD_REBOOTS", "2"))
 # After the machine goes on; an emulated one answers a request in a second or so.
-_EARLIEST_S, _LATEST_S = 1.0, 40.0
+_EARLIEST_S, _LATEST_S = 1.0, 60.0
 _SAVED = "at-work"
 _FIRST_ANSWERS, _WARM_S = 6, 900.0
 _VERIFY, _INTEGRITY = "appliance audit verify", "PRAGMA integrity_check"
@@ -184,8 +184,8 @@ def _reboot(board: Board, options: Options, cut: Cut) -> Cut:
     machine = Machine.start(replace(options, folder=folder, arguments=_bare(options)))
     try:
         board.wait_until_ready(machine)
-        machine.ssh(_VERIFY, timeout_s=600)
-        machine.ssh(f"sqlite3 /var/lib/appliance/appliance.db '{_INTEGRITY}'", timeout_s=600)
+        machine.ssh(_VERIFY, timeout_s=1800)
+        machine.ssh(f"sqlite3 /var/lib/appliance/appliance.db '{_INTEGRITY}'", timeout_s=1800)
     finally:
         machine.kill()
     return replace(cut, rebooted=name)
