@@ -320,6 +320,7 @@ class TestUpdates:
             ("apt.conf", 'APT::Periodic::Unattended-Upgrade "0";\n', WARN),
             ("apt.conf.d/10on", 'APT::Periodic::Unattended-Upgrade "0";\n', OK),
             ("apt.conf.d/99off", '/* APT::Periodic::Enable "0"; */ Dir::Log "x; { // y";\n', OK),
+            ("apt.conf.d/99off~", 'APT::Periodic::Enable "0";\n', OK),
             ("apt.conf.d/99off.dpkg-old", 'APT::Periodic::Enable "0";\n', OK),
             ("apt.conf.d/99on", 'APT::Periodic { Enable "1"; Verbose "2"; };\n', OK),
         ],
