@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from appliance.hardware.quiet import quiet_opencv
+from tests.patience import FACTOR
 
 ROOT = Path(__file__).resolve().parent.parent
 # Pictures and recordings that are too large or not free to be kept in the repository.
@@ -57,7 +59,15 @@ def no_width_from_outside() -> Iterator[None]:
 
 def pytest_configure() -> None:
     """A run in a shell's background inherits that Ctrl-C is ignored, and one under nohup that a
-    hang-up is; both are tested here, and what the tests start inherits it in turn."""
+    hang-up is; both are tested here, and what the tests start inherits it in turn.
+
+    On a slow machine Hypothesis is not to take slowness for a fault either.
+    """
+    if FACTOR > 1:
+        settings.register_profile(
+            "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+        settings.load_profile("patient")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
