@@ -70,7 +70,7 @@ def judge(folder: Path) -> list[Row]:
 
 
 def _enrol(board: Board, machine: Machine) -> None:
-    board.before_the_camera(machine, "alice-enrols")
+    board.before_the_camera(machine, "alice")
     machine.ssh(_ENROL, timeout_s=ENROL_S)
     pictures = f"{CHECKOUT}/appliance/demo/pictures"
     names = " ".join(f"--from {pictures}/{name}.jpg" for name in ("obama", "obama2", "obama3"))
