@@ -107,6 +107,10 @@ choose_packages() {
     if [ "$system" = jetson ]; then
         optional+=(python3-libnvinfer)
     fi
+    # Of evdev there is no wheel for ARM64. Not among the must-haves: most doors have no keypad.
+    if [ "$architecture" = arm64 ]; then
+        optional+=(python3-evdev)
+    fi
     if [ "$system" = jetson ] || [ "$driver" = gstreamer ]; then
         packages+=(python3-gi gir1.2-gst-plugins-base-1.0)
     fi
@@ -115,6 +119,7 @@ choose_packages() {
 # what_for PACKAGE: why one misses it.
 what_for() {
     case $1 in
+        python3-evdev) printf 'for a keypad or a card reader' ;;
         python3-lgpio) printf 'for door.driver: gpiozero' ;;
         python3-picamera2) printf 'for camera.driver: picamera2' ;;
         python3-libnvinfer) printf 'for model.delegate: tensorrt' ;;
@@ -123,13 +128,16 @@ what_for() {
 
 # Whether the environment must see the system's Python packages.
 needs_system_packages() {
-    [ "$system" != debian ] || [ "$release_of_system" = 13 ] ||
-        [[ $(camera_driver) =~ ^(picamera2|gstreamer)$ ]]
+    [ "$architecture" = arm64 ] || [ "$release_of_system" = 13 ] || needs_a_camera_of_the_system
+}
+
+needs_a_camera_of_the_system() {
+    [ "$system" != debian ] || [[ $(camera_driver) =~ ^(picamera2|gstreamer)$ ]]
 }
 
 # Bookworm's picamera2 is built against numpy 1.
 constraints_file() {
-    if [ "$release_of_system" = 12 ] && needs_system_packages; then
+    if [ "$release_of_system" = 12 ] && needs_a_camera_of_the_system; then
         printf '%s' "$here/constraints/bookworm-picamera2.txt"
     fi
 }

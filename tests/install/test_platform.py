@@ -57,6 +57,14 @@ class TestWhatIsSupported:
             "",
         ]
 
+    def test_debian_12_on_arm64_has_evdev_in_its_archive_alone(self, system: System) -> None:
+        assert shown(system, ARCHITECTURE="arm64") == [
+            "Debian GNU/Linux 12 (bookworm), arm64",
+            "python3 python3-venv / python3-evdev",
+            "sees the system",
+            "",
+        ]
+
     def test_debian_12_with_a_camera_of_the_system(self, system: System) -> None:
         system.write(
             "etc/appliance/config.yaml", "door:\n  driver: x\ncamera:\n  driver: gstreamer\n"
@@ -71,7 +79,7 @@ class TestWhatIsSupported:
         system.write("etc/os-release", TRIXIE)
         assert shown(system, ARCHITECTURE="arm64") == [
             "Debian GNU/Linux 13 (trixie), arm64",
-            "python3 python3-venv / python3-lgpio",
+            "python3 python3-venv / python3-lgpio python3-evdev",
             "sees the system",
             "",
         ]
@@ -83,7 +91,7 @@ class TestWhatIsSupported:
             "Raspberry Pi OS 64-bit (Debian GNU/Linux 12 (bookworm)), arm64"
         )
         assert shown(system, ARCHITECTURE="arm64")[1:] == [
-            "python3 python3-venv / python3-picamera2",
+            "python3 python3-venv / python3-picamera2 python3-evdev",
             "sees the system",
             "bookworm-picamera2.txt",
         ]
@@ -96,7 +104,7 @@ class TestWhatIsSupported:
         system.write("etc/nv_tegra_release", TEGRA.format(tegra))
         assert shown(system, ARCHITECTURE="arm64") == [
             f"{name} (Ubuntu {ubuntu} LTS), arm64",
-            "python3 python3-venv python3-gi gir1.2-gst-plugins-base-1.0 / python3-libnvinfer",
+            "python3 python3-venv python3-gi gir1.2-gst-plugins-base-1.0 / python3-libnvinfer python3-evdev",
             "sees the system",
             "",
         ]
