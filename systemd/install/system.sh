@@ -72,16 +72,21 @@ can_seal() {
 # that of the machine on which it was built, and all its copies would share one key.
 make_key() {
     local sealed=$config_folder/template.key.sealed plain=$config_folder/template.key
-    local beside=$state/template.key key
+    local release database beside key
     [ ! -s "$sealed" ] || return 0
+    [ ! -s "$plain" ] || can_seal || return 0
+    # Where the config wants it, in the home that the service has.
+    release=$(current_release)
+    database=$(HOME=${state#"$root"} database_of "$release")
+    [ -n "$database" ] || complain_of_config "$release"
+    beside=${database%/*}/template.key
     if [ -s "$plain" ]; then
-        can_seal || return 0
         key=$(cat -- "$plain")
     elif key=$(as_user cat -- "$beside" 2>/dev/null) && [ -n "$key" ]; then
         say "  The key beside the database is taken"
-    elif [ -e "$state/appliance.db" ]; then
-        fail 3 "$state/appliance.db is there and its key is not; put the key into $plain, or move \
-the database away."
+    elif [ -e "$database" ]; then
+        fail 3 "$database is there and its key is not; put the key into $plain, or move the \
+database away."
     else
         key=$(od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n')
     fi
@@ -102,6 +107,8 @@ the database away."
         sync -f -- "$plain.new"
         mv -T -- "$plain.new" "$plain"
     fi
+    # The name as well, before the only other copy goes.
+    sync -f -- "$config_folder"
     # A plain copy beside the database would be what the sealing is against.
     as_user rm -f -- "$beside"
 }
