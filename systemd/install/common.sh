@@ -15,6 +15,7 @@
     notes=$root/var/lib/appliance-install
     made=$notes/made
     upgrading=$notes/upgrading
+    finished=$notes/finished
     units=$root/etc/systemd/system
     unit=$units/appliance.service
     drop_ins=$unit.d

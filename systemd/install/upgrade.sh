@@ -13,15 +13,17 @@ print(assemble.location(config.load(Path(sys.argv[1]))).database)
 }
 
 # copy_database DATABASE FOLDER: one file that is whole, whatever SQLite keeps beside the other. The
-# service stands still.
+# service stands still. What an earlier upgrade laid aside is not in the way.
 copy_database() {
     # shellcheck disable=SC2016 # for Python
     logged as_user "$python" -I -c '
-import os, shutil, sqlite3, sys
+import os, shutil, sqlite3, sys, time
 database, folder = sys.argv[1:]
 aside = os.path.join(os.path.dirname(database), "failed-upgrade")
-for stale in (folder, f"{folder}.new", aside, f"{aside}.new"):
+for stale in (folder, f"{folder}.new", f"{aside}.new"):
     shutil.rmtree(stale, ignore_errors=True)
+if os.path.exists(aside):
+    os.rename(aside, f"{aside}-{time.time_ns()}")
 if os.path.exists(database):
     os.mkdir(f"{folder}.new", 0o700)
     os.umask(0o077)
@@ -30,6 +32,7 @@ if os.path.exists(database):
     copy.close()
     os.sync()
     os.rename(f"{folder}.new", folder)
+    os.sync()
 ' "$1" "$2"
 }
 
@@ -45,11 +48,12 @@ else:
 ' "$1" 2>>"$log" || printf 'unreadable'
 }
 
-# bring_back DATABASE FOLDER: where its tables are not what they were. What the new release has
-# recorded is not thrown away: it lies in `failed-upgrade` then.
+# bring_back DATABASE FOLDER TABLES: where its tables are not TABLES any more. What the new release
+# has recorded is not thrown away: it lies in `failed-upgrade` then.
 bring_back() {
     # shellcheck disable=SC2016 # for the other shell
     logged as_user sh -euc '
+        [ "$3" = none ] || [ -s "$2/${1##*/}" ]
         aside=${1%/*}/failed-upgrade
         if [ ! -d "$aside" ]; then
             mkdir -p -m 700 -- "$aside.new"
@@ -60,7 +64,7 @@ bring_back() {
             mv -T -- "$aside.new" "$aside"
         fi
         rm -f -- "$1-wal" "$1-shm"
-        if [ -d "$2" ]; then
+        if [ "$3" != none ]; then
             cp -p -- "$2/${1##*/}" "$1.back"
             sync -f -- "$1.back"
             mv -T -- "$1.back" "$1"
@@ -69,7 +73,7 @@ bring_back() {
             rm -f -- "$1"
         fi
         sync -f -- "${1%/*}"
-    ' sh "$1" "$2"
+    ' sh "$1" "$2" "$3"
 }
 
 # The copy from before holds people who may be removed later: it does not outlive the upgrade.
@@ -94,6 +98,22 @@ begin_upgrade() {
         "$@" >"$upgrading.new"
     sync -f -- "$upgrading.new"
     mv -T -- "$upgrading.new" "$upgrading"
+    sync -f -- "$notes"
+}
+
+# end_upgrade: first nobody goes back any more, then the copy goes. Once it began to go, it must not
+# be taken for a database.
+end_upgrade() {
+    mv -T -- "$upgrading" "$finished"
+    sync -f -- "$notes"
+    sweep
+}
+
+# What an upgrade that is over has left.
+sweep() {
+    [ -e "$finished" ] || return 0
+    drop_copy "$(value copy "$finished")"
+    rm -f -- "$finished"
 }
 
 # Back to the release that ran before, with its units and its database. False where its service
@@ -105,11 +125,16 @@ go_back() {
     database=$(value database "$upgrading")
     copy=$(value copy "$upgrading")
     active=$(value active "$upgrading")
+    tables=$(value tables "$upgrading")
+    if [ -n "$tables" ] && [ "$tables" != none ] && [ "$(tables_of "$database")" != "$tables" ] &&
+        ! as_user test -s "$copy/${database##*/}"; then
+        fail 1 "$database is not as ${old##*/} left it, and the copy $copy is gone; nothing was \
+changed. Put a backup there, or remove $upgrading to go on with what is there."
+    fi
     step "Going back to the release ${old##*/}"
     service stop appliance.service || note "it could not be stopped"
-    tables=$(value tables "$upgrading")
     if [ -n "$tables" ] && [ "$(tables_of "$database")" != "$tables" ]; then
-        bring_back "$database" "$copy" ||
+        bring_back "$database" "$copy" "$tables" ||
             fail 1 "The database could not be brought back from $copy: $(reason)."
         say "  The database is as it was before; what was recorded since lies in \
 ${database%/*}/failed-upgrade"
@@ -123,14 +148,14 @@ ${database%/*}/failed-upgrade"
         rm -f -- "$new/release.txt"
         rm -rf -- "$new"
     fi
-    drop_copy "$copy"
-    rm -f -- "$upgrading"
+    end_upgrade
     return "$code"
 }
 
 # After a run that was interrupted in the middle of an upgrade.
 mend_upgrade() {
     rm -f -- "$upgrading.new"
+    sweep
     if [ -e "$upgrading" ]; then
         say "An upgrade was interrupted."
         go_back || fail 1 "The former release is in place again and does not start; \
@@ -205,8 +230,7 @@ upgrade() {
 not start; journalctl -u appliance tells why."
         fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again."
     fi
-    drop_copy "$copy"
-    rm -f -- "$upgrading"
+    end_upgrade
     # One release to go back to; its own installer does it.
     remove_others "$new" "$old"
     mend

@@ -38,6 +38,12 @@ printf '%s %s\n' "$name" "${*//$'\n'/ }" >>"$CALLS"
 if [ -n "$KILL_AT" ] && [ "$(wc -l <"$CALLS")" -ge "$KILL_AT" ]; then
     kill -9 0
 fi
+if [ -n "$SIGNAL_AFTER" ] && [[ "$name $*" == $SIGNAL_AFTER ]]; then
+    code=0
+    SIGNAL_AFTER='' "$0" "$@" || code=$?
+    kill -"${SIGNAL:-9}" 0
+    exit "$code"
+fi
 case $name in
 dpkg) echo "${ARCHITECTURE:-amd64}" ;;
 dpkg-query) case " $INSTALLED " in *" ${!#} "*) printf installed ;; *) exit 1 ;; esac ;;
@@ -69,6 +75,10 @@ systemctl)
     restart*)
         [ ! -e "$APPLIANCE_ROOT/opt/appliance/does-not-start" ] || exit 1
         touch "$APPLIANCE_ROOT/run/active"
+        [ ! -e "$APPLIANCE_ROOT/opt/appliance/migrates" ] || @REAL@ -c '
+import sqlite3, sys
+sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version = 2")
+' "$APPLIANCE_ROOT/var/lib/appliance/appliance.db"
         ;;
     stop* | disable*) rm -f "$APPLIANCE_ROOT/run/active" ;;
     show*) echo 17 ;;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -197,6 +198,69 @@ class TestAnUpgrade:
         (system.root / "opt/appliance").unlink()
         (system.root / "opt/appliance").symlink_to("appliance.d/former")
         return system.files()
+
+
+class TestTheDatabaseOfAnUpgrade:
+    """That has changed its tables."""
+
+    def enrolled(self, system: System) -> Path:
+        system.install()
+        database = system.root / "var/lib/appliance/appliance.db"
+        with sqlite3.connect(database) as connection:
+            connection.execute("PRAGMA user_version = 1")
+            connection.execute("CREATE TABLE people (name)")
+            connection.execute("INSERT INTO people VALUES ('Ada')")
+        return database
+
+    def people(self, database: Path) -> list[tuple[str]]:
+        assert database.exists()
+        with sqlite3.connect(database) as connection:
+            return connection.execute("SELECT name FROM people").fetchall()
+
+    def test_survives_a_power_cut_at_the_end(self, system: System) -> None:
+        database = self.enrolled(system)
+        system.newer(broken="migrates")
+        system.install("--upgrade", SIGNAL_AFTER="*rm -rf -- */before-upgrade *")
+        result = system.install("--upgrade")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "interrupted" not in result.stdout
+        assert self.people(database) == [("Ada",)]
+
+    @pytest.mark.slow
+    def test_leaves_no_copy_where_power_goes_before_it_is_removed(self, system: System) -> None:
+        database = self.enrolled(system)
+        system.newer(broken="migrates")
+        system.install("--upgrade", SIGNAL_AFTER="sync -f */appliance-install")
+        assert system.install("--upgrade").returncode == 0
+        assert self.people(database) == [("Ada",)]
+        assert not (database.parent / "before-upgrade").exists()
+        assert not (system.root / "var/lib/appliance-install/finished").exists()
+
+    def test_stays_where_its_copy_is_gone(self, system: System) -> None:
+        database = self.enrolled(system)
+        release = system.root / "opt/appliance.d" / system.release
+        system.write(
+            "var/lib/appliance-install/upgrading",
+            f"old {release}\nnew {release}\nmade no\nactive yes\ndatabase {database}\n"
+            f"tables 7\ncopy {database.parent}/before-upgrade\n",
+        )
+        before = system.files()
+        system.calls()
+        told = refused(system, code=1)
+        assert f"{database.parent}/before-upgrade is gone; nothing was changed" in told
+        assert system.files() == before
+        assert not any("stop" in call for call in system.calls())
+
+    @pytest.mark.slow
+    def test_that_was_laid_aside_is_not_deleted_by_the_next(self, system: System) -> None:
+        database = self.enrolled(system)
+        system.newer(broken="migrates")
+        (system.checkout / "broken/doctor-fails").touch()
+        for _ in range(2):
+            assert system.install("--upgrade").returncode == 1
+        aside = sorted(database.parent.glob("failed-upgrade*/appliance.db"))
+        assert [self.people(it) for it in aside] == [[("Ada",)], [("Ada",)]]
+        assert self.people(database) == [("Ada",)]
 
 
 def kill_and_run_again(system: System, at: int, *words: str) -> bool:
