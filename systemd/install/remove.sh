@@ -41,6 +41,21 @@ take_away_files() {
     rm -rf -- "$releases"
 }
 
+# empty FOLDER: takes it away with all that is in it; where a file system is mounted there, or a
+# link leads elsewhere, all but that folder.
+empty() {
+    local folder
+    if folder=$(realpath -e -- "$1" 2>/dev/null) && [ -d "$folder" ]; then
+        find "$folder" -xdev -mindepth 1 -delete 2>>"$log" || note "not all of $folder went"
+        if [ -n "$(find "$folder" -mindepth 1 -print -quit)" ]; then
+            say "  Not all of $folder could be removed; look at it yourself"
+        elif [ -L "$1" ] || ! rmdir -- "$folder" 2>/dev/null; then
+            say "  $folder is empty and stays: it is a file system of its own, or a link led to it"
+        fi
+    fi
+    [ ! -L "$1" ] || rm -f -- "$1"
+}
+
 # Everything else: config, key, people, log, the user, and the groups that were made here.
 purge() {
     local elsewhere="" kind name current
@@ -50,8 +65,11 @@ purge() {
     fi
     say "Removing everything, with the config, the key, everybody enrolled and the log."
     take_away_service
+    rm -rf -- "$drop_ins"
     take_away_files
-    rm -rf -- "$drop_ins" "$config_folder" "$state" "$root/run/appliance"
+    empty "$config_folder"
+    empty "$state"
+    rm -rf -- "$root/run/appliance"
     if remembered "user appliance" && getent passwd appliance >/dev/null; then
         logged userdel appliance || say "  The user appliance could not be removed"
     fi

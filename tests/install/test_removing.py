@@ -1,0 +1,62 @@
+"""What --uninstall --purge takes away where the state is no plain folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.install.stand_ins import System
+
+STATE = "var/lib/appliance"
+# As where a file system is mounted there: its folder cannot be removed.
+BUSY = (
+    'rmdir() { case ${!#} in "$state") return 1 ;; *) command rmdir "$@" ;; esac; }; '
+    'rm() { case " $* " in *" -rf "*" $state "*) return 1 ;; *) command rm "$@" ;; esac; }; '
+)
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
+
+
+def test_a_state_on_a_file_system_of_its_own_is_emptied(system: System) -> None:
+    system.write(f"{STATE}/appliance.db", "people")
+    system.write(f"{STATE}/kept/.hidden", "faces")
+    system.write("var/lib/appliance-install/made", "")
+    result = system.ask(f"{BUSY}purge")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"{system.root / STATE} is empty and stays" in result.stdout
+    assert list((system.root / STATE).iterdir()) == []
+    assert not (system.root / "var/lib/appliance-install").exists()
+
+
+def test_a_state_that_a_link_leads_to_is_emptied_as_well(system: System) -> None:
+    elsewhere = system.write("srv/door/appliance.db", "people").parent
+    system.write("srv/other/file", "another's")
+    (elsewhere / "away").symlink_to("../other")
+    (system.root / STATE).symlink_to(elsewhere)
+    result = system.ask("purge")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not os.path.lexists(system.root / STATE)
+    assert list(elsewhere.iterdir()) == []
+    assert f"{elsewhere} is empty and stays" in result.stdout
+    assert (system.root / "srv/other/file").exists()
+
+
+def test_a_link_to_nowhere_goes(system: System) -> None:
+    (system.root / STATE).symlink_to("../../srv/gone")
+    result = system.ask("purge")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not os.path.lexists(system.root / STATE)
+
+
+def test_nothing_is_said_to_stay_that_goes(system: System) -> None:
+    own = system.write("etc/systemd/system/appliance.service.d/mine.conf", "# mine\n")
+    result = system.ask("purge")
+    assert result.returncode == 0
+    assert not own.parent.exists()
+    assert "mine" not in result.stdout
+    assert "stays" not in result.stdout
