@@ -57,17 +57,17 @@ logged() {
 }
 
 # put MODE SOURCE TARGET: a copy that is either the old file or the new one, never half of it.
-# Does nothing where they are equal, else sets `changed`.
+# Does nothing where they are equal, else sets `changed`. False, and the old file, where it fails:
+# also in a condition, where bash goes on.
 put() {
     local mode=$1 source=$2 target=$3
     if [ -f "$target" ] && [ ! -L "$target" ] && cmp -s -- "$source" "$target"; then
         return
     fi
-    make_folder "$(dirname -- "$target")"
-    rm -f -- "$target.new"
-    (umask 077 && cp -- "$source" "$target.new")
-    chmod "$mode" -- "$target.new"
-    mv -T -- "$target.new" "$target"
+    make_folder "$(dirname -- "$target")" || return 1
+    rm -f -- "$target.new" || return 1
+    (umask 077 && cp -- "$source" "$target.new") && chmod "$mode" -- "$target.new" &&
+        mv -T -- "$target.new" "$target" || return 1
     changed=yes
 }
 
@@ -76,17 +76,15 @@ point() {
     if [ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ]; then
         return
     fi
-    make_folder "$(dirname -- "$1")"
-    rm -f -- "$1.new"
-    ln -s -- "$2" "$1.new"
-    mv -T -- "$1.new" "$1"
+    make_folder "$(dirname -- "$1")" || return 1
+    rm -f -- "$1.new" && ln -s -- "$2" "$1.new" && mv -T -- "$1.new" "$1" || return 1
     changed=yes
 }
 
 # A folder that was not there is taken away again once it is empty.
 make_folder() {
     if [ ! -d "$1" ]; then
-        remember "folder $1"
+        remember "folder $1" || return 1
         mkdir -p -- "$1"
     fi
 }

@@ -116,9 +116,41 @@ sweep() {
     rm -f -- "$finished"
 }
 
-# Back to the release that ran before, with its units and its database. False where its service
-# does not start any more.
+# go_back WHY: ends the installation with the reason where the former release does not serve again.
+# Until it does, the note stays, and the next run tries again.
 go_back() {
+    local old code=0
+    old=$(value old "$upgrading")
+    check_copy
+    # Not in a condition: there a failure inside would go unnoticed.
+    (restore) 2>>"$log" &
+    wait "$!" || code=$?
+    case $code in
+        0) ;;
+        9) fail 1 "$1 ${old##*/} is in place again and does not start; journalctl -u appliance \
+tells why." ;;
+        *) fail 1 "$1 Going back to ${old##*/} failed: $(reason). Then run this again." ;;
+    esac
+}
+
+# Before the service is stopped: without the copy of a database that has changed since, nothing is
+# touched.
+check_copy() {
+    local old database copy tables
+    old=$(value old "$upgrading")
+    database=$(value database "$upgrading")
+    copy=$(value copy "$upgrading")
+    tables=$(value tables "$upgrading")
+    if [ -n "$tables" ] && [ "$tables" != none ] && [ "$(tables_of "$database")" != "$tables" ] &&
+        ! as_user test -s "$copy/${database##*/}"; then
+        fail 1 "$database is not as ${old##*/} left it, and the copy $copy is gone; nothing was \
+changed. Put a backup there, or remove $upgrading to go on with what is there."
+    fi
+}
+
+# Back to the release that ran before, with its units and its database. Ends with 9 where its service
+# does not start any more.
+restore() {
     local old new database copy tables active code=0
     old=$(value old "$upgrading")
     new=$(value new "$upgrading")
@@ -126,24 +158,23 @@ go_back() {
     copy=$(value copy "$upgrading")
     active=$(value active "$upgrading")
     tables=$(value tables "$upgrading")
-    if [ -n "$tables" ] && [ "$tables" != none ] && [ "$(tables_of "$database")" != "$tables" ] &&
-        ! as_user test -s "$copy/${database##*/}"; then
-        fail 1 "$database is not as ${old##*/} left it, and the copy $copy is gone; nothing was \
-changed. Put a backup there, or remove $upgrading to go on with what is there."
-    fi
     step "Going back to the release ${old##*/}"
     service stop appliance.service || note "it could not be stopped"
     if [ -n "$tables" ] && [ "$(tables_of "$database")" != "$tables" ]; then
-        bring_back "$database" "$copy" "$tables" ||
-            fail 1 "The database could not be brought back from $copy: $(reason)."
+        if ! bring_back "$database" "$copy" "$tables"; then
+            # A full disk has room again without the new program.
+            make_room "$new"
+            bring_back "$database" "$copy" "$tables"
+        fi
         say "  The database is as it was before; what was recorded since lies in \
 ${database%/*}/failed-upgrade"
     fi
+    switch_to "$old"
+    make_room "$new"
     put_system_files "$old"
     (choose_drop_ins "$old" && put_drop_ins "$old" "$new") || note "its drop-ins stay as they are"
-    switch_to "$old"
     service daemon-reload || note "systemd did not read its units anew"
-    [ "$active" != yes ] || start_service || code=1
+    [ "$active" != yes ] || start_service || code=9
     if [ "$(value made "$upgrading")" = yes ]; then
         rm -f -- "$new/release.txt"
         rm -rf -- "$new"
@@ -152,14 +183,19 @@ ${database%/*}/failed-upgrade"
     return "$code"
 }
 
+# make_room RELEASE: takes the program of one that was made by this upgrade and is not kept; its
+# installer is asked once more.
+make_room() {
+    [ "$(value made "$upgrading")" != yes ] || rm -rf -- "$1/lib"
+}
+
 # After a run that was interrupted in the middle of an upgrade.
 mend_upgrade() {
     rm -f -- "$upgrading.new"
     sweep
     if [ -e "$upgrading" ]; then
         say "An upgrade was interrupted."
-        go_back || fail 1 "The former release is in place again and does not start; \
-journalctl -u appliance tells why."
+        go_back "An upgrade was interrupted."
     fi
 }
 
@@ -226,8 +262,7 @@ upgrade() {
         fi
     fi
     if [ -n "$why" ]; then
-        go_back || fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again and does \
-not start; journalctl -u appliance tells why."
+        go_back "${new##*/} was not kept: $why."
         fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again."
     fi
     end_upgrade

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -190,6 +191,30 @@ class TestAnUpgrade:
         told = refused(system, "--upgrade", code=1)
         assert f"was not kept: {why}. former is in place again." in told
         assert system.files() == before
+
+    def test_goes_back_as_soon_as_the_disk_has_room(self, system: System) -> None:
+        system.install()
+        former = self.renamed(system)
+        system.newer(broken="doctor-fails")
+        unit = system.checkout / "systemd/appliance.service"
+        unit.write_text(unit.read_text() + "# new\n")
+        full = system.bin / "cp"
+        full.write_text(
+            '#!/bin/bash\ncase "$*" in */former/*appliance.service.new)\n'
+            '    : >"${!#}"; echo "No space left on device" >&2; exit 1 ;;\nesac\n'
+            f'exec {shutil.which("cp")} "$@"\n'
+        )
+        full.chmod(0o755)
+        told = refused(system, "--upgrade", code=1)
+        assert "Going back to former failed: the disk is full" in told
+        assert (
+            system.root / "etc/systemd/system/appliance.service"
+        ).read_text() == unit.read_text()
+        assert system.release == "former"
+        full.unlink()
+        told = refused(system, "--upgrade", code=1)
+        assert "former is in place again." in told
+        assert system.files() == former
 
     def renamed(self, system: System) -> dict[str, str]:
         """With a name that no second of the clock can give to the next one."""
