@@ -3,7 +3,9 @@
 # (without root) and runs the demonstration or the tests. Only pip and apt download anything, from
 # what they are configured to use.
 set -euo pipefail
-unset CDPATH PYTHONHOME
+unset CDPATH PYTHONHOME PYTHONPATH
+# No package of a user's home takes part, neither here nor in what root runs.
+export PYTHONNOUSERSITE=1
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 venv=$here/.venv

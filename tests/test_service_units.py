@@ -148,6 +148,12 @@ class TestTheUnit:
         for path in DROP_INS.glob("*.conf"):
             assert not {"MemorySwapMax", "LimitCORE"} & names(path), path.name
 
+    def test_runs_no_python_that_it_could_have_written_itself(self) -> None:
+        # Its home is its state: what lay in a user's site-packages there would outlive upgrades.
+        said = directives(UNIT)
+        assert ("Environment", "HOME=%S/appliance") in said
+        assert ("Environment", "PYTHONNOUSERSITE=1") in said
+
     def test_ends_a_pulse_soon(self) -> None:
         said = dict(directives(UNIT))
         # A crash is followed by the helper at once, an abort by SIGKILL after a second, and no
