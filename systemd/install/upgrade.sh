@@ -175,12 +175,17 @@ ${database%/*}/failed-upgrade"
     (choose_drop_ins "$old" && put_drop_ins "$old" "$new") || note "its drop-ins stay as they are"
     service daemon-reload || note "systemd did not read its units anew"
     [ "$active" != yes ] || start_service || code=9
-    if [ "$(value made "$upgrading")" = yes ]; then
-        rm -f -- "$new/release.txt"
-        rm -rf -- "$new"
-    fi
+    discard "$new" "$(value made "$upgrading")"
     end_upgrade
     return "$code"
+}
+
+# discard RELEASE MADE: a release that is not kept, where MADE says that this upgrade has made it.
+discard() {
+    if [ "$2" = yes ]; then
+        rm -f -- "$1/release.txt"
+        rm -rf -- "$1"
+    fi
 }
 
 # make_room RELEASE: takes the program of one that was made by this upgrade and is not kept; its
@@ -236,19 +241,29 @@ upgrade() {
         make_release
         new=$release
     fi
+    # Before anything is touched: what would fail in the middle.
+    if ! ask "$new" config check >>"$log" 2>&1 </dev/null; then
+        discard "$new" "$made_new"
+        fail 3 "${new##*/} does not accept $config; nothing was changed, and the mistakes stand at \
+the end of $log."
+    fi
+    database=$(database_of "$old")
+    [ -n "$database" ] || database=$(database_of "$new")
+    if [ -z "$database" ]; then
+        discard "$new" "$made_new"
+        fail 3 "Where the database lies cannot be told from $config; nothing was changed, and the \
+reason stands at the end of $log."
+    fi
     step "What the former release says of this door"
     before=$(findings "$old")
     ! is_active || active=yes
-    database=$(database_of "$old")
     copy=${database%/*}/before-upgrade
     begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "" "$copy"
     step "Switching from ${old##*/} to ${new##*/}"
     service stop appliance.service || true
-    if [ -n "$database" ]; then
-        copy_database "$database" "$copy" || why="the database could not be copied: $(reason)"
-        tables=$(tables_of "$database")
-        begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "$tables" "$copy"
-    fi
+    copy_database "$database" "$copy" || why="the database could not be copied: $(reason)"
+    tables=$(tables_of "$database")
+    begin_upgrade "$old" "$new" "$made_new" "$active" "$database" "$tables" "$copy"
     if [ -z "$why" ]; then
         # Not in a condition: there a failure inside would go unnoticed.
         (install_release "$new" "$old") &

@@ -105,7 +105,10 @@ python | python3)
     *ensurepip*) ;;
     *"3, 10"*) case ${PYTHON:-3.11.2} in 3.1[0-3].*) ;; *) exit 1 ;; esac ;;
     *"%d.%d"*) echo "${PYTHON:-3.11.2}" ;;
-    *assemble.location*) echo "$APPLIANCE_ROOT/var/lib/appliance/appliance.db" ;;
+    *assemble.location*)
+        [ ! -e "$CHECKOUT/cannot-read" ] || [[ "$0" != "$(<"$CHECKOUT/cannot-read")"/* ]] || exit 1
+        echo "$APPLIANCE_ROOT/var/lib/appliance/appliance.db"
+        ;;
     *) exec @REAL@ "$@" ;;
     esac
     ;;

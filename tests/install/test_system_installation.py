@@ -192,6 +192,15 @@ class TestAnUpgrade:
         assert f"was not kept: {why}. former is in place again." in told
         assert system.files() == before
 
+    def test_needs_a_config_that_the_new_release_reads(self, system: System) -> None:
+        system.install()
+        former = system.files()
+        system.newer()
+        system.calls()
+        assert "does not accept" in refused(system, "--upgrade", code=3, CONFIG="3")
+        assert system.files() == former
+        assert not any(call.startswith("systemctl stop") for call in system.calls())
+
     def test_goes_back_as_soon_as_the_disk_has_room(self, system: System) -> None:
         system.install()
         former = self.renamed(system)
@@ -260,6 +269,26 @@ class TestTheDatabaseOfAnUpgrade:
         assert self.people(database) == [("Ada",)]
         assert not (database.parent / "before-upgrade").exists()
         assert not (system.root / "var/lib/appliance-install/finished").exists()
+
+    @pytest.mark.slow
+    def test_is_copied_where_only_the_new_release_reads_the_config(self, system: System) -> None:
+        database = self.enrolled(system)
+        former = system.root / "opt/appliance.d" / system.release
+        (system.checkout / "cannot-read").write_text(str(former))
+        system.newer(broken="migrates")
+        (system.checkout / "broken/doctor-fails").touch()
+        assert "was not kept" in refused(system, "--upgrade", code=1)
+        with sqlite3.connect(database) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+
+    @pytest.mark.slow
+    def test_that_nobody_finds_stops_the_upgrade_before_anything(self, system: System) -> None:
+        self.enrolled(system)
+        system.newer()
+        (system.checkout / "cannot-read").write_text(str(system.root))
+        before = system.files()
+        assert "cannot be told" in refused(system, "--upgrade", code=3)
+        assert system.files() == before
 
     def test_stays_where_its_copy_is_gone(self, system: System) -> None:
         database = self.enrolled(system)
