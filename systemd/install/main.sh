@@ -21,7 +21,7 @@
 # Before anything is changed: can it be done at all?
 check_writable() {
     local folder
-    for folder in /opt /etc /usr/local /var/lib /var/log; do
+    for folder in /opt /etc /usr/local /var/lib; do
         mkdir -p -- "$root$folder" 2>/dev/null || true
         if ! (umask 077 && : >"$root$folder/.appliance-install") 2>/dev/null; then
             if [ "$(df --output=avail -- "$root$folder" 2>/dev/null | tail -n 1 | tr -d ' ')" = 0 ]; then
@@ -32,6 +32,17 @@ Remount it with: mount -o remount,rw /"
         fi
         rm -f -- "$root$folder/.appliance-install"
     done
+}
+
+# Ubuntu's /var/log is writable by the group syslog: what lies there is not always root's.
+check_log() {
+    [ ! -L "$log" ] || fail 1 "$log is a link, and root would write where it leads; remove it."
+}
+
+begin_log() {
+    mkdir -p -- "${log%/*}" 2>/dev/null || true
+    (umask 077 && printf '== %s %s\n' "$(date -u +%FT%TZ)" "$(describe)" >>"$log") 2>/dev/null ||
+        fail 1 "$log cannot be written (a full disk, a read-only file system?); nothing was changed."
 }
 
 check_offline() {
@@ -152,6 +163,7 @@ system_wide() {
     local changed=
     [ "$EUID" -eq 0 ] || [ -n "$root" ] ||
         fail 2 "The installation for the whole system is root's: sudo ./install.sh"
+    check_log
     case $1 in
         uninstall | purge)
             mkdir -p -- "$(dirname -- "$log")"
@@ -170,7 +182,7 @@ system_wide() {
     check_offline
     check_writable
     take_turn
-    (umask 077 && printf '== %s %s\n' "$(date -u +%FT%TZ)" "$(describe)" >>"$log")
+    begin_log
     choose_packages
     mend_upgrade
     remove_torsos
