@@ -40,13 +40,14 @@ APPLIANCE_PYTHON names the Python to use, where the first fitting one is not wan
 TEXT
 }
 
+# Where nobody listens any more, what was begun goes on.
 say() {
-    printf '%s\n' "$*"
+    { printf '%s\n' "$*"; } 2>/dev/null || true
 }
 
 # fail CODE SENTENCE
 fail() {
-    printf 'install.sh: %s\n' "$2" >&2
+    printf 'install.sh: %s\n' "$2" >&2 || true
     exit "$1"
 }
 

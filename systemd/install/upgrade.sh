@@ -94,6 +94,7 @@ install_release() {
 
 # begin_upgrade OLD NEW MADE ACTIVE DATABASE TABLES COPY: written down whole or not at all.
 begin_upgrade() {
+    heed_nothing
     printf 'old %s\nnew %s\nmade %s\nactive %s\ndatabase %s\ntables %s\ncopy %s\n' \
         "$@" >"$upgrading.new"
     sync -f -- "$upgrading.new"
@@ -107,6 +108,13 @@ end_upgrade() {
     mv -T -- "$upgrading" "$finished"
     sync -f -- "$notes"
     sweep
+    # Who has gone does not come back.
+    trap - INT TERM
+}
+
+# From the note on, who leaves the terminal or presses Ctrl-C does not leave the door without service.
+heed_nothing() {
+    trap '' HUP INT TERM PIPE
 }
 
 # What an upgrade that is over has left.
@@ -122,11 +130,12 @@ go_back() {
     local old code=0
     old=$(value old "$upgrading")
     check_copy
+    heed_nothing
     # Not in a condition: there a failure inside would go unnoticed.
     (restore) 2>>"$log" &
     wait "$!" || code=$?
     case $code in
-        0) ;;
+        0) trap - INT TERM ;;
         9) fail 1 "$1 ${old##*/} is in place again and does not start; journalctl -u appliance \
 tells why." ;;
         *) fail 1 "$1 Going back to ${old##*/} failed: $(reason). Then run this again." ;;

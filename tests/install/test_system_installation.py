@@ -201,6 +201,18 @@ class TestAnUpgrade:
         assert system.files() == former
         assert not any(call.startswith("systemctl stop") for call in system.calls())
 
+    @pytest.mark.parametrize(
+        "signal", ["HUP", *(pytest.param(it, marks=pytest.mark.slow) for it in ("INT", "TERM"))]
+    )
+    def test_once_begun_is_not_left(self, system: System, signal: str) -> None:
+        system.install()
+        former = system.release
+        system.newer()
+        result = system.install("--upgrade", SIGNAL_AFTER="systemctl stop *", SIGNAL=signal)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert system.release != former
+        assert (system.root / "run/active").exists()
+
     def test_goes_back_as_soon_as_the_disk_has_room(self, system: System) -> None:
         system.install()
         former = self.renamed(system)
