@@ -170,7 +170,8 @@ put_drop_ins() {
 boot_config() {
     local file
     for file in "$root/boot/firmware/config.txt" "$root/boot/config.txt"; do
-        if [ -f "$file" ]; then
+        # Without /boot/firmware there is a page in its place that says where the file is.
+        if [ -f "$file" ] && ! grep -q '/boot/firmware/config\.txt' "$file"; then
             printf '%s' "$file"
             return
         fi
@@ -186,10 +187,14 @@ set_strict_gpio() {
     [ "$system" = raspberry ] || return 0
     file=$(boot_config)
     if [ -z "$file" ]; then
-        say "  No config.txt was found: add the line dtparam=strict_gpiod to it"
+        say "  No config.txt was found (is /boot/firmware mounted?): add dtparam=strict_gpiod to it"
         return
     fi
-    if grep -Eq '^[[:space:]]*dtparam=(.*,)?strict_gpiod(=on|=1)?([,[:space:]]|$)' "$file"; then
+    # What stands below the name of another board, such as [pi3], says nothing of this one.
+    if awk '
+        /^[[:space:]]*\[/ { elsewhere = $0 !~ /^[[:space:]]*\[all\]/ }
+        !elsewhere && /^[[:space:]]*dtparam=(.*,)?strict_gpiod(=on|=1)?([,[:space:]]|$)/ { set = 1 }
+        END { exit !set }' "$file"; then
         return
     fi
     step "Setting dtparam=strict_gpiod in ${file#"$root"}; it counts from the next start on"
@@ -200,20 +205,32 @@ set_strict_gpio() {
 }
 
 unset_strict_gpio() {
-    local file
+    local file text before
     file=$(boot_config)
-    if [ -n "$file" ] && grep -qxF -- "$strict_begin" "$file"; then
-        say "- Taking dtparam=strict_gpiod out of ${file#"$root"} again"
-        # With the empty line that was put before it.
-        awk -v begin="$strict_begin" -v end="$strict_end" '
-            $0 == begin { inside = 1; blank = 0 }
-            !inside { if (blank) print ""; blank = 0
-                      if ($0 == "") blank = 1; else print }
-            $0 == end { inside = 0 }
-            END { if (blank) print "" }' "$file" >"$file.new"
-        sync -f -- "$file.new"
-        mv -T -- "$file.new" "$file"
+    if [ -z "$file" ] || ! grep -qxF -- "$strict_begin" "$file"; then
+        return 0
     fi
+    # As it was, to the last byte: the shell would drop the newlines at the end.
+    text=$'\n'$(cat -- "$file" && printf x)
+    text=${text%x}
+    before=${text%%$'\n'"$strict_begin"$'\n'*}
+    text=${text#"$before"}
+    if [[ $text != *"$strict_end"* ]]; then
+        say "  The lines of this script in ${file#"$root"} were changed: take dtparam=strict_gpiod out yourself"
+        return
+    fi
+    say "- Taking dtparam=strict_gpiod out of ${file#"$root"} again"
+    text=${text#*"$strict_end"}
+    text=${text#$'\n'}
+    before=${before#$'\n'}
+    # Two lines never become one.
+    if [ -n "$text" ] && [[ -n $before && $before != *$'\n' ]]; then
+        before+=$'\n'
+    fi
+    cp -p -- "$file" "$file.new"
+    printf '%s' "$before$text" >"$file.new"
+    sync -f -- "$file.new"
+    mv -T -- "$file.new" "$file"
 }
 
 # A link that somebody else made is left.
