@@ -204,8 +204,9 @@ system() {
     system_wide "$1"
 }
 
-# Sets `action` and `offline` from the arguments of the system-wide installation.
+# Sets `action` and `offline` from the arguments of the system-wide installation, from these alone.
 parse() {
+    local purge=
     action=install
     offline=
     while [ $# -gt 0 ]; do
@@ -231,7 +232,7 @@ parse() {
         esac
         shift
     done
-    if [ -n "${purge:-}" ]; then
+    if [ -n "$purge" ]; then
         [ "$action" = uninstall ] || fail 2 "--purge goes with --uninstall."
         action=purge
     fi

@@ -16,6 +16,8 @@
     made=$notes/made
     upgrading=$notes/upgrading
     finished=$notes/finished
+    # The fingerprint of the release that an upgrade is making or has made.
+    making=$notes/making
     units=$root/etc/systemd/system
     unit=$units/appliance.service
     drop_ins=$unit.d
@@ -24,6 +26,9 @@
     python=$root/usr/bin/python3
     # Megabytes of a release, and of what pip unpacks on the way.
     needed_mb=900
+    # How long a service that has started is looked at, in seconds; a test need not wait.
+    settle=5
+    [ -z "$root" ] || settle=${settle_s:-5}
 }
 
 # Everything in English and as written here, and nothing compiled beside the system's files.

@@ -70,7 +70,7 @@ start_service() {
     booted || return 0
     logged systemctl restart appliance.service || return 1
     first=$(systemctl show --property MainPID --value appliance.service)
-    sleep "${settle_s:-5}"
+    sleep "$settle"
     [ "$first" != 0 ] && is_active &&
         [ "$(systemctl show --property MainPID --value appliance.service)" = "$first" ]
 }

@@ -107,6 +107,7 @@ begin_upgrade() {
 end_upgrade() {
     mv -T -- "$upgrading" "$finished"
     sync -f -- "$notes"
+    rm -f -- "$making"
     sweep
     # Who has gone does not come back.
     trap - INT TERM
@@ -194,6 +195,7 @@ discard() {
     if [ "$2" = yes ]; then
         rm -f -- "$1/release.txt"
         rm -rf -- "$1"
+        rm -f -- "$making"
     fi
 }
 
@@ -233,6 +235,20 @@ judge() {
     fi
 }
 
+# Sets `release` and `made_new`. One that was whole before this upgrade is the former one that was
+# kept, or what an interrupted upgrade has made.
+make_new() {
+    local print
+    print=$(fingerprint)
+    if [ -z "$(find_release "$print")" ]; then
+        printf '%s\n' "$print" >"$making"
+        sync -f -- "$notes"
+    elif [ "$(cat -- "$making" 2>/dev/null)" != "$print" ]; then
+        made_new=no
+    fi
+    make_release
+}
+
 upgrade() {
     local old new made_new=yes before active=no database copy tables="" why=
     old=$(current_release)
@@ -247,7 +263,7 @@ upgrade() {
         new=$(cd -- "$here/.." && pwd -P)
         made_new=no
     else
-        make_release
+        make_new
         new=$release
     fi
     # Before anything is touched: what would fail in the middle.

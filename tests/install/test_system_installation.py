@@ -43,6 +43,11 @@ class TestArguments:
     def test_that_make_no_sense(self, system: System, words: list[str], said: str) -> None:
         assert refused(system, *words, code=2) == said
 
+    def test_of_the_environment_delete_nothing(self, system: System) -> None:
+        kept = system.write("var/lib/appliance/appliance.db", "people")
+        assert system.install("--uninstall", purge="yes").returncode == 0
+        assert kept.exists()
+
     def test_a_folder_without_wheels(self, system: System, tmp_path: Path) -> None:
         assert "holds no wheels" in refused(system, "--offline", str(tmp_path), code=3)
         assert "is not a folder" in refused(system, "--offline", str(tmp_path / "none"), code=3)
@@ -191,6 +196,20 @@ class TestAnUpgrade:
         told = refused(system, "--upgrade", code=1)
         assert f"was not kept: {why}. former is in place again." in told
         assert system.files() == before
+
+    @pytest.mark.slow
+    def test_back_to_the_kept_one_that_fails_does_not_delete_it(self, system: System) -> None:
+        system.install()
+        kept = system.root / "opt/appliance.d" / system.release
+        system.newer()
+        assert system.install("--upgrade").returncode == 0
+        newer = system.release
+        (system.checkout / "appliance/new.py").unlink()
+        (kept / "doctor-fails").touch()
+        assert "was not kept" in refused(system, "--upgrade", code=1)
+        assert system.release == newer
+        assert (kept / "release.txt").exists()
+        assert (kept / "bin/python").exists()
 
     def test_needs_a_config_that_the_new_release_reads(self, system: System) -> None:
         system.install()
