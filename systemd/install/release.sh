@@ -59,11 +59,13 @@ find_release() {
     done
 }
 
-# Folders of releases that are not whole.
+# Folders of releases that are not whole. The one that runs is left to the service.
 remove_torsos() {
-    local folder
+    local folder running
+    running=$(readlink -- "$link" 2>/dev/null || true)
     for folder in "$releases"/*; do
-        if [ -d "$folder" ] && [ ! -e "$folder/release.txt" ]; then
+        if [ -d "$folder" ] && [ ! -e "$folder/release.txt" ] &&
+            [ "${folder##*/}" != "${running##*/}" ]; then
             note "removing the torso $folder"
             rm -rf -- "$folder"
         fi

@@ -2,7 +2,13 @@
 # Takes away what was installed. Each piece may be gone already.
 
 uninstall() {
+    local copy
     say "Removing the program and the service; $config_folder and $state stay."
+    copy=$(value copy "$upgrading")
+    if [ -n "$copy" ] && as_user test -d "$copy"; then
+        say "  An upgrade was interrupted: $copy stays as well, the database from before it with \
+everybody enrolled then; delete it when you have looked"
+    fi
     take_away_service
     take_away_files
 }

@@ -104,8 +104,10 @@ class TestWhatIsSupported:
         system.write("etc/nv_tegra_release", TEGRA.format(tegra))
         assert shown(system, ARCHITECTURE="arm64") == [
             f"{name} (Ubuntu {ubuntu} LTS), arm64",
-            "python3 python3-venv python3-gi gir1.2-gst-plugins-base-1.0"
-            " / python3-libnvinfer python3-evdev",
+            (
+                "python3 python3-venv python3-gi gir1.2-gst-plugins-base-1.0"
+                " / python3-libnvinfer python3-evdev"
+            ),
             "sees the system",
             "",
         ]

@@ -60,3 +60,22 @@ def test_nothing_is_said_to_stay_that_goes(system: System) -> None:
     assert not own.parent.exists()
     assert "mine" not in result.stdout
     assert "stays" not in result.stdout
+
+
+def test_what_an_interrupted_upgrade_has_copied_is_named(system: System) -> None:
+    copy = system.write(f"{STATE}/before-upgrade/appliance.db", "people").parent
+    system.write("var/lib/appliance-install/upgrading", f"old x\ncopy {copy}\n")
+    result = system.ask("uninstall")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"{copy} stays as well" in result.stdout
+    assert copy.exists()
+
+
+def test_the_release_that_runs_is_no_torso(system: System) -> None:
+    """Its last line may be lost with a damaged file system; the door goes on opening."""
+    running = system.write("opt/appliance.d/running/bin/appliance", "").parents[1]
+    torso = system.write("opt/appliance.d/torso/bin/appliance", "").parents[1]
+    (system.root / "opt/appliance").symlink_to("appliance.d/running")
+    assert system.ask("remove_torsos").returncode == 0
+    assert running.exists()
+    assert not torso.exists()
