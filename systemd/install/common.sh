@@ -39,9 +39,11 @@ have() {
     command -v "$1" >/dev/null 2>&1
 }
 
-# True where systemd runs this very system: not in a chroot or while an image is built.
+# True where systemd runs this very system: not in a chroot or while an image is built. Without
+# /proc nobody can tell a chroot, and systemd-detect-virt says no.
 booted() {
-    [ -d "$root/run/systemd/system" ] && ! systemd-detect-virt --quiet --chroot 2>/dev/null
+    [ -d "$root/run/systemd/system" ] && [ -d "$root/proc/1" ] &&
+        ! systemd-detect-virt --quiet --chroot 2>/dev/null
 }
 
 # step SENTENCE: what is being done now.
@@ -123,6 +125,10 @@ reason() {
         *"No matching distribution found"*)
             printf 'a package is missing: %s' \
                 "$(grep -o 'No matching distribution found for .*' <<<"$last" | tail -n 1)"
+            ;;
+        *ResolutionImpossible*)
+            printf 'the packages do not fit together, or --offline lacks one in the version that is '
+            printf 'asked for (docs/install.md); %s names them' "$log"
             ;;
         *) printf 'the reason stands at the end of %s' "$log" ;;
     esac

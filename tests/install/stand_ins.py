@@ -71,6 +71,7 @@ runuser) while [ $# -gt 1 ] && [ "$1" != -- ]; do shift; done; shift; exec "$@" 
 systemd-run) while [[ $1 == --* ]]; do shift; done; exec "$@" ;;
 systemctl)
     case "$*" in
+    *is-failed*) exit 1 ;;
     *is-active*) [ -e "$APPLIANCE_ROOT/run/active" ] ;;
     restart*)
         [ ! -e "$APPLIANCE_ROOT/opt/appliance/does-not-start" ] || exit 1
@@ -169,6 +170,7 @@ class System:
         self.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
         if booted:
             (self.root / "run/systemd/system").mkdir(parents=True)
+            (self.root / "proc/1").mkdir()
         self._make_checkout()
 
     def _program(self, path: Path) -> None:

@@ -42,3 +42,18 @@ def test_that_cannot_be_written_is_told_before_anything_is_done(system: System) 
     assert f"{system.root / LOG} cannot be written" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not any((system.root / "opt").iterdir())
+
+
+def test_names_packages_that_do_not_fit_together(system: System) -> None:
+    system.write(LOG, "ERROR: ResolutionImpossible: for help visit\n")
+    assert system.ask("reason").stdout.startswith("the packages do not fit together")
+
+
+@pytest.mark.parametrize(("missing", "told"), [((), "booted"), (("proc/1",), "")])
+def test_of_an_image_starts_nothing_of_the_machine_that_builds_it(
+    system: System, missing: tuple[str, ...], told: str
+) -> None:
+    """A chroot with /run of its host: without /proc systemd-detect-virt does not see that."""
+    for name in missing:
+        (system.root / name).rmdir()
+    assert system.ask("! booted || echo booted").stdout.strip() == told
