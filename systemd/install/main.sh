@@ -94,20 +94,34 @@ mend() {
     enable_service
 }
 
+# forget WORD...: what was remembered.
+forget() {
+    ! remembered "$*" || sed -i "/^$*\$/d" "$made"
+}
+
+# Once. Whoever stops or disables it afterwards has a reason; one that failed is tried again.
 enable_service() {
-    local code=0
     if ! booted; then
         # Without a systemd that runs, enabling is this link.
-        point "$units/multi-user.target.wants/appliance.service" /etc/systemd/system/appliance.service
+        remembered service started || point "$units/multi-user.target.wants/appliance.service" \
+            /etc/systemd/system/appliance.service
+        remember service started
         return
     fi
     service daemon-reload || fail 1 "systemd could not read its units anew: $(reason)."
-    service enable appliance.service || fail 1 "The service could not be enabled: $(reason)."
+    if ! remembered service started; then
+        service enable appliance.service || fail 1 "The service could not be enabled: $(reason)."
+    elif ! is_active && ! systemctl --quiet is-failed appliance.service; then
+        say "  The service is stopped and stays so; start it with: \
+sudo systemctl enable --now appliance"
+        return
+    fi
     if [ -n "$changed" ] || ! is_active; then
         step "Starting the service"
         start_service ||
             fail 1 "The service does not start; journalctl -u appliance tells why."
     fi
+    remember service started
 }
 
 last_words() {
@@ -152,6 +166,7 @@ sudo ./install.sh --upgrade"
         install_packages
         check_python
         make_release
+        forget service started
         switch_to "$release"
     fi
     mend

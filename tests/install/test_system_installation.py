@@ -89,6 +89,18 @@ class TestAFreshSystem:
         system.install("--uninstall", "--purge")
         assert system.files() == before
 
+    def test_that_was_stopped_stays_so(self, system: System) -> None:
+        system.install()
+        (system.root / "run/active").unlink()
+        system.calls()
+        system.newer()
+        result = system.install("--upgrade")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "The service is stopped and stays so" in result.stdout
+        assert not any(
+            it.startswith(("systemctl enable", "systemctl restart")) for it in system.calls()
+        )
+
     def test_an_image_gets_no_key_and_starts_nothing(self, tmp_path: Path) -> None:
         image = System(tmp_path, booted=False)
         result = image.install()
