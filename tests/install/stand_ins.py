@@ -72,7 +72,6 @@ systemd-run) while [[ $1 == --* ]]; do shift; done; exec "$@" ;;
 systemctl)
     case "$*" in
     *is-failed*) exit 1 ;;
-    *is-failed*) exit 1 ;;
     *is-active*) [ -e "$APPLIANCE_ROOT/run/active" ] ;;
     restart*)
         [ ! -e "$APPLIANCE_ROOT/opt/appliance/does-not-start" ] || exit 1

@@ -155,6 +155,7 @@ class TestWhatGoesWrong:
             ("Failed to establish a new connection: [Errno 101]", "use --offline DIR"),
             ("OSError: [Errno 28] No space left on device", "the disk is full"),
             ("No matching distribution found for dlib-bin", "a package is missing"),
+            ("ERROR: ResolutionImpossible: for help visit", "the packages do not fit together"),
             ("OSError: [Errno 30] Read-only file system", "mounted read-only"),
         ],
     )
