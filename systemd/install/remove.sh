@@ -4,7 +4,7 @@
 uninstall() {
     local copy
     say "Removing the program and the service; $config_folder and $state stay."
-    copy=$(value copy "$upgrading")
+    copy=$(value copy "$upgrading" || true)
     if [ -n "$copy" ] && as_user test -d "$copy"; then
         say "  An upgrade was interrupted: $copy stays as well, the database from before it with \
 everybody enrolled then; delete it when you have looked"
