@@ -2,6 +2,7 @@
 
     tests/board/run [SCENE]... [--fresh] [--keep] [--json] [--list] [--out FOLDER]
                     [--installed DISK]
+    tests/board/run --judge FOLDER           the table of an earlier run, from its logs
     tests/board/run --sabotage [NAME]...     each promise broken once, see sabotage.py
 
 Prints one table, computed from the logs in FOLDER. Exits with 1 when a promise was broken, with 2
@@ -18,14 +19,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 
 from tests.board import image, installed, scenes
 from tests.board.board import Board
 from tests.board.host import BoardError
-from tests.board.table import Result, Row, all_kept, as_json, table
+from tests.board.image import Say
+from tests.board.table import Result, Row, all_kept, as_json, from_json, table
 
 # In this order, what is not named here afterwards: what needs a board that works comes later.
 _FIRST = ("boot", "unlock", "inputs", "faults", "power", "clock")
@@ -43,6 +46,8 @@ def main(words: Sequence[str]) -> int:
         for name, scene in known.items():
             sys.stdout.write(f"{name:10} {(scene.__doc__ or '').splitlines()[0]}\n")
         return 0
+    if asked.judge is not None:
+        return _told(judged(known, asked.judge), asked)
     # QEMU ends with this process, disks and all else in the `finally` blocks.
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
@@ -55,8 +60,27 @@ def main(words: Sequence[str]) -> int:
     results = [play(known[name], board) for name in asked.scenes or usual(known)]
     (board.folder / "results.json").write_text(as_json(results))
     (board.folder / "table.md").write_text(table(results))
-    sys.stdout.write(as_json(results) if asked.json else table(results))
     _say(f"{time.monotonic() - began:.0f} s in all, the image included")
+    return _told(results, asked)
+
+
+def judged(known: Mapping[str, ModuleType], folder: Path) -> list[Result]:
+    """The results of an earlier run, computed anew from the logs in its folder.
+
+    Scenes whose judge needs more than a folder, or that did not run, are left out.
+    """
+    saved = folder / "results.json"
+    earlier = from_json(saved.read_text()) if saved.exists() else []
+    seconds = {result.scene: result.seconds for result in earlier}
+    return [
+        Result(name, _rows(partial(scene.judge, folder / name), _say), seconds.get(name, 0.0))
+        for name, scene in known.items()
+        if hasattr(scene, "judge") and (folder / name / "lines.log").exists()
+    ]
+
+
+def _told(results: Sequence[Result], asked: argparse.Namespace) -> int:
+    sys.stdout.write(as_json(results) if asked.json else table(results))
     return 0 if all_kept(results) else 1
 
 
@@ -80,14 +104,19 @@ def play(scene: ModuleType, board: Board) -> Result:
     """A scene's rows; one that does not run to its end has a broken row that says why."""
     began = time.monotonic()
     board.say(f"{scene.NAME} ...")
-    try:
-        rows: Sequence[Row] = scene.run(board)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other scenes are to run
-        board.say(traceback.format_exc())
-        rows = [Row("the scene runs to its end", f"{type(error).__name__}: {error}", ok=False)]
+    rows = _rows(lambda: scene.run(board), board.say)
     seconds = time.monotonic() - began
     board.say(f"  {seconds:.0f} s")
-    return Result(scene.NAME, tuple(rows), seconds)
+    return Result(scene.NAME, rows, seconds)
+
+
+def _rows(told: Callable[[], Sequence[Row]], say: Say) -> tuple[Row, ...]:
+    try:
+        return tuple(told())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other scenes are to run
+        say(traceback.format_exc())
+        why = f"{type(error).__name__}: {error}"
+        return (Row("the scene runs to its end", why, ok=False),)
 
 
 def _board(asked: argparse.Namespace) -> Board:
@@ -117,6 +146,7 @@ def _asked(words: Sequence[str], known: Mapping[str, ModuleType]) -> argparse.Na
     parser.add_argument("--json", action="store_true", help="the table as JSON")
     parser.add_argument("--list", action="store_true", help="name the scenes")
     parser.add_argument("--out", type=Path, help="the folder for the logs; a new one by default")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="only read an earlier run")
     parser.add_argument(
         "--sabotage", action="store_true", help="break each promise once; more by --sabotage --help"
     )

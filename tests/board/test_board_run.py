@@ -12,6 +12,9 @@ from tests.board import host, image, installed
 from tests.board.board import Board
 from tests.board.host import BoardError
 from tests.board.image import Image
+from tests.board.logs import Logs
+from tests.board.machine import RELAY
+from tests.board.scenes import boot
 from tests.board.table import Row
 
 
@@ -95,3 +98,21 @@ def test_the_board_gets_what_the_installer_needs_and_no_tests() -> None:
     names = {str(path) for path in installed.sources()}
     assert {"install.sh", "pyproject.toml", "systemd/appliance.service"} <= names
     assert not any(name.startswith("tests/") for name in names)
+
+
+def test_an_earlier_run_is_judged_anew_from_its_logs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = Logs(tmp_path / "boot")
+    logs.reset(0)
+    logs.drive(50, RELAY, 0)
+    logs.pulse(55, RELAY, 0.5)
+    logs.ask(70, boot._SHOW, "ActiveState=active\nSubState=running\nNRestarts=0\nWatchdogUSec=20s")
+    logs.ask(75, boot._SYSTEM, "RuntimeWatchdogUSec=1min\nactive\n")
+    logs.ask(80, boot._DOCTOR, {"checks": []})
+    logs.ask(150, boot._SHOW, "ActiveState=active\nSubState=running\nNRestarts=0\nWatchdogUSec=20s")
+    logs.write()
+    assert suite.main(["--judge", str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    assert "BROKEN | 1 times high in 150 s of the host with 1 resets" in told
+    assert "unlock" not in told

@@ -78,6 +78,10 @@ def test_a_warning_that_nobody_expects_is_told(tmp_path: Path) -> None:
     assert "1 warn (lock)" in rows[4].measured
 
 
+def record(decision: str) -> dict[str, object]:
+    return {"event": "access", "detail": {"by": "root", "decision": decision}}
+
+
 def visited(folder: Path, *, decision: str = "accept", length_s: float = PULSE_S) -> Logs:
     config = {"enrolment": {"frames": 10}, "liveness": {"profile": "standard"}}
     logs = Logs(folder)
@@ -90,7 +94,7 @@ def visited(folder: Path, *, decision: str = "accept", length_s: float = PULSE_S
     logs.ask(200, unlock._command("alice", "alice"), {"decision": decision}, took_s=8)
     if decision == "accept":
         logs.pulse(207, RELAY, length_s)
-    logs.ask(300, unlock._AUDIT, {"records": [{"decision": decision}, {"decision": "no_face"}]})
+    logs.ask(300, unlock._AUDIT, {"records": [record(decision), record("no_face")]})
     return logs
 
 

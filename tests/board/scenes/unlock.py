@@ -110,7 +110,7 @@ def _enrolled(evidence: Evidence) -> Row:
     return Row(
         "a person is enrolled through /dev/video0",
         f"{used} of {wanted} frames used, {len(told.get('frames_rejected', []))} left out, "
-        f"{answer.took_s:.0f} s"
+        f"{_took(evidence, answer)}"
         if answer.code == 0
         else _why(told),
         ok=answer.code == 0 and used >= wanted,
@@ -126,8 +126,8 @@ def _let_in(evidence: Evidence) -> Row:
     return Row(
         f"who is recognised gets one pulse of {PULSE_S:g} s on the chip's line",
         f"{told.get('decision')} (profile {profile}, similarity {told.get('similarity')}, "
-        f"threshold {told.get('threshold')}) after {answer.took_s:.1f} s; {len(during)} pulses: "
-        f"{lengths or 'none'}",
+        f"threshold {told.get('threshold')}) within {_took(evidence, answer)}; "
+        f"{len(during)} pulses: {lengths or 'none'}",
         ok=told.get("decision") == "accept"
         and len(during) == 1
         and during[0].length_s is not None
@@ -142,14 +142,14 @@ def _refused(evidence: Evidence, film: str, name: str, who: str) -> Row:
     decision = told.get("decision")
     return Row(
         f"{who}: the line does not move",
-        f"{decision} after {answer.took_s:.0f} s; {len(during)} pulses",
+        f"{decision} after {_took(evidence, answer)}; {len(during)} pulses",
         ok=decision is not None and decision != "accept" and answer.code == 1 and not during,
     )
 
 
 def _recorded(evidence: Evidence) -> Row:
     records = json_of(evidence.last(_AUDIT))["records"]
-    accepts = [it for it in records if it.get("decision") == "accept"]
+    accepts = [it for it in records if it["detail"].get("decision") == "accept"]
     pulses = evidence.trace.pulses(RELAY)
     return Row(
         "every pulse has its audit record, and every accept its pulse",
@@ -163,6 +163,10 @@ def _pulses(evidence: Evidence, answer: Answer) -> list[Pulse]:
     later = [it.at for it in evidence.asked("before the camera") if it.at > answer.at]
     end = min(later, default=float("inf"))
     return [it for it in evidence.trace.pulses(RELAY) if answer.at <= it.start <= end]
+
+
+def _took(evidence: Evidence, answer: Answer) -> str:
+    return f"{evidence.trace.lasted(answer.at, answer.at + answer.took_s):.0f} s"
 
 
 def _config(evidence: Evidence) -> dict[str, Any]:
