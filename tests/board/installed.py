@@ -10,11 +10,12 @@ import hashlib
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tests.board import films
+from tests.board import filelist, films
 from tests.board.host import BoardError, run
 from tests.board.image import GUEST, Image, Say, alone, layer
 from tests.board.machine import CONTACT, EXIT_BUTTON, RELAY, TAMPER, Machine, Options
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 CHECKOUT = "/root/face-access-appliance"
 _BROUGHT = "/mnt/brought"
 WHEELS = f"{_BROUGHT}/wheels"
+MOUNT = f"mkdir -p {_BROUGHT} && mount -o ro /dev/vdb {_BROUGHT}"
 _CAMERA = "/usr/local/lib/board"
 INSTALL_S = 3600.0
 PULSE_S = 3.0
@@ -77,7 +79,8 @@ door:
 def installed(cache: Path, base: Image, say: Say, *, fresh: bool = False) -> Image:
     """The image of this checkout; installed when the cache lacks it. Raises BoardError.
 
-    The folder of the image holds `install/`: the logs, and what install.sh said.
+    The folder of the image holds `install/`: the logs, what install.sh said, and the list of the
+    board's files before.
     """
     wheels = fetch_wheels(cache, say)
     folder = cache / f"installed-{_key(base, wheels)}"
@@ -157,22 +160,25 @@ def _key(base: Image, wheels: Path) -> str:
 
 def _install(base: Image, wheels: Path, folder: Path, say: Say) -> None:
     disk = layer(base, folder / "disk.qcow2")
-    brought = _disk_of(_brought(wheels, folder / "brought"), folder / "brought.img")
-    drive = f"file={brought},format=raw,if=none,id=brought,readonly=on"
+    brought = disk_of(_brought(wheels, folder / "brought"), folder / "brought.img")
     machine = Machine.start(
         Options(
             image=base,
             disk=disk,
             folder=folder / "install",
-            arguments=("-drive", drive, "-device", "virtio-blk-pci,drive=brought"),
+            arguments=second_disk(brought),
         )
     )
     try:
         say(f"booting to install (log: {machine.serial_log})")
         machine.wait_for_ssh()
-        machine.ssh(f"mkdir -p {_BROUGHT} && mount -o ro /dev/vdb {_BROUGHT}", check=True)
+        machine.ssh(MOUNT, check=True)
         machine.ssh(f"cp -a {_BROUGHT}/checkout {CHECKOUT}", check=True)
         _put_camera(machine)
+        # As doctor advises.
+        machine.ssh("systemctl mask --now serial-getty@ttyAMA0", check=True)
+        # All that is here is the board's; what comes from now on is the appliance's.
+        filelist.take_before(machine, folder / "install" / "before.txt")
         say("install.sh --offline, emulated; this takes minutes")
         done = machine.ssh(
             f"cd {CHECKOUT} && ./install.sh --offline {WHEELS} 2>&1", timeout_s=INSTALL_S
@@ -183,8 +189,6 @@ def _install(base: Image, wheels: Path, folder: Path, say: Say) -> None:
             raise BoardError(f"install.sh ended with {done.code}: {done.out[-600:]}\n{log[-1500:]}")
         say(f"install.sh took {done.took_s:.0f} s")
         machine.ssh("cat > /etc/appliance/config.yaml", feed=CONFIG, check=True)
-        # As doctor advises.
-        machine.ssh("systemctl mask --now serial-getty@ttyAMA0", check=True)
         machine.ssh("systemctl restart appliance", timeout_s=600, check=True)
         machine.ssh("appliance --json doctor; systemctl status appliance", timeout_s=600)
         # Layers above this disk get keys of their own.
@@ -206,7 +210,13 @@ def _brought(wheels: Path, folder: Path) -> Path:
     return folder
 
 
-def _disk_of(folder: Path, disk: Path) -> Path:
+def second_disk(disk: Path) -> Sequence[str]:
+    """QEMU's words for a disk that is brought; MOUNT mounts it in the guest."""
+    drive = f"file={disk},format=raw,if=none,id=brought,readonly=on"
+    return "-drive", drive, "-device", "virtio-blk-pci,drive=brought"
+
+
+def disk_of(folder: Path, disk: Path) -> Path:
     """A disk with a folder's content; the folder is gone then."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     with disk.open("wb") as file:
