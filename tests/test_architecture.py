@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"attempt", "enrolment"}),
     frozenset({"evaluation"}),
     frozenset({"reports"}),
+    frozenset({"training"}),
     frozenset({"assemble"}),
     frozenset({"auto"}),
     frozenset({"cold_start", "doctor"}),

@@ -1,0 +1,74 @@
+"""Files that the workbench leaves behind: each is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import InputError
+
+# What a JSON file of the workbench may take: a record of a million pictures fits.
+MOST_BYTES = 256 * 1024 * 1024
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of what is there; whoever reads sees the old or the new one.
+
+    InputError where that fails: the old file is then still there.
+    """
+    draft = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+    except OSError as error:
+        raise unwritten(path, error) from error
+
+
+def replace_json(path: Path, data: Mapping[str, Any]) -> None:
+    """The same, of a JSON object. Raises InputError."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
+    replace(path, f"{text}\n".encode())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it where they are missing. InputError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritten(folder, error) from error
+
+
+def read(path: Path) -> bytes:
+    """A file's content. InputError when it is missing, too large or cannot be read."""
+    try:
+        if not path.is_file():
+            raise InputError(f"{path} is not there, or is no file.", code="missing_file")
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} is too large: more than {MOST_BYTES >> 20} MiB.")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {reason(error)}.", hint="This user must be allowed to read it."
+        ) from error
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, as a clause."""
+    return (error.strerror or str(error)).lower()
+
+
+def unwritten(path: Path, error: OSError) -> InputError:
+    """The error for a file or folder that could not be written."""
+    return InputError(
+        f"{path} cannot be written: {reason(error)}.",
+        hint="Name a folder on a disk with room left, where this user may write.",
+        code="not_written",
+    )
