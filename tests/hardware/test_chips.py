@@ -12,6 +12,7 @@ from appliance.errors import ConfigError, LockError
 from appliance.hardware import chips
 from appliance.hardware.chips import chip_number
 from appliance.hardware.pins import ChipFactory
+from tests.emulation import need_ioctl
 from tests.hardware.fake_lgpio import FakeLgpio
 
 LABELS = {"gpiochip0": "tegra234-gpio", "gpiochip1": "tegra234-gpio-aon", "gpiochip10": "usb"}
@@ -88,6 +89,7 @@ def test_a_chip_that_has_just_gone_bears_no_label(devices: Path) -> None:
 
 
 def test_what_is_no_chip_is_refused_by_the_kernel(tmp_path: Path) -> None:
+    need_ioctl(chips._GET_CHIPINFO, "GPIO chips")
     (tmp_path / "gpiochip0").touch()
     with pytest.raises(LockError) as caught:
         chip_number("any", tmp_path)

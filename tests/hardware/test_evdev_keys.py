@@ -11,11 +11,14 @@ import pytest
 
 from appliance.errors import HardwareError
 from appliance.hardware.evdev_keys import EvdevKeys, open_evdev_keys
+from tests.emulation import need_ioctl
 from tests.fakes import FakeClock
 
 evdev = pytest.importorskip("evdev")
 ecodes = evdev.ecodes
 PATH = Path("/dev/input/by-id/usb-Keypad-event-kbd")
+# What evdev asks first: _IOR('E', 0x02, struct input_id) of linux/input.h.
+_EVIOCGID = 0x80084502
 
 
 @dataclass
@@ -199,6 +202,8 @@ def test_closed_it_gives_the_device_back_and_nothing_more() -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder", "fifo", "missing"])
 def test_the_real_one_tells_what_is_no_input_device(tmp_path: Path, kind: str) -> None:
+    if kind != "missing":
+        need_ioctl(_EVIOCGID, "input devices")
     path = tmp_path / "event0"
     if kind == "file":
         path.write_text("12345\n")
