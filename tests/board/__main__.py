@@ -1,6 +1,6 @@
 """`tests/board/run`: the appliance on an emulated ARM64 board, and what it kept of its promises.
 
-    tests/board/run [SCENE]... [--fresh] [--keep] [--json] [--list] [--out FOLDER]
+    tests/board/run [SCENE]... [--jobs 1] [--fresh] [--keep] [--json] [--list] [--out FOLDER]
                     [--installed DISK]
     tests/board/run --judge FOLDER           the table of an earlier run, from its logs
     tests/board/run --sabotage [NAME]...     each promise broken once, see sabotage.py
@@ -28,9 +28,11 @@ from tests.board import image, installed, scenes
 from tests.board.board import Board
 from tests.board.host import BoardError
 from tests.board.image import Say
+from tests.board.jobs import side_by_side
 from tests.board.table import Result, Row, all_kept, as_json, from_json, table
 
 # In this order, what is not named here afterwards: what needs a board that works comes later.
+_TO_ITS_END = "the scene runs to its end"
 _FIRST = ("boot", "unlock", "inputs", "faults", "power", "clock")
 
 
@@ -47,7 +49,7 @@ def main(words: Sequence[str]) -> int:
             sys.stdout.write(f"{name:10} {(scene.__doc__ or '').splitlines()[0]}\n")
         return 0
     if asked.judge is not None:
-        return _told(judged(known, asked.judge), asked)
+        return _told(judged(known, asked.judge, asked.scenes), asked)
     # QEMU ends with this process, disks and all else in the `finally` blocks.
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
@@ -57,15 +59,23 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 4
     _say(f"the logs go to {board.folder}")
-    results = [play(known[name], board) for name in asked.scenes or usual(known)]
+    names = asked.scenes or usual(known)
+    if asked.jobs > 1:
+        results = _side_by_side(names, board, asked.jobs)
+    else:
+        results = [play(known[name], board) for name in names]
     (board.folder / "results.json").write_text(as_json(results))
     (board.folder / "table.md").write_text(table(results))
     _say(f"{time.monotonic() - began:.0f} s in all, the image included")
     return _told(results, asked)
 
 
-def judged(known: Mapping[str, ModuleType], folder: Path) -> list[Result]:
+def judged(
+    known: Mapping[str, ModuleType], folder: Path, names: Sequence[str] = ()
+) -> list[Result]:
     """The results of an earlier run, computed anew from the logs in its folder.
+
+    names: of these scenes; of all where none is named.
 
     Scenes whose judge needs more than a folder, or that did not run, are left out.
     """
@@ -75,7 +85,9 @@ def judged(known: Mapping[str, ModuleType], folder: Path) -> list[Result]:
     return [
         Result(name, _rows(partial(scene.judge, folder / name), _say), seconds.get(name, 0.0))
         for name, scene in known.items()
-        if hasattr(scene, "judge") and (folder / name / "lines.log").exists()
+        if hasattr(scene, "judge")
+        and (folder / name / "lines.log").exists()
+        and (not names or name in names)
     ]
 
 
@@ -110,13 +122,27 @@ def play(scene: ModuleType, board: Board) -> Result:
     return Result(scene.NAME, rows, seconds)
 
 
+def _side_by_side(names: Sequence[str], board: Board, jobs: int) -> list[Result]:
+    """Each scene by a process of its own: QEMU wants a thread that lives as long as it does."""
+    own = [sys.executable, "-m", "tests.board", "--json", "--installed", str(board.image.disk)]
+    own += ["--keep"] if board.keep else []
+    told = side_by_side([[*own, "--out", str(board.folder), name] for name in names], jobs)
+    return [_result(name, text) for name, text in zip(names, told, strict=True)]
+
+
+def _result(name: str, text: str) -> Result:
+    why = "its process ended without a word"
+    found = from_json(text) if text else []
+    return found[0] if found else Result(name, (Row(_TO_ITS_END, why, ok=False),), 0)
+
+
 def _rows(told: Callable[[], Sequence[Row]], say: Say) -> tuple[Row, ...]:
     try:
         return tuple(told())
     except Exception as error:  # noqa: BLE001 - whatever it is, the other scenes are to run
         say(traceback.format_exc())
         why = f"{type(error).__name__}: {error}"
-        return (Row("the scene runs to its end", why, ok=False),)
+        return (Row(_TO_ITS_END, why, ok=False),)
 
 
 def _board(asked: argparse.Namespace) -> Board:
@@ -141,6 +167,9 @@ def _asked(words: Sequence[str], known: Mapping[str, ModuleType]) -> argparse.Na
     parser.add_argument(
         "scenes", nargs="*", metavar="SCENE", help="all of them where none is named"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="so many boards at a time, a core each"
+    )
     parser.add_argument("--fresh", action="store_true", help="build the image anew")
     parser.add_argument("--keep", action="store_true", help="keep the disks of the machines")
     parser.add_argument("--json", action="store_true", help="the table as JSON")
@@ -154,6 +183,8 @@ def _asked(words: Sequence[str], known: Mapping[str, ModuleType]) -> argparse.Na
         "--installed", type=Path, metavar="DISK", help="a disk that was installed before, as it is"
     )
     asked = parser.parse_args(words)
+    if asked.jobs < 1:
+        parser.error("--jobs wants a number from 1 on")
     unknown = [name for name in asked.scenes if name not in known]
     if unknown:
         parser.error(f"there is no scene {', '.join(unknown)}; there is {', '.join(known)}")

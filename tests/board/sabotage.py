@@ -1,6 +1,7 @@
 """`python -m tests.board.sabotage`: each promise of the board is broken once, and must show.
 
-    python -m tests.board.sabotage [NAME]... [--list] [--together] [--installed DISK] [--out FOLDER]
+    python -m tests.board.sabotage [NAME]... [--list] [--together] [--jobs 1] [--json]
+                                   [--installed DISK] [--out FOLDER] [--keep]
 
 A sabotage edits the board's disk as a mistake in the project or an intruder would: a drop-in of the
 unit, a line of the configuration or of the installed code. The scene that runs then is the one that
@@ -14,17 +15,19 @@ Prints one table; exits with 1 when a row stayed green, or another one turned re
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.board import __main__ as suite
 from tests.board import image, installed
 from tests.board.board import Board
 from tests.board.host import BoardError
+from tests.board.jobs import side_by_side
 from tests.board.machine import Machine
 from tests.board.table import Result
 
@@ -57,6 +60,14 @@ def patched(module, old, new):
     path.write_text(text.replace(old, new))
     for compiled in path.parent.glob(f"__pycache__/{{path.stem}}.*.pyc"):
         compiled.unlink()
+
+def film(name, shown):
+    folder = pathlib.Path("/var/lib/board")
+    (folder / f"{{name}}.yuyv").write_bytes((folder / f"{{shown}}.yuyv").read_bytes())
+    subprocess.run(["systemctl", "restart", "board-camera"], check=True)
+
+def ran(*words):
+    subprocess.run(words, check=True)
 
 def unit(name, program):
     path = pathlib.Path("/usr/local/sbin") / name
@@ -93,7 +104,7 @@ class Sabotage:
 _FORGER = """#!/bin/sh
 while sleep 1; do
     sqlite3 /var/lib/appliance/appliance.db "DROP TRIGGER IF EXISTS audit_no_update;
-        UPDATE audit SET at = replace(at, '20', '19') WHERE number = 2;"
+        UPDATE audit SET at = '2001' || substr(at, 5) WHERE number = 2;"
 done
 """
 _DOORMAN = """#!/usr/bin/python3
@@ -111,6 +122,30 @@ for line in ask("GET", "/v1/events"):
     if told["kind"] == "alarm" and told["active"]:
         ask("POST", "/v1/unlock", json.dumps({"reason": "sabotage"})).read()
 """
+_COMPASSION = _DOORMAN.replace(
+    'told["kind"] == "alarm" and told["active"]',
+    'told["kind"] == "attempt" and told["decision"] != "accept"',
+)
+_OPENER = (
+    _DOORMAN[: _DOORMAN.index("for line")]
+    + """
+import time
+while True:
+    time.sleep(40)
+    ask("POST", "/v1/unlock", json.dumps({"reason": "sabotage"})).read()
+"""
+)
+_LATE_START = """pathlib.Path("/run/tried").touch()
+drop_in("ExecStartPre=+/bin/sh -c 'test -e /run/tried || { touch /run/tried; exit 1; }'")"""
+_NO_RUNTIME_WATCHDOG = """pathlib.Path("/etc/systemd/system.conf.d/zz-sabotage.conf").write_text(
+    "[Manager]\\nRuntimeWatchdogSec=0\\n"
+)
+ran("systemctl", "daemon-reexec")"""
+_ANY_TIME = """patched("doctor.py", "if now < EARLIEST:", "if now.year < 1:")
+patched("hardware/clock.py", "if self.now().year < EARLIEST_YEAR:\\n            return False",
+    "if self.now().year < EARLIEST_YEAR:\\n            return True")"""
+_EVERYBODY = "patched('matching.py', 'max(threshold(curve, target_far) for curve in curves) + off'"
+_EVERYBODY += ", '-1.0')"
 _RECORD_FIRST = """        record = self._audit.append(event, subject, detail)
         try:
             self.grant(record, pulse_s, asked=asked)
@@ -141,6 +176,74 @@ ALL: Sequence[Sabotage] = (
         "a drop-in with WatchdogSec=0",
         "drop_in('WatchdogSec=0')",
         ("systemd's watchdog is armed",),
+    ),
+    Sabotage(
+        "starts-late",
+        "boot",
+        "from the second boot on, the service's first start fails",
+        _LATE_START,
+        ("the service says READY at each boot",),
+    ),
+    Sabotage(
+        "no-system-watchdog",
+        "boot",
+        "RuntimeWatchdogSec=0, of which doctor warns as well",
+        _NO_RUNTIME_WATCHDOG,
+        ("a system watchdog that the image sets", "doctor: all ok"),
+    ),
+    Sabotage(
+        "login-offered",
+        "boot",
+        "a login on the serial line again",
+        "ran('systemctl', 'unmask', 'serial-getty@ttyAMA0.service')\n"
+        "ran('systemctl', 'start', 'serial-getty@ttyAMA0.service')",
+        ("doctor: all ok",),
+    ),
+    Sabotage(
+        "no-time-to-enrol",
+        "unlock",
+        "enrolment.timeout_s: 1, so that nobody is enrolled who is not there in pictures",
+        "configured('enrolment', timeout_s=1)",
+        (
+            "a person is enrolled through",
+            "who is recognised gets one pulse",
+            "an empty hall, alice claimed",
+            "another's photograph, alice claimed",
+            "every pulse has its audit record",
+        ),
+    ),
+    Sabotage(
+        "longer-pulse",
+        "unlock",
+        "door.pulse_s: 4",
+        "configured('door', pulse_s=4)",
+        ("who is recognised gets one pulse",),
+    ),
+    Sabotage(
+        "compassion",
+        "unlock",
+        "a program of root's that opens to whoever was refused",
+        f"unit('doorman', {_COMPASSION!r})",
+        (
+            "an empty hall, alice claimed",
+            "another's photograph, alice claimed",
+            "a living stranger, bob claimed",
+            "every pulse has its audit record",
+        ),
+    ),
+    Sabotage(
+        "blind",
+        "unlock",
+        "the camera shows the hall where the photograph should be",
+        "film('stranger', 'hall')",
+        ("another's photograph, alice claimed",),
+    ),
+    Sabotage(
+        "everybody",
+        "unlock",
+        "a threshold of -1: whoever lives is recognised",
+        _EVERYBODY,
+        ("a living stranger, bob claimed", "every pulse has its audit record"),
     ),
     Sabotage(
         "long-pulse",
@@ -270,6 +373,49 @@ ALL: Sequence[Sabotage] = (
         "configured('access', untrusted_clock='allow')",
         ("who may enter at times only",),
     ),
+    Sabotage(
+        "time-vouched-for",
+        "clock",
+        "whatever the clock says is believed, by the service and by doctor",
+        _ANY_TIME,
+        ("doctor tells of a clock", "who may enter at times only"),
+    ),
+    Sabotage(
+        "opener",
+        "clock",
+        "a program of root's that opens every 40 s",
+        f"unit('opener', {_OPENER!r})",
+        ("an opening by command and the button inside work",),
+    ),
+    Sabotage(
+        "records-forged-in-1970",
+        "clock",
+        "a program of root's that alters a record of the audit log",
+        f"unit('forger', {_FORGER!r})",
+        ("everything is recorded, and the chain verifies",),
+    ),
+    Sabotage(
+        "crooked",
+        "embeddings",
+        "the mesh lies three pixels beside the face",
+        "patched('vision/landmarks.py', 'mesh.reshape(-1, 3)', 'mesh.reshape(-1, 3) + 3')",
+        (
+            "every stage of vision gives what it gives here",
+            "from the picture's file to the crop",
+            "from the picture's file to the embedding",
+        ),
+    ),
+    Sabotage(
+        "unlike",
+        "embeddings",
+        "a hundredth is added to each number of an embedding",
+        "patched('vision/embedding.py', 'vector / norm', 'vector / norm + 0.01')",
+        (
+            "float embeddings of the same crops",
+            "integer embeddings of the same crops",
+            "from the picture's file to the embedding",
+        ),
+    ),
 )
 
 
@@ -347,12 +493,33 @@ def main(words: Sequence[str]) -> int:
     chosen = [it for it in ALL if not asked.names or it.name in asked.names]
     try:
         board = _board(asked)
-        outcomes = [_run(board, batch) for batch in batches(chosen, together=asked.together)]
+        outcomes = _all(board, batches(chosen, together=asked.together), asked.jobs)
     except BoardError as error:
         sys.stderr.write(f"{error}\n")
         return 4
-    sys.stdout.write(table(outcomes))
+    told = json.dumps([asdict(it) for it in outcomes]) if asked.json else table(outcomes)
+    sys.stdout.write(told)
+    (board.folder / "sabotage.md").write_text(table(outcomes))
     return 0 if all(it.ok for it in outcomes) else 1
+
+
+def _all(board: Board, found: Sequence[Sequence[Sabotage]], jobs: int) -> list[Outcome]:
+    if jobs == 1:
+        return [_run(board, batch) for batch in found]
+    own = [sys.executable, "-m", "tests.board", "--sabotage", "--together", "--json"]
+    own += ["--installed", str(board.image.disk), "--out", str(board.folder)]
+    own += ["--keep"] if board.keep else []
+    told = side_by_side([[*own, *(it.name for it in batch)] for batch in found], jobs)
+    return [_outcome(batch, text) for batch, text in zip(found, told, strict=True)]
+
+
+def _outcome(batch: Sequence[Sabotage], text: str) -> Outcome:
+    """What a process of its own told of a run; one that told nothing noticed nothing."""
+    if not text:
+        return outcome(batch, Result(batch[0].scene, (), 0))
+    (told,) = json.loads(text)
+    many = {name: tuple(told[name]) for name in ("names", "green", "red")}
+    return Outcome(**{**told, **many})
 
 
 def _run(board: Board, batch: Sequence[Sabotage]) -> Outcome:
@@ -362,7 +529,8 @@ def _run(board: Board, batch: Sequence[Sabotage]) -> Outcome:
     # Saved once, before anything was done to it.
     warm = board.folder / "warm"
     warm.mkdir(exist_ok=True)
-    (folder / "warm").symlink_to(warm.resolve())
+    if not (folder / "warm").exists():
+        (folder / "warm").symlink_to(warm.resolve())
     board.say(f"sabotage: {', '.join(it.what for it in batch)}")
     edits = tuple(it.edit for it in batch)
     sabotaged = SabotagedBoard(board.image, folder, board.say, keep=board.keep, edits=edits)
@@ -394,10 +562,14 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="all of them where none is named")
     parser.add_argument("--list", action="store_true", help="name them")
     parser.add_argument("--together", action="store_true", help="one run for each scene")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
+    parser.add_argument("--json", action="store_true", help="the outcomes as JSON")
     parser.add_argument("--keep", action="store_true", help="keep the disks of the machines")
     parser.add_argument("--installed", type=Path, metavar="DISK", help="as tests/board/run has it")
     parser.add_argument("--out", type=Path, help="the folder for the logs")
     asked = parser.parse_args(words)
+    if asked.jobs < 1:
+        parser.error("--jobs wants a number from 1 on")
     unknown = [name for name in asked.names if name not in known]
     if unknown:
         parser.error(f"there is no sabotage {', '.join(unknown)}; --list names them")

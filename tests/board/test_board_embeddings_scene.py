@@ -10,6 +10,7 @@ from tests.board.embeddings import SAME_INPUT, WHOLE_WAY
 from tests.board.host import BoardError
 from tests.board.logs import Logs
 from tests.board.scenes import embeddings
+from tests.board.table import Row
 
 STAGES = ("hog", "mesh", "embedding mobilefacenet", "embedding mobilefacenet_int8")
 
@@ -30,12 +31,16 @@ def told(*wrong: tuple[str, str]) -> list[dict[str, object]]:
     ]
 
 
-def outcome(folder: Path, answer: object) -> list[bool]:
+def judged(folder: Path, answer: object = None) -> list[Row]:
     logs = Logs(folder)
     logs.reset(0)
     logs.ask(60, "uname -m", "aarch64\n")
-    logs.ask(70, embeddings._COMPARE, answer)
-    return [row.ok for row in embeddings.judge(logs.write())]
+    logs.ask(70, embeddings._COMPARE, told() if answer is None else answer)
+    return embeddings.judge(logs.write())
+
+
+def outcome(folder: Path, answer: object) -> list[bool]:
+    return [row.ok for row in judged(folder, answer)]
 
 
 def test_what_lies_within_its_limits_is_kept(tmp_path: Path) -> None:

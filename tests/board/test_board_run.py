@@ -12,6 +12,7 @@ from tests.board import host, image, installed
 from tests.board.board import Board
 from tests.board.host import BoardError
 from tests.board.image import Image
+from tests.board.jobs import side_by_side
 from tests.board.logs import Logs
 from tests.board.machine import RELAY
 from tests.board.scenes import boot
@@ -116,3 +117,22 @@ def test_an_earlier_run_is_judged_anew_from_its_logs(
     told = capsys.readouterr().out
     assert "BROKEN | 1 times high in 150 s of the host with 1 resets" in told
     assert "unlock" not in told
+
+
+def test_commands_run_side_by_side_and_tell_in_their_own_order(tmp_path: Path) -> None:
+    """The first waits for what only the second makes, so neither waits for the other's end."""
+    made = tmp_path / "made"
+    first = f"until test -e {made}; do sleep 0.05; done; echo first"
+    told = side_by_side([["sh", "-c", it] for it in (first, f"touch {made}; echo second")], 2)
+    assert told == ["first\n", "second\n"]
+
+
+def test_no_more_run_at_a_time_than_there_are_jobs(tmp_path: Path) -> None:
+    alone = f"mkdir {tmp_path}/busy && sleep 0.2 && rmdir {tmp_path}/busy && echo alone"
+    assert side_by_side([["sh", "-c", alone]] * 2, 1) == ["alone\n"] * 2
+
+
+def test_what_died_without_a_word_is_a_broken_row() -> None:
+    result = suite._result("boot", "")
+    assert not result.ok
+    assert result.rows[0].measured == "its process ended without a word"

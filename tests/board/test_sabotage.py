@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.config import Config
 from tests.board import sabotage
-from tests.board.__main__ import all_scenes
+from tests.board.__main__ import all_scenes, usual
 from tests.board.sabotage import ALL, Sabotage, batches, outcome, table
+from tests.board.scenes import boot, clock, inputs, power, torn, unlock
 from tests.board.table import Result, Row
+from tests.board.test_board_embeddings_scene import judged as embeddings_judged
+from tests.board.test_board_scenes import booted, visited
+from tests.board.test_hard_scenes import Faults, clock_logs, inputs_logs, power_folder, torn_folder
 from tests.conftest import ROOT
 
 BROKEN, WELL = Row("a door stays shut", "open", ok=False), Row("a lamp burns", "dark", ok=True)
@@ -68,7 +73,8 @@ def test_a_sabotage_fits_this_project(it: Sabotage) -> None:
         done.append(str(words))
 
     tools: dict[str, Callable[..., Any]] = {"patched": patched, "configured": configured}
-    exec(it.edit, {**tools, "drop_in": any_other, "unit": any_other})  # noqa: S102 - our own text
+    others = dict.fromkeys(("drop_in", "unit", "film", "ran"), any_other)
+    exec(it.edit, {**tools, **others, "pathlib": Elsewhere(done)})  # noqa: S102 - our own text
     assert done
     scene = all_scenes()[it.scene].__file__
     assert scene is not None
@@ -77,9 +83,48 @@ def test_a_sabotage_fits_this_project(it: Sabotage) -> None:
     assert all(row in text for row in it.rows)
 
 
+class Elsewhere:
+    """A module `pathlib` whose paths write nothing."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+
+    def Path(self, name: str) -> Elsewhere:  # noqa: N802 - as it is called
+        self._done.append(name)
+        return self
+
+    def touch(self) -> None: ...
+
+    def write_text(self, text: str) -> None:
+        self._done.append(text)
+
+
 def _whole(section: str) -> dict[str, object]:
     # A door's keys mean something only together.
     return {"driver": "simulated"} if section == "door" else {}
+
+
+def test_every_row_of_every_usual_scene_has_a_sabotage(tmp_path: Path) -> None:
+    kept = rows_when_all_is_well(tmp_path)
+    assert set(kept) >= set(usual(all_scenes())) - {"upgrade"}
+    for scene, rows in kept.items():
+        parts = [part for it in ALL if it.scene == scene for part in it.rows]
+        bare = [row.promise for row in rows if not any(part in row.promise for part in parts)]
+        assert not bare, (scene, bare)
+
+
+def rows_when_all_is_well(folder: Path) -> dict[str, list[Row]]:
+    """What each scene makes of logs of a board that keeps everything."""
+    return {
+        "boot": boot.judge(booted(folder / "boot").write()),
+        "unlock": unlock.judge(visited(folder / "unlock").write()),
+        "inputs": inputs.judge(inputs_logs().write(folder / "inputs")),
+        "faults": Faults().judge(folder / "faults"),
+        "power": power.judge(power_folder(folder / "power")),
+        "torn": torn.judge(torn_folder(folder / "torn")),
+        "clock": clock.judge(clock_logs().write(folder / "clock")),
+        "embeddings": embeddings_judged(folder / "embeddings"),
+    }
 
 
 def test_names_tell_sabotages_apart() -> None:

@@ -6,6 +6,7 @@ their own. Its state lies on a disk of its own, see `statedisk`.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,8 +38,12 @@ def ready(board: Board, name: str) -> Iterator[Machine]:
 def again(board: Board, name: str) -> Options:
     """What starts the saved machine on copies of its disks, with logs in the folder `name`."""
     stock, folder = board.folder / "warm", board.folder / name
-    if not (stock / "saved").exists():
-        _save(board, stock)
+    stock.mkdir(parents=True, exist_ok=True)
+    # Scenes that run side by side save one.
+    with (stock / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (stock / "saved").exists():
+            _save(board, stock)
     folder.mkdir(parents=True, exist_ok=True)
     for part in _PARTS:
         shutil.copy(stock / part, folder / part)

@@ -17,6 +17,10 @@ NAME = "clock"
 _ALWAYS, _HOURS = "always", "office-hours"
 _ATTEMPT = "POST /v1/attempts"
 _DOCTOR, _VERIFY, _DATE = "appliance --json doctor", "appliance audit verify", "date -u +%Y-%m-%d"
+# systemd sets a clock that is far behind to the time of its own making; so this is done after.
+_IN_1970 = "date -s '1970-01-01 01:00:00'; systemctl restart appliance"
+# After an attempt that came to nothing, nobody is heard for a while.
+_SILENCE_S = 20
 # A finger's press, long enough for an emulated processor to see it; and the host's patience.
 _PRESS_S, _PATIENCE_S = 5.0, 600.0
 
@@ -25,6 +29,8 @@ def run(board: Board) -> list[Row]:
     """Boot in 1970, enrol somebody with a schedule and somebody without, and try the door."""
     options = board.options(NAME, rtc="1970-01-01T00:00:00")
     with board.machine(options) as machine:
+        board.wait_until_ready(machine)
+        machine.ssh(_IN_1970, timeout_s=1800, check=True)
         board.wait_until_ready(machine)
         machine.ssh(f"{_DATE}; timedatectl show -p NTPSynchronized --value")
         for name, sent in zip((_ALWAYS, _HOURS), templates(2), strict=True):
@@ -36,6 +42,8 @@ def run(board: Board) -> list[Row]:
         )
         for name in (_HOURS, _ALWAYS):
             ask(machine, _ATTEMPT, {"name": name}, note=name, timeout_s=1800)
+            # The guest's seconds.
+            machine.ssh(f"sleep {_SILENCE_S}", timeout_s=1800)
             at_rest(machine, _PATIENCE_S)
         ask(machine, UNLOCK, {"reason": "in 1970"})
         at_rest(machine, _PATIENCE_S)
@@ -63,7 +71,7 @@ def _told(evidence: Evidence) -> Row:
         "doctor tells of a clock that nobody vouches for",
         f"the guest takes today for {today} (synchronised: {synchronised.strip()}); "
         f"{found['status']}: {found['detail']}",
-        ok=found["status"] in {"warn", "fail"},
+        ok=today.startswith("1970-01-01") and found["status"] in {"warn", "fail"},
     )
 
 

@@ -30,7 +30,7 @@ def run(board: Board) -> list[Row]:
     record = options.folder / _RECORD
     embeddings.write(record, embeddings.record())
     with board.machine(options) as machine:
-        machine.wait_for_ssh()
+        board.wait_until_ready(machine)
         # It would look at the camera meanwhile, and the emulated board is slow enough.
         machine.ssh("systemctl stop appliance", check=True)
         machine.put(record, _FOLDER)

@@ -139,8 +139,9 @@ def _camera(machine: Machine) -> None:
 def _disk(machine: Machine) -> None:
     machine.ssh(
         "d=/var/lib/appliance; sqlite3 $d/appliance.db 'PRAGMA wal_checkpoint(TRUNCATE)';"
-        " fallocate -l $(df --output=avail -B1 $d | tail -1) /var/lib/full;"
-        f" dd if=/dev/zero of=/var/lib/fuller bs=4k; df $d; true # {_FULL}",
+        # What the system keeps for root is taken as well.
+        " fallocate -l $(df --output=avail -B1 $d | tail -1) $d/full;"
+        f" dd if=/dev/zero of=$d/fuller bs=4k; df $d; true # {_FULL}",
         timeout_s=600,
     )
     for number in range(_TRIES):
@@ -148,7 +149,9 @@ def _disk(machine: Machine) -> None:
         if answer.code:
             break
     _press(machine)
-    machine.ssh(f"rm -f /var/lib/full /var/lib/fuller; sync # {_FREE}", timeout_s=600)
+    machine.ssh(
+        f"rm -f /var/lib/appliance/full /var/lib/appliance/fuller; sync # {_FREE}", timeout_s=600
+    )
     at_rest(machine, _PATIENCE_S)
     ask(machine, UNLOCK, {"reason": "there is room again"})
     at_rest(machine, _PATIENCE_S)

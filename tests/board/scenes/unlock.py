@@ -31,12 +31,8 @@ _ENROL = "appliance --json enroll --name alice"
 _ENROL_BOB = "appliance --json enroll --name bob"
 _CONFIG = "appliance --json config show"
 _AUDIT = "appliance --json audit tail -n 100"
-# Who stands before the camera, whose name is claimed, and what must not follow.
-_REFUSED = (
-    ("hall", "alice", "an empty hall, alice claimed"),
-    ("stranger", "alice", "another person's picture, alice claimed"),
-    ("alice", "bob", "a living person who is not bob, bob claimed"),
-)
+# Who stands before the camera, and whose name is claimed, where the line must not move.
+_HALL, _PHOTOGRAPH, _STRANGER = ("hall", "alice"), ("stranger", "alice"), ("alice", "bob")
 
 
 def run(board: Board) -> list[Row]:
@@ -47,13 +43,12 @@ def run(board: Board) -> list[Row]:
         machine.ssh(_PASSIVE, timeout_s=ATTEMPT_S, check=True)
         machine.ssh(_CONFIG, timeout_s=ATTEMPT_S)
         _enrol(board, machine)
-        for film, name, _ in _REFUSED[:2]:
-            _attempt(board, machine, film, name)
+        _attempt(board, machine, *_HALL)
+        _attempt(board, machine, *_PHOTOGRAPH)
         _attempt(board, machine, "alice", "alice")
         # Its pulse ends before the next attempt begins.
         _wait(machine, 2 * PULSE_S)
-        for film, name, _ in _REFUSED[2:]:
-            _attempt(board, machine, film, name)
+        _attempt(board, machine, *_STRANGER)
         _wait(machine, 2 * PULSE_S)
         machine.ssh(_AUDIT, timeout_s=ATTEMPT_S)
     rows = judge(options.folder)
@@ -71,7 +66,9 @@ def judge(folder: Path) -> list[Row]:
     return [
         _enrolled(evidence),
         _let_in(evidence),
-        *(_refused(evidence, *words) for words in _REFUSED),
+        _nobody(evidence),
+        _photograph(evidence),
+        _stranger(evidence),
         _recorded(evidence),
     ]
 
@@ -135,15 +132,56 @@ def _let_in(evidence: Evidence) -> Row:
     )
 
 
-def _refused(evidence: Evidence, film: str, name: str, who: str) -> Row:
-    answer = evidence.last(_command(film, name))
-    told = json_of(answer)
+def _nobody(evidence: Evidence) -> Row:
+    told = json_of(evidence.last(_command(*_HALL)))
+    return _refused(
+        evidence,
+        _HALL,
+        "an empty hall, alice claimed: nobody is seen, and the line does not move",
+        rightly=told.get("decision") == "no_face",
+    )
+
+
+def _photograph(evidence: Evidence) -> Row:
+    """A refusal of somebody who was seen: a camera that shows nothing is no refusal."""
+    told = json_of(evidence.last(_command(*_PHOTOGRAPH)))
+    seen = told.get("liveness", {}).get("cues", {}).get("appearance") is not None
+    return _refused(
+        evidence,
+        _PHOTOGRAPH,
+        "another's photograph, alice claimed: it is seen and refused, and the line does not move",
+        "a face was seen" if seen else "no face was seen",
+        rightly=seen and told.get("decision") in {"reject", "spoof", "poor_quality"},
+    )
+
+
+def _stranger(evidence: Evidence) -> Row:
+    """Live and looked at, and yet not let in: by the face alone."""
+    told = json_of(evidence.last(_command(*_STRANGER)))
+    alive = told.get("liveness", {}).get("state") == "live"
+    similarity, threshold = told.get("similarity"), told.get("threshold")
+    below = similarity is not None and threshold is not None and similarity < threshold
+    return _refused(
+        evidence,
+        _STRANGER,
+        "a living stranger, bob claimed: found live and not like bob, and the line does not move",
+        f"live: {alive}, similarity {similarity}, threshold {threshold}",
+        rightly=alive and below and told.get("decision") == "reject",
+    )
+
+
+def _refused(
+    evidence: Evidence, who: tuple[str, str], promise: str, found: str = "", *, rightly: bool
+) -> Row:
+    answer = evidence.last(_command(*who))
     during = _pulses(evidence, answer)
-    decision = told.get("decision")
+    decision = json_of(answer).get("decision")
+    said = f"{decision} after {_took(evidence, answer)}"
+    said += f" ({found})" if found else ""
     return Row(
-        f"{who}: the line does not move",
-        f"{decision} after {_took(evidence, answer)}; {len(during)} pulses",
-        ok=decision is not None and decision != "accept" and answer.code == 1 and not during,
+        promise,
+        f"{said}; {len(during)} pulses",
+        ok=rightly and answer.code == 1 and not during,
     )
 
 
