@@ -92,6 +92,11 @@ class Emulated:
     data: Path | None = None
     cpu: str = "cortex-a76"
 
+    @property
+    def checkout(self) -> Path:
+        """Where the host finds the project that is in there."""
+        return self.root / CHECKOUT.lstrip("/")
+
     def command(self, words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
         """The host's command that runs a program in there, in the checkout, as root.
 
@@ -178,13 +183,15 @@ def install(system: Emulated, project: Path, commit: str, say: Say) -> None:
 
     pip's packages come from where the host's pip gets them.
     """
-    checkout = system.root / CHECKOUT.lstrip("/")
+    checkout = system.checkout
     log = system.results / "install.log"
     if not checkout.exists():
         checkout.parent.mkdir(parents=True, exist_ok=True)
         run(["git", "clone", "-q", "--no-hardlinks", str(project), str(checkout)])
     run(["git", "-C", str(checkout), "fetch", "-q", str(project), commit])
     run(["git", "-C", str(checkout), "checkout", "-q", "--force", "--detach", commit])
+    # What tests of another commit left behind belongs to no commit; ignored files stay.
+    run(["git", "-C", str(checkout), "clean", "-q", "-d", "--force"])
     with suppress(FileNotFoundError):
         shutil.copyfile("/etc/resolv.conf", system.root / "etc" / "resolv.conf")
     environment = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}

@@ -2,12 +2,16 @@
 
     sudo python -m tests.board.suite [--out FOLDER] [--slice NAME]... [--cpu cortex-a76]
         [--workers 2] [--patience 20] [--limit-s 3600] [--data FOLDER] [--root FOLDER] [--list]
+        [--keep-earlier]
 
 Programs of a Debian for ARM64 run one by one through qemu-aarch64 (see `emulated`), ten to thirty
-times slower than on the host. The tests go in slices, a folder or a handful of files each. What
-came of a slice is written to OUT/SLICE.json when it ends, with its log and JUnit file beside it,
-and is not run again as long as the file is there: an interrupted run goes on where it was.
-The table shows every slice that ran. Exit code 0 when all slices ran and none failed, else 1.
+times slower than on the host. What is tested is the checkout's last commit, never what is changed
+beside it. The tests go in slices, a folder or a handful of files each. What came of a slice is
+written to OUT/SLICE.outcome.json when it ends, with its log and JUnit file beside it, and that
+slice is not run again for this commit and processor: an interrupted run goes on where it was.
+--keep-earlier takes what another commit or processor gave as well; the table then says that it
+is not one run. Exit code 0 when what was asked for (all, where nothing is named) ran, everything
+in the table is one run and none of it failed; else 1.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -36,6 +41,8 @@ EMBEDDINGS = "embeddings"
 # The files that lie directly in tests/ go together by so many.
 HANDFUL = 8
 _PATIENCE = "APPLIANCE_TEST_PATIENCE"
+# pytest's exit code where nothing was left to run, such as where every test is slow.
+_NONE_TO_RUN = 5
 # As pytest -v names what became of a test, where a slice did not live to write its report.
 _BECAME = "(PASSED|FAILED|ERROR|SKIPPED)"
 # The names of tests may hold blanks.
@@ -56,6 +63,8 @@ class Outcome:
 
     failed: the tests that failed or broke. skipped: reasons, and how many tests gave each.
     finished: False where the slice ran out of time or was killed: then the rest is what it told.
+    idle: it holds no default test at all, such as where each of them is slow. worked: seconds of
+    the host's processors, which tell more than `seconds` does where others have them too.
     """
 
     name: str
@@ -66,11 +75,29 @@ class Outcome:
     finished: bool
     cpu: str
     commit: str
+    idle: bool = False
+    worked: float = 0.0
 
     @property
     def ok(self) -> bool:
-        """Whether every test of the slice ran to its end and none failed."""
-        return self.finished and not self.failed and self.passed + sum(self.skipped.values()) > 0
+        """Whether the slice ran to its end, none of its tests failed and some passed."""
+        return self.finished and not self.failed and (self.passed > 0 or self.idle)
+
+    @property
+    def verdict(self) -> str:
+        """In a word or three."""
+        if not self.finished:
+            return "cut short"
+        if self.failed:
+            return "failed"
+        if self.idle:
+            return "no default test"
+        return "ok" if self.ok else "nothing passed"
+
+
+def one_run(found: Sequence[Outcome]) -> bool:
+    """Whether all of it was tested at one commit, on one processor."""
+    return len({(item.commit, item.cpu) for item in found}) == 1
 
 
 def slices(project: Path) -> list[Slice]:
@@ -108,17 +135,32 @@ def run_slice(way: Way, part: Slice) -> Outcome:
         *("-n", str(way.workers), "--dist", "worksteal"),
         *("--junit-xml", f"{RESULTS}/{report.name}", *part.paths),
     ]
-    began = time.monotonic()
+    began, worked = time.monotonic(), _worked()
     code = way.system.run(words, {_PATIENCE: f"{way.patience:g}"}, log)
-    took = time.monotonic() - began
-    # 0: all passed. 1: some failed. 5: there was none to run, such as where all of them are slow.
-    finished = code in {0, 1, 5} and report.exists()
+    took, worked = time.monotonic() - began, _worked() - worked
+    # 0: all passed. 1: some failed.
+    finished = code in {0, 1, _NONE_TO_RUN} and report.exists()
     passed, failed, skipped = (
         _reported(report) if finished else _told(log.read_text(encoding="utf-8", errors="replace"))
     )
     return Outcome(
-        part.name, passed, failed, skipped, round(took, 1), finished, way.system.cpu, way.commit
+        part.name,
+        passed,
+        failed,
+        skipped,
+        round(took, 1),
+        finished,
+        way.system.cpu,
+        way.commit,
+        idle=code == _NONE_TO_RUN,
+        worked=round(worked, 1),
     )
+
+
+def _worked() -> float:
+    """Seconds of the processors that programs started here had, as far as they have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 _Counts = tuple[int, tuple[str, ...], Mapping[str, int]]
@@ -157,11 +199,11 @@ def run_embeddings(way: Way) -> Outcome:
     log = way.system.results / f"{EMBEDDINGS}.log"
     log.unlink(missing_ok=True)
     run([sys.executable, "-m", "tests.board.embeddings", "--write", str(record)], cwd=PROJECT)
-    began = time.monotonic()
+    began, worked = time.monotonic(), _worked()
     words = ["python", "-m", "tests.board.embeddings", "--compare", f"{RESULTS}/{record.name}"]
     table = f"{RESULTS}/{EMBEDDINGS}.rows.json"
     code = way.system.run([*words, "--json", table], {}, log)
-    took = time.monotonic() - began
+    took, worked = time.monotonic() - began, _worked() - worked
     path = way.system.results / f"{EMBEDDINGS}.rows.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if code in {0, 1} else []
     bad = tuple(f"{row['stage']} ({row['way']})" for row in rows if not row["ok"])
@@ -174,6 +216,7 @@ def run_embeddings(way: Way) -> Outcome:
         bool(rows),
         way.system.cpu,
         way.commit,
+        worked=round(worked, 1),
     )
 
 
@@ -193,21 +236,24 @@ def _keep(results: Path, outcome: Outcome) -> None:
     path.write_text(json.dumps(asdict(outcome), indent=1) + "\n", encoding="utf-8")
 
 
+_HEADINGS = ("slice", "passed", "failed", "skipped", "seconds", "worked", "cpu", "commit", "")
+
+
 def show(found: Sequence[Outcome], missing: Sequence[str], console: Console) -> None:
     """Print the table, what failed, and why something was skipped."""
     table = Table(title="The default tests on ARM64 (user emulation)")
-    for heading in ("slice", "passed", "failed", "skipped", "seconds", "cpu", "commit", ""):
+    for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading in {"slice", ""} else "right")
     for item in found:
         counts = item.passed, len(item.failed), sum(item.skipped.values())
-        verdict = "ok" if item.ok else "failed" if item.failed else "nothing ran"
         table.add_row(
             item.name,
             *(str(count) for count in counts),
             f"{item.seconds:.0f}",
+            f"{item.worked:.0f}" if item.worked else "",
             item.cpu,
             item.commit[:7],
-            verdict if item.finished else "cut short",
+            item.verdict,
         )
     whole = (
         sum(item.passed for item in found),
@@ -216,8 +262,13 @@ def show(found: Sequence[Outcome], missing: Sequence[str], console: Console) -> 
     )
     table.add_section()
     seconds = sum(item.seconds for item in found)
-    table.add_row("all", *(str(count) for count in whole), f"{seconds:.0f}", "", "", "")
+    told = "all" if one_run(found) else "all, not one run"
+    table.add_row(told, *(str(count) for count in whole), f"{seconds:.0f}", "", "", "", "")
     console.print(table)
+    kinds = Counter((item.commit[:7], item.cpu) for item in found)
+    if len(kinds) > 1:
+        each = ", ".join(f"{commit} on {cpu} ({n})" for (commit, cpu), n in kinds.most_common())
+        console.print(f"not one run, but slices of: {each}", markup=False)
     for item in found:
         for test in item.failed:
             console.print(f"failed: {item.name}: {test}", markup=False)
@@ -246,32 +297,36 @@ def main(words: Sequence[str], console: Console | None = None) -> int:
     wanted = asked.slice or names
     asked.out.mkdir(parents=True, exist_ok=True)
     try:
-        _run(asked, wanted, parts, console)
+        _run(asked, wanted, console)
     except BoardError as error:
         sys.stderr.write(f"{error}\n")
         return 3
     found = outcomes(asked.out)
-    missing = [name for name in wanted if name not in {item.name for item in found}]
+    missing = [name for name in names if name not in {item.name for item in found}]
     show(found, missing, console)
-    return 0 if not missing and all(item.ok for item in found) else 1
+    whole = not set(wanted).intersection(missing) and one_run(found)
+    return 0 if whole and all(item.ok for item in found) else 1
 
 
-def _run(
-    asked: argparse.Namespace, wanted: Sequence[str], parts: Sequence[Slice], console: Console
-) -> None:
+def _run(asked: argparse.Namespace, wanted: Sequence[str], console: Console) -> None:
     def say(text: str) -> None:
         console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False)
 
-    done = {item.name for item in outcomes(asked.out)}
     system = Emulated(asked.root, asked.out.resolve(), asked.data, asked.cpu)
     commit = run(["git", "-C", str(PROJECT), "rev-parse", "HEAD"]).strip()
     build(asked.root, asked.out / "build.log", say)
     install(system, PROJECT, commit, say)
+    done = {
+        item.name
+        for item in outcomes(asked.out)
+        if asked.keep_earlier or (item.commit, item.cpu) == (commit, asked.cpu)
+    }
     way = Way(system, commit, asked.workers, asked.patience, asked.limit_s)
     if EMBEDDINGS in wanted and EMBEDDINGS not in done:
         say(EMBEDDINGS)
         _keep(asked.out, run_embeddings(way))
-    by_name = {part.name: part for part in parts}
+    # Those of the commit, which may not be those that lie in the folder.
+    by_name = {part.name: part for part in slices(system.checkout)}
     for name in wanted:
         if name in by_name and name not in done:
             say(name)
@@ -289,6 +344,7 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4))
     parser.add_argument("--patience", type=float, default=20.0)
     parser.add_argument("--limit-s", type=float, default=3600.0)
+    parser.add_argument("--keep-earlier", action="store_true")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args(words)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from rich.console import Console
 from appliance.errors import InputError
 from tests.board import __main__ as board
 from tests.board import embeddings, suite
-from tests.board.emulated import PROCESSORS, RESULTS, Emulated
+from tests.board.emulated import CHECKOUT, PROCESSORS, RESULTS, Emulated
+from tests.board.scenes import suite as scene
 from tests.board.suite import Outcome, Slice
 
 REPORT = """<testsuites><testsuite>
@@ -34,10 +38,17 @@ tests/test_a.py::test_six
 
 
 def outcome(
-    *, passed: int = 3, failed: tuple[str, ...] = (), skipped: int = 0, finished: bool = True
+    *,
+    passed: int = 3,
+    failed: tuple[str, ...] = (),
+    skipped: int = 0,
+    finished: bool = True,
+    idle: bool = False,
 ) -> Outcome:
     reasons = {"no data": skipped} if skipped else {}
-    return Outcome("vision", passed, failed, reasons, 1.0, finished, "cortex-a76", "0" * 40)
+    return Outcome(
+        "vision", passed, failed, reasons, 1.0, finished, "cortex-a76", "0" * 40, idle=idle
+    )
 
 
 def test_every_test_file_is_in_exactly_one_slice(tmp_path: Path) -> None:
@@ -68,17 +79,103 @@ def test_a_run_that_was_cut_short_still_tells_what_it_did() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "good"),
+    ("found", "verdict", "good"),
     [
-        (outcome(), True),
-        (outcome(passed=0, skipped=2), True),
-        (outcome(failed=("it",)), False),
-        (outcome(finished=False), False),
-        (outcome(passed=0), False),
+        (outcome(skipped=2), "ok", True),
+        (outcome(passed=0, idle=True), "no default test", True),
+        (outcome(passed=0, skipped=2), "nothing passed", False),
+        (outcome(passed=0), "nothing passed", False),
+        (outcome(failed=("it",)), "failed", False),
+        (outcome(failed=("it",), finished=False), "cut short", False),
+        (outcome(finished=False), "cut short", False),
     ],
 )
-def test_only_what_ran_whole_and_without_a_failure_is_good(found: Outcome, *, good: bool) -> None:
-    assert found.ok is good
+def test_only_what_ran_whole_without_a_failure_and_with_something_passed_is_good(
+    found: Outcome, verdict: str, *, good: bool
+) -> None:
+    assert (found.verdict, found.ok) == (verdict, good)
+
+
+class Pretended(Emulated):
+    """Ends as it was told to, with what pytest would have written."""
+
+    code = 0
+
+    def run(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+        del words, environment
+        log.with_suffix(".xml").write_text(REPORT if self.code == 1 else "<testsuites/>")
+        log.write_text("")
+        return self.code
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(0, "nothing passed"), (1, "failed"), (5, "no default test"), (124, "cut short")],
+)
+def test_a_slice_is_judged_by_how_pytest_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, verdict: str
+) -> None:
+    monkeypatch.setattr(Pretended, "code", code)
+    way = suite.Way(Pretended(tmp_path, tmp_path), "0" * 40, 0, 1.0, 60.0)
+    assert suite.run_slice(way, Slice("vision", ("tests/vision",))).verdict == verdict
+
+
+def of(commit: str, name: str, **how: Any) -> Outcome:
+    return replace(outcome(**how), name=name, commit=commit * 40)
+
+
+@pytest.fixture
+def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """The whole program, on a system that is there and only pretends to run tests."""
+    for name in ("vision", "store"):
+        path = tmp_path / "root" / CHECKOUT.lstrip("/") / "tests" / name / "test_it.py"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    monkeypatch.setattr(suite, "PROJECT", tmp_path / "root" / CHECKOUT.lstrip("/"))
+    monkeypatch.setattr(suite, "run", lambda _words, **_kw: "b" * 40 + "\n")
+    monkeypatch.setattr(suite, "build", lambda *_: None)
+    monkeypatch.setattr(suite, "install", lambda *_: None)
+    monkeypatch.setattr(suite, "run_slice", lambda way, part: of(way.commit[0], part.name))
+    monkeypatch.setattr(suite, "run_embeddings", lambda way: of(way.commit[0], "embeddings"))
+
+    def called(*words: str) -> tuple[int, str]:
+        console = Console(width=120, record=True, file=io.StringIO())
+        places = ["--out", str(tmp_path / "out"), "--root", str(tmp_path / "root")]
+        code = suite.main([*places, *words], console)
+        return code, console.export_text()
+
+    (tmp_path / "out").mkdir()
+    return called
+
+
+def test_what_another_commit_gave_is_run_again(
+    tmp_path: Path, main: Callable[..., tuple[int, str]]
+) -> None:
+    suite._keep(tmp_path / "out", of("a", "store", failed=("it",)))
+    code, told = main()
+    assert code == 0
+    assert "not one run" not in told
+    assert {item.commit for item in suite.outcomes(tmp_path / "out")} == {"b" * 40}
+
+
+def test_two_commits_are_never_told_as_one_run(
+    tmp_path: Path, main: Callable[..., tuple[int, str]]
+) -> None:
+    suite._keep(tmp_path / "out", of("a", "store"))
+    code, told = main("--keep-earlier")
+    assert code == 1
+    assert "all, not one run" in told
+    assert (
+        "not one run, but slices of: bbbbbbb on cortex-a76 (2), aaaaaaa on cortex-a76 (1)" in told
+    )
+    assert not scene.judge(tmp_path / "out")[-1].ok
+
+
+def test_what_was_not_asked_for_is_told_as_missing(main: Callable[..., tuple[int, str]]) -> None:
+    code, told = main("--slice", "store")
+    assert code == 0
+    assert "did not run: embeddings, vision" in told
+    assert main()[0] == 0
 
 
 def test_the_table_tells_what_failed_what_was_skipped_and_what_did_not_run() -> None:

@@ -36,6 +36,9 @@ def judge(folder: Path) -> list[Row]:
             f"{item.passed} passed, {len(item.failed)} failed, "
             f"{sum(item.skipped.values())} skipped in {item.seconds:.0f} s"
         )
-        ending = "" if item.finished else ", cut short"
+        ending = "" if item.ok else f", {item.verdict}"
         rows.append(Row(f"{name} passes on ARM64", told + ending, item.ok))
+    kinds = sorted({f"{item.commit[:7]} on {item.cpu}" for item in found.values()})
+    whole = suite.one_run(list(found.values()))
+    rows.append(Row("all of it is one commit", ", ".join(kinds) or "nothing ran", whole))
     return rows
