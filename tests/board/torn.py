@@ -163,7 +163,10 @@ def look(cut: Cut, folder: Path, key: bytes = b"") -> list[str]:
     if taken.returncode:
         raise BoardError(f"debugfs cannot read the disk: {_last(taken.stderr)}")
     if key:
-        (state / "template.key").write_bytes(key)
+        beside = state / "template.key"
+        # The appliance refuses a key that others may read, whatever the umask is here.
+        beside.touch(mode=0o600)
+        beside.write_bytes(key)
     return complaints(state, cut.promises)
 
 

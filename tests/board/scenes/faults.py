@@ -226,7 +226,7 @@ def _camera_told(evidence: Evidence) -> Row:
         "a camera whose driver goes is told, restarts nothing, and is seen again when it is back",
         f"{away['state']}: {trouble}; systemctl: {sentence!r}; "
         f"{'the same' if lived else 'another'} process; {'' if recovered else 'not '}seen again",
-        ok=degraded and bool(trouble) and bool(sentence) and lived and recovered,
+        ok=degraded and bool(trouble) and trouble in sentence and lived and recovered,
     )
 
 
