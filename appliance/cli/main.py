@@ -42,6 +42,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "bench": "bench",
+    "dataset": "dataset",
     "demo": "demo",
 }
 

@@ -15,7 +15,7 @@ import io
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -67,6 +67,11 @@ class Representations:
     def dimensions(self) -> int:
         """Numbers in a vector."""
         return int(self.vectors.shape[1])
+
+
+def made_by(found: Representations, model: str, fingerprint: str) -> Representations:
+    """The same, with the name of what made them."""
+    return replace(found, model=model, fingerprint=fingerprint)
 
 
 class _Record(BaseModel):
@@ -184,7 +189,13 @@ def _labels_csv(found: Representations) -> bytes:
     csv.writer(text, lineterminator="\n").writerows(
         zip(found.labels.tolist(), found.paths, strict=True)
     )
-    return text.getvalue().encode("utf-8")
+    try:
+        return text.getvalue().encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "A path of a crop is no valid UTF-8, which labels.csv is written in.",
+            hint="Rename the folder that holds the crops.",
+        ) from error
 
 
 def _reps_csv(found: Representations) -> bytes:
