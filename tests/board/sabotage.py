@@ -8,7 +8,8 @@ unit, a line of the configuration or of the installed code. The scene that runs 
 always runs, and knows nothing of it; exactly the rows of that promise must be broken. A row that
 stays green was never measured.
 
---together: all sabotages of a scene at once, where time is short: exactly their rows must be red.
+--together: sabotages of a scene that break different rows share a run, where time is short: exactly
+their rows must be red.
 Prints one table; exits with 1 when a row stayed green, or another one turned red.
 """
 
@@ -476,11 +477,22 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def batches(sabotages: Sequence[Sabotage], *, together: bool) -> list[list[Sabotage]]:
-    """One run each; together: one run for each scene, in the order of the first of each."""
+    """One run each; together: those of a scene that break different rows share one.
+
+    So whichever row is red, one sabotage was to break it.
+    """
     if not together:
         return [[it] for it in sabotages]
-    scenes = dict.fromkeys(it.scene for it in sabotages)
-    return [[it for it in sabotages if it.scene == scene] for scene in scenes]
+    found: list[list[Sabotage]] = []
+    for it in sabotages:
+        for batch in found:
+            taken = {row for other in batch for row in other.rows}
+            if batch[0].scene == it.scene and not taken & set(it.rows):
+                batch.append(it)
+                break
+        else:
+            found.append([it])
+    return found
 
 
 def main(words: Sequence[str]) -> int:
@@ -561,7 +573,9 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     known = [it.name for it in ALL]
     parser.add_argument("names", nargs="*", metavar="NAME", help="all of them where none is named")
     parser.add_argument("--list", action="store_true", help="name them")
-    parser.add_argument("--together", action="store_true", help="one run for each scene")
+    parser.add_argument(
+        "--together", action="store_true", help="those that break different rows share a run"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time")
     parser.add_argument("--json", action="store_true", help="the outcomes as JSON")
     parser.add_argument("--keep", action="store_true", help="keep the disks of the machines")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,19 @@ def test_another_row_that_turns_red_is_told() -> None:
     assert "ALSO RED: a door stays shut: open" in table([found])
 
 
-def test_sabotages_of_a_scene_may_share_a_run() -> None:
-    third = Sabotage("x", "clock", "", "", ())
+def test_sabotages_of_a_scene_that_break_different_rows_may_share_a_run() -> None:
+    third, fourth = Sabotage("x", "clock", "", "", ("a door",)), replace(ONE, name="y")
     assert batches([ONE, third, OTHER], together=True) == [[ONE, OTHER], [third]]
     assert batches([ONE, third], together=False) == [[ONE], [third]]
+    assert batches([ONE, fourth, OTHER], together=True) == [[ONE, OTHER], [fourth]]
     both = outcome([ONE, OTHER], played(BROKEN, Row("a lamp burns", "dark", ok=False)))
     assert both.ok
+
+
+@pytest.mark.parametrize("batch", batches(ALL, together=True), ids=lambda it: it[0].name)
+def test_what_shares_a_run_is_one_run_when_it_is_named(batch: list[Sabotage]) -> None:
+    names = [it.name for it in batch]
+    assert batches([it for it in ALL if it.name in names], together=True) == [batch]
 
 
 @pytest.mark.parametrize("it", ALL, ids=lambda it: it.name)

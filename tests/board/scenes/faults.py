@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.board.asking import (
     AUDIT,
+    SOCKET,
     STATUS,
     UNLOCK,
     ask,
@@ -100,12 +101,17 @@ def judge(folder: Path) -> list[Row]:
 
 def _serving(machine: Machine) -> None:
     """A service that did not come back is started by hand: the next fault wants one."""
-    machine.ssh("systemctl start appliance", timeout_s=READY_S)
+    machine.ssh(
+        "timeout 60 python3 -c 'import socket; s = socket.socket(socket.AF_UNIX);"
+        f' s.connect("{SOCKET}"); s.send(b"GET /v1/status HTTP/1.0\\r\\n\\r\\n"); s.recv(1)\''
+        " || systemctl kill --signal=KILL appliance; systemctl start appliance",
+        timeout_s=READY_S,
+    )
     at_rest(machine, _PATIENCE_S)
 
 
 def _back(machine: Machine, name: str) -> None:
-    deadline = time.monotonic() + READY_S
+    deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         asked = machine.ssh(f"{_SHOW} # after {name}")
         found = properties(asked)
