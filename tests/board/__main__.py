@@ -29,7 +29,7 @@ from tests.board.board import Board
 from tests.board.host import BoardError
 from tests.board.image import Say
 from tests.board.jobs import side_by_side
-from tests.board.table import Result, Row, all_kept, as_json, from_json, table
+from tests.board.table import Result, Row, all_kept, as_json, from_json, minutes, table
 
 # In this order, what is not named here afterwards: what needs a board that works comes later.
 _TO_ITS_END = "the scene runs to its end"
@@ -65,9 +65,12 @@ def main(words: Sequence[str]) -> int:
     else:
         results = [play(known[name], board) for name in names]
     (board.folder / "results.json").write_text(as_json(results))
-    (board.folder / "table.md").write_text(table(results))
-    _say(f"{time.monotonic() - began:.0f} s in all, the image included")
-    return _told(results, asked)
+    whole = f"{minutes(time.monotonic() - began)} by the host's clock, the image included"
+    whole += f"; {asked.jobs} at a time" if asked.jobs > 1 else ""
+    (board.folder / "table.md").write_text(f"{table(results)}{whole}.\n")
+    code = _told(results, asked)
+    _say(f"{whole}.")
+    return code
 
 
 def judged(

@@ -51,7 +51,7 @@ def table(results: Sequence[Result]) -> str:
     broken = sum(not row.ok for row in rows)
     seconds = sum(result.seconds for result in results)
     lines.append("")
-    lines.append(f"{len(rows)} promises, {broken} broken, {_minutes(seconds)}.")
+    lines.append(f"{len(rows)} promises, {broken} broken, {minutes(seconds)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -79,5 +79,6 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """A length of time for people."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
