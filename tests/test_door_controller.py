@@ -561,7 +561,7 @@ def test_a_listener_that_hangs_does_not_keep_others_from_locking() -> None:
     assert house.lock.state is LOCKED
     end()
     go_on.set()
-    thread.join(10)
+    thread.join(patient(10))
     assert [what for _, what, _, _ in house.heard] == ["state", "released", "state", "secured"]
 
 
@@ -593,7 +593,7 @@ def test_a_disk_that_hangs_delays_neither_the_button_nor_the_end_of_a_pulse() ->
     controller.request_to_exit()
     assert lock.state is UNLOCKED
     audit.go_on.set()
-    thread.join(10)
+    thread.join(patient(10))
     controller.write_records()
     assert [event for event, *_ in audit.written] == ["request_to_exit"] * 2
 

@@ -21,6 +21,7 @@ from appliance.inspection import devices
 from appliance.inspection.systemd import Systemd
 from appliance.store import exports, files
 from tests.cli.runs import OBAMA3, Appliance, Outcome
+from tests.patience import patient
 
 # All that is asked for before the service is to be started, and nobody is there to start it.
 ANSWERS: Mapping[str, object] = {
@@ -281,13 +282,13 @@ def test_a_signal_in_the_pulse_locks_first_and_the_rest_goes_on(door: Appliance)
     file = door.folder / "answers.yaml"
     file.write_text(json.dumps({**ANSWERS, **NOT_NOW}), encoding="utf-8")
     process = door.start("acceptance", "--answers", str(file), start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     while not _is_open(door):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the pulse never began"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=patient(30))
     assert process.returncode == 130
     assert "--resume` goes on" in said
     assert door.journal[-1][0] == "locked"

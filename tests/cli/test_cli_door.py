@@ -219,7 +219,7 @@ def test_the_test_pulse_ends_when_somebody_has_gone_through(appliance: Appliance
     person = threading.Thread(target=go_through)
     person.start()
     told = appliance.json("door", "test")
-    person.join(30)
+    person.join(patient(30))
     assert told.code == 0
     assert (told.data["opened"], told.data["contact"]) == (True, "closed")
     assert [(it["state"], it["cause"]) for it in told.data["history"]][2:] == [
@@ -241,7 +241,7 @@ def test_a_button_pressed_in_the_test_pulse_is_recorded(appliance: Appliance) ->
     person = threading.Thread(target=press)
     person.start()
     assert appliance.json("door", "test").code == 0
-    person.join(30)
+    person.join(patient(30))
     assert [event for event, _ in audit(appliance)] == ["door_test", "request_to_exit"]
     assert appliance.json("audit", "verify").data["ok"]
 

@@ -30,7 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Switch, P
     limits = Limits(per_second=1e6)
     server = ControlServer(ControlConfig(socket=path, group="no such group"), switch, limits=limits)
     server.start()
-    server.wait_ready()
+    server.wait_ready(patient(10))
     yield switch, path
     server.stop()
 

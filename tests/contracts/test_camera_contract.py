@@ -24,6 +24,7 @@ from appliance.types import Frame
 from tests.hardware import picture_files as make
 from tests.hardware.fake_sensor import FakeSensor
 from tests.hardware.scripted_capture import ScriptedCapture, noisy
+from tests.patience import patient
 
 Build = Callable[[Path], Camera]
 
@@ -163,7 +164,7 @@ def test_a_camera_that_is_closed_ends_the_wait_of_another_thread(camera: Camera)
     waiting = threading.Thread(target=wait)
     waiting.start()
     camera.close()
-    waiting.join(5)
+    waiting.join(patient(5))
     assert not waiting.is_alive()
     assert not told or "closed" in str(told[0])
 

@@ -17,6 +17,7 @@ from appliance.control.client import Client
 from appliance.control.limits import Limits
 from appliance.control.server import ControlServer
 from tests.control.fake_service import FakeService, Switch
+from tests.patience import patient
 
 Serve = Callable[..., ControlServer]
 KEEPER, INSTALLER, GROUP = 5001, 5002, 6001
@@ -33,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Switch, P
 @pytest.fixture(scope="session")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Switch, Path]]:
     """One that waits for nobody."""
-    limits = Limits(request_s=0.3, drain_s=0.3, idle_s=60)
+    limits = Limits(request_s=patient(0.3), drain_s=patient(0.3), idle_s=60)
     with serving(tmp_path_factory, limits) as served:
         yield served
 
@@ -44,7 +45,7 @@ def serving(places: pytest.TempPathFactory, limits: Limits) -> Iterator[tuple[Sw
     config = ControlConfig(socket=path, group="no such group")
     server = ControlServer(config, switch, known=lambda: RULERS, limits=limits)
     server.start()
-    server.wait_ready()
+    server.wait_ready(patient(10))
     yield switch, path
     server.stop()
 
@@ -84,7 +85,7 @@ def serve(service: FakeService, socket_path: Path) -> Iterator[Serve]:
             server = ControlServer(config, service, limits=limits, **named)
             server.start()
             stack.callback(server.stop)
-            server.wait_ready()
+            server.wait_ready(patient(10))
             return server
 
         yield started

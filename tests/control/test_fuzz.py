@@ -22,6 +22,7 @@ from appliance.control.client import Client
 from appliance.control.limits import Limits
 from appliance.control.server import ControlServer
 from tests.control.fake_service import STATUS, FakeService
+from tests.patience import patient
 
 RULERS = Rulers(owner=0, keepers=frozenset(), installers=frozenset(), group=None)
 APP, _ = make_app(FakeService(), lambda: RULERS, Limits(), lambda: 0.0)
@@ -33,7 +34,7 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(patient(20))
         self.sock.connect(self.path)
 
 
@@ -59,7 +60,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[requests.Sessi
     config, service = ControlConfig(socket=path, group="no such group"), FakeService()
     server = ControlServer(config, service, limits=Limits(per_second=1e6))
     server.start()
-    server.wait_ready()
+    server.wait_ready(patient(10))
     with requests.Session() as session:
         session.mount("http://", UnixAdapter(path))
         yield session

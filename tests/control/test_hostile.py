@@ -34,7 +34,7 @@ GET = b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n"
 def connected(path: Path) -> socket.socket:
     """Connected, also where one must wait for a place in the kernel's queue."""
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(10)
+    client.settimeout(patient(10))
     wait_until(lambda: client.connect_ex(str(path)) != errno.EAGAIN)
     return client
 

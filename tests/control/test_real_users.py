@@ -55,7 +55,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asks]:
         path = Path(folder) / "control.sock"
         server = ControlServer(ControlConfig(socket=path), FakeService(), known=lambda: rulers)
         server.start()
-        server.wait_ready()
+        server.wait_ready(patient(10))
         assert server.shared
 
         def ask(uid: int, *groups: int) -> list[str]:

@@ -24,6 +24,7 @@ from appliance.hardware.v4l2 import V4l2Camera, open_v4l2
 from appliance.types import Pixels
 from tests.fakes import FakeClock
 from tests.hardware.scripted_capture import ScriptedCapture, Step, noisy
+from tests.patience import patient
 
 Build = Callable[..., V4l2Camera]
 
@@ -253,7 +254,7 @@ def test_closing_does_not_wait_for_a_driver_that_hangs(
     assert capture.released_by == []
     assert latest.left_behind() == 1
     capture.unhang()
-    camera._reader._thread.join(5)
+    camera._reader._thread.join(patient(5))
     assert capture.released_by == ["camera, left behind"]
     assert latest.left_behind() == 0
 
