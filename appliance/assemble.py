@@ -54,6 +54,8 @@ from appliance.hardware.speaker import EspeakSpeaker, SoundSpeaker
 from appliance.hardware.steady import SteadyCamera
 from appliance.hardware.steady_keys import SteadyKeys
 from appliance.hardware.v4l2 import V4l2Camera
+from appliance.hardware.video_writer import CODECS, VideoWriter
+from appliance.hardware.video_writer import check as check_video_file
 from appliance.liveness import fusion
 from appliance.liveness import watch as life
 from appliance.liveness.appearance import SHIPPED, AppearanceCheck, Context, Thresholds
@@ -77,6 +79,7 @@ from appliance.ports import (
     Embedder,
     Indicators,
     Keys,
+    LandmarkModel,
     LivenessCheck,
     Lock,
     SecondSight,
@@ -87,6 +90,7 @@ from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.store.upkeep import HousePolicy
+from appliance.tracking.identity import Known
 from appliance.types import Claim, Frame
 from appliance.vision.acceleration import (
     Attempt,
@@ -118,6 +122,7 @@ from appliance.vision.manifest import (
     load,
     shipped_folder,
 )
+from appliance.vision.mmod import PUBLISHED, MmodDetector, read_network
 from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.processor import Processor
@@ -128,6 +133,8 @@ from appliance.vision.tensorrt_engine import Progress
 
 log = logging.getLogger(__name__)
 
+# What a video can be written as.
+VIDEO_CODECS = tuple(CODECS)
 # A face out of sight for longer than this may have changed places with another.
 GAP_S = 1.5
 # However often a door is granted in a row, its line rests after this many pulses' time.
@@ -161,22 +168,34 @@ def calibration(config: Config) -> Calibration:
     return entry.calibration
 
 
-def perception(config: Config, *, liveness: bool = True, recorded: bool = False) -> Perception:
+def perception(
+    config: Config,
+    *,
+    liveness: bool = True,
+    recorded: bool = False,
+    loaded: Callable[[str], None] | None = None,
+) -> Perception:
     """The pipeline. liveness: whether frames are checked as the config's profile says.
 
     recorded: frames come from files, though the config may name a camera, and an infrared one.
+    loaded: hears of each network that is there.
     """
+    told = loaded or _untold
     models = manifest(config)
     mesh = _mesh(config, models)
-    stages = Stages(
-        acquisition=_acquisition(config, models, mesh),
-        mesh=mesh,
-        alignment=aligner(config),
-        embedder=_embedder(config, models),
-        limits=QualityLimits(**config.quality.model_dump()),
-        liveness=_liveness(config, models, recorded=recorded) if liveness else None,
-    )
+    finding = _acquisition(config, models, mesh)
+    told("the detectors are loaded")
+    cropping, telling = aligner(config), _embedder(config, models)
+    told("the embedder is loaded")
+    check = _liveness(config, models, recorded=recorded) if liveness else None
+    told("the liveness check is loaded")
+    limits = QualityLimits(**config.quality.model_dump())
+    stages = Stages(finding, mesh, cropping, telling, limits, check)
     return Perception(stages, clock())
+
+
+def _untold(_part: str) -> None:
+    """Nobody waits to hear of it."""
 
 
 def look_in_infrared(perception: Perception, sight: SecondSight | None) -> None:
@@ -289,6 +308,25 @@ def evaluation_perception(config: Config) -> Perception:
     return perception(single, liveness=False)
 
 
+def crowd_perception(config: Config, *, any_size: bool = False) -> Perception:
+    """A pipeline for everybody in sight at once: far faces beside near ones, and no liveness.
+
+    any_size: faces count however small they are, which no door allows.
+    """
+    every = config.detector.model_copy(update={"nearest": config.detector.farthest})
+    made = perception(config.model_copy(update={"detector": every}), liveness=False)
+    if not any_size:
+        return made
+    limits = replace(made.stages.limits, min_eye_distance=0.0)
+    return Perception(replace(made.stages, limits=limits), clock())
+
+
+def known_people(config: Config, kept: Store) -> Known:
+    """Everybody enrolled, as faces in a crowd are compared with them."""
+    people = list(kept.people.everybody())
+    return Known(people, calibration(config), config.verification.target_far)
+
+
 def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
     """What measures the liveness check of the config's profile, with the rules of a door.
 
@@ -347,6 +385,49 @@ def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
 
 def _detector(config: Config) -> Detector:
     return HaarDetector() if config.detector.driver == "haar" else HogDetector()
+
+
+def detectors(
+    config: Config, mmod: Path | None = None, *, hog_least: float = 0.0
+) -> dict[str, Detector]:
+    """Every detector that this installation has, by name, to be compared with each other.
+
+    mmod: the file of dlib's convolutional detector; None: the one beside the models, where somebody
+    put it, else there is none. hog_least: the score from which on HOG reports a face.
+    Raises InputError, ModelError.
+    """
+    models = manifest(config)
+    found: dict[str, Detector] = {
+        "hog": HogDetector(hog_least),
+        "haar": HaarDetector(),
+        "blazeface": _second_detector(models, config.model.threads),
+    }
+    beside = models.folder / PUBLISHED
+    if mmod is None and beside.is_file():
+        mmod = beside
+    if mmod is not None:
+        found["mmod"] = MmodDetector(read_network(mmod), str(mmod))
+    return found
+
+
+def tracking_mesh(config: Config) -> LandmarkModel:
+    """The mesh that follows a face from one frame to the next."""
+    return _mesh(config, manifest(config))
+
+
+def points68(config: Config) -> ShapePredictor | None:
+    """dlib's 68 points, where model.landmarks68 names their file; None where it does not."""
+    if config.model.landmarks68 is None:
+        return None
+    entries = manifest(config).entries.values()
+    entry = next((it for it in entries if it.alignment.name == BY_DLIB_68), None)
+    if entry is None or entry.alignment.points_sha256 is None:
+        raise ModelError(
+            "No model of the manifest says which file of 68 points is the right one.",
+            hint="Restore the models that came with this version.",
+        )
+    path, sha256 = config.model.landmarks68, entry.alignment.points_sha256
+    return ShapePredictor(read_installed(path, sha256, entry.name), SIXTY_EIGHT)
 
 
 def _second_detector(models: Manifest, threads: int) -> Detector:
@@ -453,6 +534,21 @@ def file_camera(paths: Sequence[Path]) -> FileCamera:
 def one_file(path: Path) -> FileCamera:
     """One picture; a module-level function, so that worker processes can be handed it."""
     return file_camera([path])
+
+
+def replayed(paths: Sequence[Path]) -> FileCamera:
+    """The same, each frame when it is due."""
+    return FileCamera(paths, clock(), pacing="real_time")
+
+
+def check_video(path: Path) -> None:
+    """InputError where `video_writer` could write nothing; to be asked before long work."""
+    check_video_file(path)
+
+
+def video_writer(path: Path, codec: str, fps: float, size: tuple[int, int]) -> VideoWriter:
+    """A video file in the making, see `hardware.video_writer`. Raises InputError."""
+    return VideoWriter(path, codec, fps, size)
 
 
 def camera(config: Config) -> Camera:

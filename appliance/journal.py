@@ -218,7 +218,7 @@ def logging_to(
     """Send this process's log to an open file, in the journal's form where it is the journal.
 
     Also what libraries warn of, what ends a thread, and where all threads stand when the
-    process is aborted, as the watchdog does. Undone at the end.
+    process is aborted, as the watchdog does, or does not end in its time. Undone at the end.
     """
     outbox = Outbox(descriptor)
     journal = is_journal(environment, descriptor)
@@ -232,10 +232,13 @@ def logging_to(
     threading.excepthook = _thread_ended
     if not before[3]:
         faulthandler.enable(descriptor)
+        # The timer of an end that hangs: told, and then what the signal does by itself.
+        faulthandler.register(signal.SIGALRM, descriptor, chain=True)
     try:
         yield
     finally:
         if not before[3]:
+            faulthandler.unregister(signal.SIGALRM)
             faulthandler.disable()
         threading.excepthook = before[2]
         logging.captureWarnings(False)

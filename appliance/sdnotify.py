@@ -16,6 +16,8 @@ from appliance.ports import Clock
 _SEND_TIMEOUT = 1.0
 # systemd advises to report at half the limit; one report may then be late or lost.
 _REPORTS_PER_LIMIT = 3
+# Seconds that the next step of a start may take, from the one before on.
+STEP_S = 60.0
 # Characters of a status; longer ones are cut by whoever shows them.
 _LONGEST_STATUS = 200
 
@@ -34,6 +36,8 @@ class ServiceManager:
         self._address = address
         self._clock = clock
         self.watchdog_s = watchdog_s
+        self._steps: set[str] = set()
+        self._ready = False
 
     @classmethod
     def of(cls, environment: Mapping[str, str], clock: Clock, *, pid: int) -> ServiceManager:
@@ -56,7 +60,21 @@ class ServiceManager:
 
     def ready(self, status: str) -> bool:
         """The start, or a reload, has ended: everything serves. False when it was not told."""
+        self._ready = True
         return self._tell("READY=1", _status(status))
+
+    def advanced(self, step: str) -> bool:
+        """A step of the start is done, and the next may take STEP_S from now on.
+
+        step: its name, which `systemctl status` shows. Each counts once: a start that goes round in
+        circles is ended like one that hangs. After `ready` none counts, for it would put off the
+        watchdog as well. False when it was not told.
+        """
+        if self._ready or step in self._steps:
+            return False
+        self._steps.add(step)
+        more = int(STEP_S * 1_000_000)
+        return self._tell(f"EXTEND_TIMEOUT_USEC={more}", _status(f"Starting: {step}."))
 
     def reloading(self, status: str) -> bool:
         """The configuration is being read anew; `ready` ends it, also when it was refused."""

@@ -57,6 +57,24 @@ class TestAManagerThatListens:
             ["STOPPING=1", "STATUS=Locking the door."],
         ]
 
+    def test_gives_each_step_of_a_start_its_time_and_none_twice(
+        self, manager: socket.socket
+    ) -> None:
+        service = connected(manager)
+        assert service.advanced("the store is open")
+        assert not service.advanced("the store is open")
+        assert service.advanced("alice\nREADY=1")
+        assert service.ready("Watching the door.")
+        # It would put off the watchdog.
+        assert not service.advanced("the camera is watched")
+        assert service.alive()
+        assert [heard(manager) for _ in range(4)] == [
+            ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=Starting: the store is open."],
+            ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=Starting: alice READY=1."],
+            ["READY=1", "STATUS=Watching the door."],
+            ["WATCHDOG=1"],
+        ]
+
     def test_is_not_told_of_a_start_by_a_name(self, manager: socket.socket) -> None:
         connected(manager).status("Welcome, alice\nREADY=1\r\x1b[31m.")
         assert heard(manager) == ["STATUS=Welcome, alice READY=1  [31m."]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.daemon.supervisor import STOP_WITHIN_S
+from appliance.sdnotify import STEP_S
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "systemd"
@@ -160,9 +162,19 @@ class TestTheUnit:
         # number of failures keeps it from starting again.
         assert said["ExecStopPost"].startswith(f"{PROGRAMS}/python -I -m appliance.lockdown ")
         assert int(said["TimeoutAbortSec"]) <= 1
+        # A service that hangs when it is told to end is gone no later than one that just hangs.
+        hangs = int(said["WatchdogSec"]) + int(said["TimeoutAbortSec"])
+        assert STOP_WITHIN_S < int(said["TimeoutStopSec"]) <= hangs
         assert said["StartLimitIntervalSec"] == "0"
         assert said["Restart"] == "always"
         assert int(said["RestartSec"]) <= 5
+
+    def test_gives_no_step_of_a_start_more_than_the_first(self) -> None:
+        assert int(dict(directives(UNIT))["TimeoutStartSec"]) == STEP_S
+
+    def test_nobody_but_the_service_itself_tells_how_it_is(self) -> None:
+        # What it has started, a speaker say, must neither feed the watchdog nor put it off.
+        assert dict(directives(UNIT))["NotifyAccess"] == "main"
 
     def test_needs_no_camera_that_is_not_configured(self) -> None:
         allowed = {value for key, value in directives(UNIT) if key == "DeviceAllow"}

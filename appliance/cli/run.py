@@ -26,10 +26,12 @@ def command(session: Session) -> None:
     Example:
       appliance --config config.yaml run
     """
-    from appliance.daemon.supervisor import Supervisor
-
     written = session.written
     clock = assemble.clock()
     manager = ServiceManager.of(os.environ, clock, pid=os.getpid())
+    # What was imported until here takes a slow card the longest.
+    manager.advanced("the libraries are loaded")
+    from appliance.daemon.supervisor import Supervisor
+
     with logging_to(os.environ, level=written.log.level):
         Supervisor(session.config_path, written, manager).run()

@@ -62,6 +62,7 @@ class House:
 
     told: hears every verdict at the door. changed: hears what happens at the door itself. call:
     hears of a duress PIN, by its owner's name and the way. failed: hears of a task that died.
+    loaded: hears of each part that is there, for one of them may take long.
     Entering raises what building raises: ConfigError, ModelError, LockError, StoreError.
     """
 
@@ -76,6 +77,7 @@ class House:
         changed: Callable[[DoorChange], None],
         call: Callable[[str, str], None],
         failed: Failed,
+        loaded: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
         self._store = store
@@ -85,6 +87,7 @@ class House:
         self._changed = changed
         self._call = call
         self._failed = failed
+        self._loaded = loaded
         self._stack = ExitStack()
         self._stopping = Flag()
         self._stirred = Flag()
@@ -105,7 +108,7 @@ class House:
         perception: of a house with the same models, which is to be used again.
         """
         if self.perception is None:
-            self.perception = perception or assemble.perception(self.config)
+            self.perception = perception or assemble.perception(self.config, loaded=self._loaded)
         assemble.rules(self.config, unlock=True, live=True)
         assemble.enrolment_policy(self.config, guided=True)
         return self
@@ -114,12 +117,18 @@ class House:
         """Build and start everything; what was built is closed again where something fails."""
         try:
             self._open_the_door_room()
+            self._advanced("the door is tended")
             self.prepare()
             self._open_the_eyes()
+            self._advanced("the camera is watched")
         except BaseException:
             self.close()
             raise
         return self
+
+    def _advanced(self, part: str) -> None:
+        if self._loaded is not None:
+            self._loaded(part)
 
     @property
     def fall_back(self) -> str:

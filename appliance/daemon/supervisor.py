@@ -49,11 +49,14 @@ from appliance.types import Claim, Verdict
 
 log = logging.getLogger(__name__)
 
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNALS = ENDS | {signal.SIGHUP}
 # Seconds between two looks at the tasks where the watchdog asks for no quicker ones.
 LOOK_EVERY_S = 1.0
 # What a task that hangs may cost before the process ends all the same.
 LAST_LOCK_S = 1.0
+# From the signal on. Longer than all that the tasks are given to end in.
+STOP_WITHIN_S = 8.0
 RELOAD_WITHIN_S = 30.0
 UPKEEP = "upkeep"
 UPKEEP_EVERY_S = 3600.0
@@ -103,9 +106,11 @@ class Supervisor:
             stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, SIGNALS)
             for number in SIGNALS:
                 stack.callback(signal.signal, number, signal.signal(number, self._hand_over))
+            stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
             stack.enter_context(assemble.devices(self._config))
             store = stack.enter_context(assemble.store(self._config))
             self._store = store
+            self._advanced("the store is open")
             keeper = Keeper(
                 store,
                 self._clock,
@@ -121,13 +126,22 @@ class Supervisor:
             self._house = self._new_house(self._config).open()
             keeper.count_people()
             server.wait_ready(API_START_S)
+            self._advanced("the socket answers")
             self._keep_house_in_order(keeper, stack)
             log.info("ready", extra=fields(pid=os.getpid(), model=self._config.model.name))
             self._manager.ready(self._sentence())
             self._watch(keeper)
+            # The kernel ends what hangs from here on, though it hangs in a library; then the unit's
+            # ExecStopPost locks.
+            signal.setitimer(signal.ITIMER_REAL, STOP_WITHIN_S)
             self._house.secure()  # before anything is waited for
             self._manager.stopping("ending")
             log.info("stopping")
+
+    def _advanced(self, step: str) -> None:
+        """A step of the start is done. Once the end was asked for, that is not put off by it."""
+        if not signal.sigpending() & ENDS:
+            self._manager.advanced(step)
 
     def _hand_over(self, number: int, _frame: FrameType | None) -> None:
         """A thread of some library took the signal, for it began before they were blocked."""
@@ -160,7 +174,12 @@ class Supervisor:
             self._tell_health(keeper.parts())
 
     def _tell_health(self, parts: tuple[Part, ...]) -> None:
-        """Let whoever listens hear of parts that do better or worse than before."""
+        """Let whoever listens hear of parts that do better or worse than before.
+
+        `systemctl status` shows the sentence too.
+        """
+        if parts != self._told_parts:
+            self._manager.status(self._sentence())
         for part in set(parts) - set(self._told_parts):
             self._hub.publish(Health(at=self._clock.now(), part=part))
         self._told_parts = parts
@@ -332,6 +351,7 @@ class Supervisor:
             changed=self._changed,
             call=self._called_for_help,
             failed=self._died,
+            loaded=self._advanced,
         )
 
     def _close_house(self) -> bool:

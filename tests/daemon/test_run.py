@@ -22,6 +22,19 @@ from tests.patience import patient
 PATIENCE = patient(60.0)
 
 
+# What a start tells, so that a slow one is not taken for one that hangs.
+STEPS = (
+    "the libraries are loaded.",
+    "the store is open.",
+    "the door is tended.",
+    "the detectors are loaded.",
+    "the embedder is loaded.",
+    "the liveness check is loaded.",
+    "the camera is watched.",
+    "the socket answers.",
+)
+
+
 class Running:
     """The service in a folder of its own, and what it told the service manager."""
 
@@ -124,6 +137,9 @@ def test_one_life_from_start_to_end(tmp_path: Path) -> None:
     configure(tmp_path)
     with service(tmp_path) as running:
         assert "STATUS=" in running.hears("READY=1")
+        steps = [it for it in running.told if it.startswith("EXTEND_TIMEOUT_USEC=60000000\n")]
+        assert steps == running.told[:-1] == list(dict.fromkeys(steps))
+        assert [it.partition("STATUS=Starting: ")[2] for it in steps] == list(STEPS)
         running.hears("WATCHDOG=1")
         status = running.status()
         assert (status["pid"], status["state"]) == (running.process.pid, "ok")
@@ -216,6 +232,7 @@ def test_a_camera_that_is_not_there_degrades_and_ends_nothing(tmp_path: Path) ->
         status = running.status()
         assert status["state"] == "degraded"
         assert "video9" in status["camera"]["trouble"]
+        assert running.hears("STATUS=The camera").endswith(status["camera"]["trouble"])
         assert running.ask("POST", "/v1/unlock", reason="the keeper").json()["done"] is True
         running.process.send_signal(signal.SIGTERM)
         assert running.ends()[0] == 0
@@ -303,3 +320,31 @@ def test_the_end_locks_before_it_waits_for_anything(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert not (tmp_path / "done").exists()
         assert running.ends()[0] == 0
+
+
+def test_an_end_is_not_put_off_and_not_waited_for(tmp_path: Path) -> None:
+    configure(tmp_path)
+    script = tmp_path / "altered.py"
+    script.write_text(
+        "import signal, sys, time\n"
+        "from appliance.control.server import ControlServer\n"
+        "from appliance.daemon import supervisor\n"
+        "supervisor.STOP_WITHIN_S = 0.1\n"
+        "prepare = supervisor.House.prepare\n"
+        "def prepared(house):\n"
+        "    while not signal.sigpending() & {signal.SIGTERM}: time.sleep(0.01)\n"
+        "    return prepare(house)\n"
+        "supervisor.House.prepare = prepared\n"
+        "ControlServer.stop = lambda _: time.sleep(3600)\n"
+        "from appliance.cli.main import run\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    with service(tmp_path, script) as running:
+        running.hears("the door is tended")
+        running.process.send_signal(signal.SIGTERM)
+        running.hears("STOPPING=1")
+        code, log = running.ends()
+    # Asked to end while it starts, it asks for no time more, and then it hangs.
+    assert [it for it in running.told if "EXTEND" in it][-1].endswith("the door is tended.")
+    assert (code, running.lock_history[-1][0]) == (-signal.SIGALRM, "locked")
+    assert f'File "{script}", line 10 in <lambda>' in log
