@@ -27,8 +27,8 @@ check_writable() {
             if [ "$(df --output=avail -- "$root$folder" 2>/dev/null | tail -n 1 | tr -d ' ')" = 0 ]; then
                 fail 1 "The disk of $folder is full; nothing was changed."
             fi
-            fail 1 "$folder cannot be written (a read-only file system?); nothing was changed. \
-Remount it with: mount -o remount,rw /"
+            fail 1 "$folder cannot be written (a read-only file system?), so nothing was changed; \
+remount it with: mount -o remount,rw /"
         fi
         rm -f -- "$root$folder/.appliance-install"
     done
@@ -157,9 +157,7 @@ this again."
 sudo ./install.sh --upgrade"
         fi
         say "${current##*/} is installed; looking whether everything is in its place."
-        # What the archive did not have is not asked for each time.
-        optional=()
-        install_packages
+        install_packages again
     else
         is_installed_copy && fail 3 "This is a copy that an installation keeps; use a checkout."
         announce

@@ -18,14 +18,26 @@ find_missing() {
     done
 }
 
+# Leaves of `optional` what the archive has, as far as was last heard of it.
+keep_offered() {
+    local package offered=()
+    for package in "${optional[@]}"; do
+        ! is_offered "$package" || offered+=("$package")
+    done
+    optional=("${offered[@]}")
+}
+
+# install_packages [again]: again: what is only useful is asked for where the archive is known to have
+# it, and no lack of it stands in the way.
 install_packages() {
     local missing package
+    [ -z "${1:-}" ] || keep_offered
     find_missing "${packages[@]}" "${optional[@]}"
     [ "${#missing[@]}" -gt 0 ] || return 0
     if [ -n "$offline" ]; then
         find_missing "${packages[@]}"
-        [ "${#missing[@]}" -eq 0 ] || fail 1 "--offline downloads nothing, and these packages are \
-missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
+        [ "${#missing[@]}" -eq 0 ] || fail 1 "--offline downloads nothing, and packages are missing; \
+install them first: apt-get install ${missing[*]}"
         find_missing "${optional[@]}"
         for package in "${missing[@]}"; do
             say "  $package is not installed, $(what_for "$package")"
@@ -33,7 +45,8 @@ missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
         return
     fi
     step "Packages from apt: ${missing[*]}"
-    logged apt-get -o DPkg::Lock::Timeout=300 update || fail 1 "apt-get update failed: $(reason)."
+    logged apt-get -o DPkg::Lock::Timeout=300 update || lacks "${1:-}" "apt-get update failed" ||
+        return 0
     for package in "${missing[@]}"; do
         if ! is_offered "$package"; then
             case " ${optional[*]} " in
@@ -45,7 +58,18 @@ missing: ${missing[*]}. Install them first: apt-get install ${missing[*]}"
             continue
         fi
         logged apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends \
-            "$package" || fail 1 "apt-get could not install $package: $(reason)."
+            "$package" || lacks "${1:-}" "apt-get could not install $package" || continue
         remember "package $package"
     done
+}
+
+# lacks AGAIN WHY: ends the installation, unless it runs again and nothing that it needs is missing.
+lacks() {
+    local missing
+    find_missing "${packages[@]}"
+    if [ -z "$1" ] || [ "${#missing[@]}" -gt 0 ]; then
+        fail 1 "$2: $(reason)."
+    fi
+    say "  $2: $(reason)"
+    return 1
 }

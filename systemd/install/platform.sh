@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What this system is, and whether the appliance runs on it.
 
-supported="Supported are Raspberry Pi OS 64-bit and Debian 12 (bookworm) or 13 (trixie) on arm64 and \
-amd64, and JetPack 6 and 7 on a Jetson."
+supported="supported are Raspberry Pi OS 64-bit and Debian 12 (bookworm) or 13 (trixie) on arm64 and \
+amd64, and JetPack 6 and 7 on a Jetson"
 
 # os_release KEY: the value, without quotes.
 os_release() {
@@ -30,25 +30,25 @@ detect() {
     case $architecture in
         amd64 | arm64) ;;
         armhf | armel | arm)
-            fail 3 "This is a 32-bit system ($name, $architecture): the networks' runtime and dlib \
-have no packages for it. Write the 64-bit image of Raspberry Pi OS to the card (Raspberry Pi 3 and \
-newer). $supported"
+            fail 3 "This is a 32-bit system ($name, $architecture), for which the networks' runtime \
+and dlib have no packages; $supported: write the 64-bit image of Raspberry Pi OS to the card \
+(Raspberry Pi 3 and newer)."
             ;;
-        *) fail 3 "There are no packages for the architecture $architecture. $supported" ;;
+        *) fail 3 "There are no packages for the architecture $architecture; $supported." ;;
     esac
     if [ -e "$root/etc/nv_tegra_release" ]; then
         tegra=$(sed -n '1s/^# R\([0-9]*\) .*/\1/p' "$root/etc/nv_tegra_release")
         case $id/$version/$tegra in
             ubuntu/22.04/36) release_of_system=6 ;;
             ubuntu/24.04/3[89] | ubuntu/24.04/[4-9][0-9]) release_of_system=7 ;;
-            *) fail 3 "This is $name with Jetson Linux ${tegra:-unknown}. $supported" ;;
+            *) fail 3 "This is $name with Jetson Linux ${tegra:-unknown}; $supported." ;;
         esac
         system=jetson
         return
     fi
     case $id/$version in
         debian/12 | debian/13) release_of_system=$version ;;
-        *) fail 3 "This is $name, which nobody tried. $supported" ;;
+        *) fail 3 "This is $name, which nobody tried; $supported." ;;
     esac
     system=debian
     # Its image says so also where it is being built on another machine.
@@ -74,8 +74,8 @@ python_version() {
 
 # The system's own Python: its packages (lgpio, picamera2, tensorrt, gi) fit no other.
 check_python() {
-    fits "$python" || fail 3 "$python is Python $(python_version || true), and $versions is needed. \
-$supported"
+    fits "$python" || fail 3 "$python is Python $(python_version || true), and $versions is needed; \
+$supported."
     makes_environments "$python" ||
         fail 3 "$python cannot make a virtual environment; run: apt-get install python3-venv"
 }

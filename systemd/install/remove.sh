@@ -3,6 +3,7 @@
 
 uninstall() {
     local copy
+    drop_copies
     say "Removing the program and the service; $config_folder and $state stay."
     copy=$(value copy "$upgrading" || true)
     if [ -n "$copy" ] && as_user test -d "$copy"; then
@@ -11,6 +12,12 @@ everybody enrolled then; delete it when you have looked"
     fi
     take_away_service
     take_away_files
+}
+
+# The copy of the database from before an upgrade that is over: it holds everybody enrolled then.
+drop_copies() {
+    sweep || say "  $(value copy "$finished") could not be removed; delete it: it holds everybody enrolled \
+before the last upgrade"
 }
 
 # The door is locked by the service as it ends.
@@ -43,7 +50,7 @@ take_away_files() {
     service daemon-reload || note "systemd did not read its units anew"
     service reset-failed appliance.service || note "it had not failed"
     tell_udev
-    rm -f -- "$link" "$link.new" "$upgrading"
+    rm -f -- "$link" "$link.new" "$upgrading" "$making"
     rm -rf -- "$releases"
 }
 
@@ -70,6 +77,9 @@ purge() {
         elsewhere=$(database_of "$current")
     fi
     say "Removing everything, with the config, the key, everybody enrolled and the log."
+    # Of an interrupted upgrade as well. It lies beside the database, which may be elsewhere.
+    [ ! -e "$upgrading" ] || mv -T -- "$upgrading" "$finished"
+    drop_copies
     take_away_service
     rm -rf -- "$drop_ins"
     take_away_files
@@ -80,6 +90,11 @@ purge() {
         logged userdel appliance || say "  The user appliance could not be removed"
     fi
     if [ -e "$made" ]; then
+        while read -r kind name; do
+            if [ "$kind" = member ] && getent passwd appliance >/dev/null; then
+                logged gpasswd --delete appliance "$name" || note "it was no member any more"
+            fi
+        done <"$made"
         while read -r kind name; do
             if [ "$kind" != group ] || ! getent group "$name" >/dev/null; then
                 continue
@@ -94,8 +109,8 @@ purge() {
         fi
     fi
     if [ -n "$elsewhere" ] && [ -e "$elsewhere" ]; then
-        say "The database $elsewhere lies where the config wanted it and stays; without its key \
-nobody reads the faces in it."
+        say "The database $elsewhere lies where the config wanted it and stays, with what a \
+failed upgrade may have laid beside it; without its key nobody reads the faces in it."
     fi
     rm -rf -- "$notes"
     rm -f -- "$log"

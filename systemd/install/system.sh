@@ -13,12 +13,24 @@ put_system_files() {
     put 644 "$files/appliance-key.service" "$units/appliance-key.service"
 }
 
+# is_member GROUP: whether the user appliance is one.
+is_member() {
+    [[ ,$(getent group "$1" | cut -d: -f4), == *,appliance,* ]]
+}
+
 make_users() {
     local group
     for group in gpio video input audio render appliance; do
         getent group "$group" >/dev/null || remember "group $group"
     done
-    getent passwd appliance >/dev/null || remember "user appliance"
+    if ! getent passwd appliance >/dev/null; then
+        remember "user appliance"
+    elif ! remembered "user appliance"; then
+        # Somebody else's user: it leaves again what it joins now.
+        for group in gpio video input audio render; do
+            is_member "$group" || remember "member $group"
+        done
+    fi
     logged systemd-sysusers ${root:+"--root=$root"} "$root/etc/sysusers.d/appliance.conf" ||
         fail 1 "The user appliance could not be made: $(reason)."
 }

@@ -48,6 +48,17 @@ else:
 ' "$1" 2>>"$log" || printf 'unreadable'
 }
 
+# knows_tables RELEASE DATABASE: whether that release can read what is there by now.
+knows_tables() {
+    local known found
+    known=$("$1/bin/python" -I -c '
+from appliance.store.schema import MIGRATIONS
+print(len(MIGRATIONS))
+' 2>>"$log") || return 1
+    found=$(tables_of "$2")
+    [ "$found" = none ] || [ "$found" -le "$known" ] 2>>"$log"
+}
+
 # bring_back DATABASE FOLDER TABLES: where its tables are not TABLES any more. What the new release
 # has recorded is not thrown away: it lies in `failed-upgrade` then.
 bring_back() {
@@ -121,11 +132,11 @@ heed_nothing() {
 # What an upgrade that is over has left.
 sweep() {
     [ -e "$finished" ] || return 0
-    drop_copy "$(value copy "$finished")"
+    drop_copy "$(value copy "$finished")" || return 1
     rm -f -- "$finished"
 }
 
-# go_back WHY: ends the installation with the reason where the former release does not serve again.
+# go_back WHY, a clause: ends the installation with the reason where the former release does not serve again.
 # Until it does, the note stays, and the next run tries again.
 go_back() {
     local old code=0
@@ -137,9 +148,9 @@ go_back() {
     wait "$!" || code=$?
     case $code in
         0) trap - INT TERM ;;
-        9) fail 1 "$1 ${old##*/} is in place again and does not start; journalctl -u appliance \
+        9) fail 1 "$1, and ${old##*/} is in place again and does not start; journalctl -u appliance \
 tells why." ;;
-        *) fail 1 "$1 Going back to ${old##*/} failed: $(reason). Then run this again." ;;
+        *) fail 1 "$1, and going back to ${old##*/} failed: $(reason); then run this again." ;;
     esac
 }
 
@@ -154,7 +165,7 @@ check_copy() {
     if [ -n "$tables" ] && [ "$tables" != none ] && [ "$(tables_of "$database")" != "$tables" ] &&
         ! as_user test -s "$copy/${database##*/}"; then
         fail 1 "$database is not as ${old##*/} left it, and the copy $copy is gone; nothing was \
-changed. Put a backup there, or remove $upgrading to go on with what is there."
+changed, so put a backup there, or remove $upgrading to go on with what is there."
     fi
 }
 
@@ -211,7 +222,7 @@ mend_upgrade() {
     sweep
     if [ -e "$upgrading" ]; then
         say "An upgrade was interrupted."
-        go_back "An upgrade was interrupted."
+        go_back "An upgrade was interrupted"
     fi
 }
 
@@ -247,6 +258,15 @@ make_new() {
         made_new=no
     fi
     make_release
+}
+
+# tell_way_back RELEASE DATABASE: to the former release, where there is one.
+tell_way_back() {
+    if knows_tables "$1" "$2"; then
+        say "Back again: sudo ${1#"$root"}/installer/install.sh --upgrade"
+    else
+        say "There is no way back to ${1##*/}, which does not know the tables of $2."
+    fi
 }
 
 upgrade() {
@@ -302,12 +322,13 @@ reason stands at the end of $log."
         fi
     fi
     if [ -n "$why" ]; then
-        go_back "${new##*/} was not kept: $why."
-        fail 1 "${new##*/} was not kept: $why. ${old##*/} is in place again."
+        go_back "${new##*/} was not kept ($why)"
+        fail 1 "${new##*/} was not kept ($why), and ${old##*/} is in place again."
     fi
     end_upgrade
     # One release to go back to; its own installer does it.
     remove_others "$new" "$old"
     mend
-    say "Upgraded to ${new##*/}. Back again: sudo ${old#"$root"}/installer/install.sh --upgrade"
+    say "Upgraded to ${new##*/}."
+    tell_way_back "$old" "$database"
 }

@@ -24,6 +24,7 @@ PROGRAMS = (
         "dpkg",
         "dpkg-query",
         "getent",
+        "gpasswd",
         "groupdel",
         "runuser",
         "sync",
@@ -58,9 +59,14 @@ systemd-sysusers)
     grep -q ^appliance: "$APPLIANCE_ROOT/etc/passwd" ||
         echo "appliance:x:900:900::/var/lib/appliance:/usr/sbin/nologin" \
             >>"$APPLIANCE_ROOT/etc/passwd"
+    sed -i '/[:,]appliance$/b; /^\(gpio\|video\|input\|audio\|render\):/s/[^:]$/&,/
+        /^\(gpio\|video\|input\|audio\|render\):/s/$/appliance/' "$APPLIANCE_ROOT/etc/group"
     ;;
 systemd-tmpfiles) mkdir -p "$APPLIANCE_ROOT/var/lib/appliance" ;;
-userdel) sed -i "/^$1:/d" "$APPLIANCE_ROOT/etc/passwd" "$APPLIANCE_ROOT/etc/group" ;;
+userdel)
+    sed -i "/^$1:/d; s/,$1\$//; s/:$1\$/:/" "$APPLIANCE_ROOT/etc/passwd" "$APPLIANCE_ROOT/etc/group"
+    ;;
+gpasswd) sed -i "/^$3:/{s/,$2\$//; s/:$2\$/:/}" "$APPLIANCE_ROOT/etc/group" ;;
 groupdel) sed -i "/^$1:/d" "$APPLIANCE_ROOT/etc/group" ;;
 systemd-detect-virt) exit 1 ;;
 systemd-creds)

@@ -134,7 +134,8 @@ class TestWhatIsNot:
         assert result.returncode == 3
         assert result.stdout == ""
         assert result.stderr.count("\n") == 1
-        assert "Supported are Raspberry Pi OS 64-bit" in result.stderr
+        assert "; supported are Raspberry Pi OS 64-bit" in result.stderr
+        assert ". " not in result.stderr
         assert not any((system.root / "opt").iterdir())
         return result.stderr
 

@@ -71,6 +71,24 @@ def test_what_an_interrupted_upgrade_has_copied_is_named(system: System) -> None
     assert copy.exists()
 
 
+@pytest.mark.parametrize("how", ["uninstall", "purge"])
+def test_the_copy_of_an_upgrade_that_is_over_goes(system: System, how: str) -> None:
+    copy = system.write("srv/before-upgrade/appliance.db", "people").parent
+    system.write("var/lib/appliance-install/finished", f"old x\ncopy {copy}\n")
+    system.write("var/lib/appliance-install/making", "1234\n")
+    assert system.ask(how).returncode == 0
+    assert not copy.exists()
+    assert not (system.root / "var/lib/appliance-install/making").exists()
+    assert not (system.root / "var/lib/appliance-install/finished").exists()
+
+
+def test_a_purge_takes_the_copy_of_an_interrupted_upgrade(system: System) -> None:
+    copy = system.write("srv/before-upgrade/appliance.db", "people").parent
+    system.write("var/lib/appliance-install/upgrading", f"old x\ncopy {copy}\n")
+    assert system.ask("purge").returncode == 0
+    assert not copy.exists()
+
+
 def test_the_release_that_runs_is_no_torso(system: System) -> None:
     """Its last line may be lost with a damaged file system; the door goes on opening."""
     running = system.write("opt/appliance.d/running/bin/appliance", "").parents[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.store.schema import MIGRATIONS
 from tests.conftest import ROOT
 from tests.install.stand_ins import BASH, System
 
@@ -133,6 +134,18 @@ class TestAFreshSystem:
         drop_ins = system.root / "etc/systemd/system/appliance.service.d"
         assert [path.name for path in drop_ins.iterdir()] == ["key-encrypted.conf"]
 
+    def test_a_user_who_was_there_leaves_the_groups_again(self, system: System) -> None:
+        group = system.write(
+            "etc/group",
+            "root:x:0:\naudio:x:29:ada\nvideo:x:44:ada,appliance\nappliance:x:900:\n",
+        )
+        system.write("etc/passwd", "appliance:x:900:900::/home/appliance:/bin/sh\n")
+        before = system.files()
+        system.install()
+        assert "audio:x:29:ada,appliance\n" in group.read_text()
+        system.install("--uninstall", "--purge")
+        assert system.files() == before
+
     def test_a_database_without_its_key_gets_no_new_one(self, system: System) -> None:
         system.write("var/lib/appliance/appliance.db", "people")
         assert "its key is not" in refused(system, code=3)
@@ -174,6 +187,26 @@ class TestWhatGoesWrong:
         assert not any(call.startswith("apt-get") for call in system.calls())
 
 
+class TestWhatIsOnlyUseful:
+    """A package that the archive may not have."""
+
+    def test_is_taken_by_a_later_run_once_the_archive_has_it(self, system: System) -> None:
+        arm = {"ARCHITECTURE": "arm64", "APT_FAILS": "0"}
+        assert "has no python3-evdev" in system.install(**arm).stdout
+        system.calls()
+        system.install(**arm)
+        assert not any(call.startswith("apt-get") for call in system.calls())
+        system.install(**arm, OFFERED="python3-evdev")
+        (last,) = [it for it in system.calls() if " install " in it and "apt-get" in it]
+        assert last.endswith("--no-install-recommends python3-evdev")
+
+    def test_does_not_stand_in_the_way_of_a_later_run(self, system: System) -> None:
+        system.install(ARCHITECTURE="arm64", APT_FAILS="0")
+        told = system.install(ARCHITECTURE="arm64", APT_FAILS="100", OFFERED="python3-evdev")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert "apt-get update failed: the network" in told.stdout
+
+
 class TestAnUpgrade:
     @pytest.mark.slow
     def test_another_version_is_not_installed_by_the_way(self, system: System) -> None:
@@ -191,6 +224,7 @@ class TestAnUpgrade:
         (system.root / "opt/appliance").symlink_to("appliance.d/former")
         result = system.install("--upgrade")
         assert (result.returncode, result.stderr) == (0, "")
+        assert "Back again: sudo /opt/appliance.d/former/installer/install.sh" in result.stdout
         assert system.release != "former"
         releases = {path.name for path in (system.root / "opt/appliance.d").iterdir()}
         assert releases == {"former", system.release}
@@ -207,7 +241,7 @@ class TestAnUpgrade:
         system.newer(broken=broken)
         before = self.renamed(system)
         told = refused(system, "--upgrade", code=1)
-        assert f"was not kept: {why}. former is in place again." in told
+        assert told.endswith(f"was not kept ({why}), and former is in place again.")
         assert system.files() == before
 
     @pytest.mark.slow
@@ -259,7 +293,7 @@ class TestAnUpgrade:
         )
         full.chmod(0o755)
         told = refused(system, "--upgrade", code=1)
-        assert "Going back to former failed: the disk is full" in told
+        assert "going back to former failed: the disk is full" in told
         assert (
             system.root / "etc/systemd/system/appliance.service"
         ).read_text() == unit.read_text()
@@ -303,6 +337,19 @@ class TestTheDatabaseOfAnUpgrade:
         assert (result.returncode, result.stderr) == (0, "")
         assert "interrupted" not in result.stdout
         assert self.people(database) == [("Ada",)]
+
+    def test_that_the_former_does_not_know_allows_no_way_back(self, system: System) -> None:
+        database = self.enrolled(system)
+        knows = len(MIGRATIONS)
+        for tables, told in (
+            (knows, f"Back again: sudo /opt/appliance.d/{system.release}/installer/install.sh"),
+            (knows + 1, f"does not know the tables of {database}."),
+        ):
+            with sqlite3.connect(database) as connection:
+                connection.execute(f"PRAGMA user_version = {tables}")
+            former = system.root / "opt/appliance.d" / system.release
+            result = system.ask(f"tell_way_back {former} {database}")
+            assert told in result.stdout
 
     @pytest.mark.slow
     def test_leaves_no_copy_where_power_goes_before_it_is_removed(self, system: System) -> None:
