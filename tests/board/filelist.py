@@ -32,26 +32,24 @@ LEFT_OUT = (
     # The board's own: its key, what it is brought, the checkouts, the films, a sabotage's mark.
     *("/root/.ssh", "/mnt", "/root/face-access-appliance*", "/var/lib/board", "/etc/sabotaged"),
 )
-# For the guest's own Python: the roots are its arguments.
-_PROGRAM = f"""
+_PROGRAM = """
 import fnmatch, hashlib, os, stat, sys
 
-hashed, left_out = {HASHED!r}, {LEFT_OUT!r}
 device = os.lstat("/").st_dev
 
 def below(path, folder):
     return path == folder or path.startswith(folder + "/")
 
 def what(path, status):
-    told = f"{{stat.filemode(status.st_mode)}} {{status.st_uid}}:{{status.st_gid}}"
+    told = f"{stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid}"
     if stat.S_ISLNK(status.st_mode):
-        return f"{{told}} -> {{os.readlink(path)}}"
+        return f"{told} -> {os.readlink(path)}"
     if not stat.S_ISREG(status.st_mode):
         return told
     if not any(below(path, folder) for folder in hashed):
-        return f"{{told}} {{status.st_size}} bytes of {{status.st_mtime_ns}}"
+        return f"{told} {status.st_size} bytes of {status.st_mtime_ns}"
     with open(path, "rb") as file:
-        return f"{{told}} {{hashlib.sha256(file.read()).hexdigest()}}"
+        return f"{told} {hashlib.sha256(file.read()).hexdigest()}"
 
 lines, folders = [], sys.argv[1:]
 while folders:
@@ -66,12 +64,17 @@ while folders:
             continue
         if status.st_dev != device:
             continue
-        lines.append(f"{{path}}\\t{{told}}")
+        lines.append(f"{path}\\t{told}")
         if stat.S_ISDIR(status.st_mode):
             folders.append(path)
 sys.stdout.reconfigure(errors="backslashreplace")
 print(*sorted(lines), sep="\\n")
 """
+
+
+def program(hashed: Sequence[str] = HASHED) -> str:
+    """For the guest's own Python: prints the list of what lies below the folders it is given."""
+    return f"hashed, left_out = {tuple(hashed)!r}, {LEFT_OUT!r}\n{_PROGRAM}"
 
 
 def take(machine: Machine, roots: Sequence[str], target: Path) -> None:
@@ -117,6 +120,6 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str
 
 
 def _take(machine: Machine, roots: Sequence[str], there: str) -> None:
-    machine.ssh(f"mkdir -p {Path(_TOOL).parent} && cat > {_TOOL}", feed=_PROGRAM, check=True)
+    machine.ssh(f"mkdir -p {Path(_TOOL).parent} && cat > {_TOOL}", feed=program(), check=True)
     words = " ".join(shlex.quote(root) for root in roots)
     machine.ssh(f"python3 -B {_TOOL} {words} > {there}", timeout_s=1800, check=True)
