@@ -151,6 +151,15 @@ class FileCamera:
             self._length = sum(known) if len(known) == len(counts) else None
         return self._length
 
+    @property
+    def fps(self) -> float | None:
+        """Frames a second of the one video that was given; None for pictures and several files."""
+        if len(self._items) != 1 or self._items[0].kind is not Kind.VIDEO:
+            return None
+        (item,) = self._items
+        with contextlib.closing(Video(item.path, item.source)) as video:
+            return video.fps
+
     def frames(self) -> Iterator[Frame]:
         """Every frame in order. Raises InputError at a faulty file, or when no file was usable."""
         play = _Playback(self._clock, self._pacer, real_time=self._pacing == "real_time")
