@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"door_watch"}),
     frozenset({"decision", "door_controller", "perception"}),
-    frozenset({"attempt", "enrolment"}),
+    frozenset({"attempt", "enrolment", "tracking"}),
     frozenset({"evaluation"}),
     frozenset({"reports"}),
     frozenset({"training"}),

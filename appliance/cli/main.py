@@ -44,6 +44,7 @@ COMMANDS = {
     "bench": "bench",
     "dataset": "dataset",
     "demo": "demo",
+    "annotate": "annotate",
 }
 
 INTERRUPTED = 130
