@@ -47,6 +47,44 @@ def break_it(checkout: Path) -> None:
     model.write_bytes(model.read_bytes()[:-1] + b"!")
 
 
+# Three steps of five seconds each, where the unit allows ten for the whole start.
+SLOW = """
+import os, sys, time
+from appliance import assemble, sdnotify
+sdnotify.STEP_S = 8.0
+manager = sdnotify.ServiceManager.of(os.environ, assemble.clock(), pid=os.getpid())
+for step in sys.argv[1:]:
+    manager.advanced(step)
+    time.sleep(5)
+if len(sys.argv) > 3:
+    manager.ready("serves")
+time.sleep(600)
+"""
+
+
+def times_are_as_the_unit_says(here: Room) -> None:
+    """What systemd makes of the messages of a slow start, and of a helper after a hang."""
+    (here.folder / "slow.py").write_text(SLOW)
+    unit = ("systemd-run", "--quiet", "--property=Type=notify", "--property=TimeoutStartSec=10")
+    slow = ("/opt/appliance/bin/python", "-I", "/slow.py")
+    done = here.call(*unit, "--unit=slow", *slow, "models", "camera", "socket")
+    assert done.returncode == 0, done.stderr
+    assert here.call("systemctl", "is-active", "slow").stdout == "active\n"
+    # One that hangs, and one that tells the same step again.
+    for name, steps in (("hangs", ("models",)), ("circles", ("models",) * 4)):
+        here.call(*unit, f"--unit={name}", *slow, *steps)
+        show = here.call("systemctl", "show", name, "-p", "Result")
+        assert show.stdout == "Result=timeout\n"
+    # Ten seconds until the end is enforced, and as many again for what comes after it.
+    deaf = "trap '' TERM; while :; do sleep 1; done"
+    after = "--property=ExecStopPost=/bin/sh -c 'sleep 6; touch /run/was-after'"
+    run = ("systemd-run", "--quiet", "--unit=deaf", "--property=TimeoutStopSec=10", after)
+    assert here.call(*run, "/bin/sh", "-c", deaf).returncode == 0
+    here.call("systemctl", "stop", "deaf", "slow")
+    assert here.call("ls", "/run/was-after").returncode == 0
+    (here.folder / "slow.py").unlink()
+
+
 @pytest.fixture(params=["bookworm", "trixie"])
 def suite(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -162,6 +200,7 @@ def test_with_systemd_as_process_1(here: Room) -> None:
         status = here.call("appliance", "--json", "status")
         assert status.returncode == 0, status.stdout
         installed = here.files().keys()
+        times_are_as_the_unit_says(here)
 
         assert "- Starting the service" not in install(here, *OFFLINE)
         assert here.files().keys() == installed
