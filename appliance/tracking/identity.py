@@ -22,7 +22,7 @@ from appliance.vision.manifest import Calibration
 # So many embeddings are gathered as soon as they come, and so many are kept.
 FIRST, MOST = 3, 5
 # Seconds between two embeddings of a track at the least, and when an old one is checked.
-INTERVAL_S, OLD_S = 0.1, 1.0
+INTERVAL_S, OLD_S = 0.1, 0.5
 # Handicaps, in similarity: by how much a view must be better to be taken for that alone, and by
 # how much the kept ones may be poorer than the best, whose lead they would spoil.
 BETTER, AS_GOOD = 0.01, 0.03

@@ -114,13 +114,13 @@ class Tracker:
         if frame.scene != self._scene or frame.at < self._at:
             self._forget(frame.scene)
         self._at = frame.at
+        self._away = [it for it in self._away if frame.at - it.seen_at <= RETURN_S]
         lost = self._follow(frame)
         searched = search or self._due(frame.at, lost=lost)
         began = self._search(frame) if searched else frozenset()
         for track in list(self._active):
             if track.number not in began:
                 self._identify(frame, track)
-        self._away = [it for it in self._away if frame.at - it.seen_at <= RETURN_S]
         found = sorted(self._active, key=lambda track: track.number)
         return Look(tuple(track.seen() for track in found), searched, began)
 

@@ -122,8 +122,8 @@ def test_a_walker_keeps_the_track_and_is_embedded_few_times() -> None:
     by = tracker(toy_perception(embedder=embedder))
     walk = film(*[[left(ALICE, x=80 + 4 * step)] for step in range(30)], fps=30)
     assert set(map(tuple, story(walk, by))) == {((1, "alice"),)}
-    # Three at the beginning, and none of the rest of this second was better.
-    assert embedder.asked == 3
+    # Three at the beginning, and one half a second later: is it still she?
+    assert embedder.asked <= 5
 
 
 def test_two_who_walk_keep_their_numbers() -> None:
@@ -159,7 +159,7 @@ def test_a_blurred_face_is_followed_and_told_as_blurred_until_it_is_clear() -> N
 
 def test_a_track_that_slid_onto_somebody_else_becomes_another_one() -> None:
     # The same place, another face, and no frame between: the mesh follows on.
-    frames = film(*[[left(ALICE)]] * 4, *[[left(BOB)]] * 4)
+    frames = film(*[[left(ALICE)]] * 4, *[[left(BOB)]] * 6)
     assert [shown[0] for shown in story(frames)][:4] == [(1, "alice")] * 4
     assert story(frames)[-1] == [(2, "bob")]
 
@@ -216,9 +216,9 @@ def test_somebody_who_was_blurred_at_first_has_the_name_from_the_first_frame_on(
 
 def test_large_pictures_are_not_all_held_back() -> None:
     frames = film([], [], *[[left(ALICE)]] * 6)
-    # Searched at 0 and 0.5 s; with two frames held, one can be looked back.
+    # Searched at 0 and 0.5 s; so far back as two frames are held he is found.
     told = shown(frames, most_bytes=2 * frames[0].bgr.nbytes)
-    assert told == [[], [], [], [], *[[(1, "alice")]] * 4] or told == story(frames)
+    assert told == [[], [], [], *[[(1, "alice")]] * 5]
 
 
 MATCH = Match(similarity=0.6213, threshold=0.55, target_far=1e-3, far=1e-5)
@@ -254,7 +254,7 @@ def test_a_box_is_drawn_around_the_face_and_the_label_stays_in_the_picture() -> 
         draw(picture, [Seen(1, mesh_in(box), Identity("alice", "alice", MATCH))])
         assert picture.any()
         # White letters on the label: all of them are within, wherever the face is.
-        letters = (picture == 255).all(axis=2)
+        letters = (picture > 200).all(axis=2)
         assert letters.sum() > 50
         assert not letters[:, [0, -1]].any()
 
