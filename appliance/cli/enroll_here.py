@@ -24,7 +24,10 @@ from appliance.store.codec import encode_template
 from appliance.types import Fault
 
 if TYPE_CHECKING:
+    from appliance.config import Config
     from appliance.control.client import Client
+    from appliance.perception import Perception
+    from appliance.ports import Camera
 
 
 def enrolled(
@@ -37,9 +40,7 @@ def enrolled(
     if service is None:
         account = _kept_here(session, name, sources, replace=replace)
     else:
-        account = _account(session, name, sources)
-        found = service.keep(name, _sent(account, replace=replace))
-        account = with_parts(account, found=_findings(found))
+        account = kept_by(service, _account(session, name, sources), replace=replace)
     told = warnings(account, session.config.enrolment.min_frames_for_door)
     return account_json(account, told)
 
@@ -59,15 +60,35 @@ def _account(session: Session, name: str, sources: Sequence[Path]) -> Account:
     config = session.config
     with opened_camera(session, sources) as camera:
         perception = assemble.perception(config, liveness=False)
-        policy = assemble.enrolment_policy(config, guided=not sources)
-        skipped = getattr(camera, "skipped", [])
         with _shown(session, camera.length, guided=not sources) as seen:
-            made = enrol(
-                camera.frames(), perception, policy, seen=seen, skipped=lambda: list(skipped)
-            )
+            return account_of(config, name, camera, perception, seen, guided=not sources)
+
+
+def account_of(  # noqa: PLR0913 - one enrolment
+    config: Config,
+    name: str,
+    camera: Camera,
+    perception: Perception,
+    seen: Callable[[Look], None] = lambda _: None,
+    *,
+    guided: bool = False,
+) -> Account:
+    """Look at the camera's frames and make a template. InputError where they show nobody, or two.
+
+    name: checked. perception: without a liveness check; it may be used for one after the other.
+    """
+    policy = assemble.enrolment_policy(config, guided=guided)
+    skipped = getattr(camera, "skipped", [])
+    made = enrol(camera.frames(), perception, policy, seen=seen, skipped=lambda: list(skipped))
     curves, target_far = assemble.calibration(config), config.verification.target_far
     expected = expected_frr(made.template, curves, target_far, made.handicaps)
     return Account(name, made, expected)
+
+
+def kept_by(service: Client, account: Account, *, replace: bool) -> Account:
+    """The account after the running service has kept its template; what it raises goes through."""
+    found = service.keep(account.name, _sent(account, replace=replace))
+    return with_parts(account, found=_findings(found))
 
 
 @contextmanager
