@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.config import TENSORRT, Config
+from appliance.errors import StoreError
 
 UNIT = "appliance.service"
 _ROOT = Path("/")
@@ -60,6 +61,20 @@ def key_for_one_command(installed: Installed) -> str | None:
         "sudo systemd-run --pty --property=User=appliance --property=StateDirectory=appliance "
         f"--property={given[-1]} appliance COMMAND"
     )
+
+
+def complain_of_key(error: StoreError) -> None:
+    """Raise StoreError `key_elsewhere` where a backup fails for want of the service's own key."""
+    found = look()
+    how = None if found is None else key_for_one_command(found)
+    if error.code != "missing_key" or how is None:
+        return
+    raise StoreError(
+        "The key of the enrolled faces is handed to the service alone, so this command can make no "
+        "backup.",
+        hint=f"Make one so: `{how.replace('COMMAND', 'backup create FILE')}`.",
+        code="key_elsewhere",
+    ) from error
 
 
 def _missing(why: str, name: str) -> tuple[str, str]:

@@ -13,8 +13,9 @@ import click
 import appliance
 from appliance import assemble
 from appliance.cli.session import Session, json_option
-from appliance.errors import InputError
+from appliance.errors import InputError, StoreError
 from appliance.errors import UsageError as WrongUsage
+from appliance.installed import complain_of_key
 from appliance.store.backup import Embedding, Manifest, create_backup
 from appliance.store.exports import read_whole
 from appliance.store.removals import read_removals
@@ -73,15 +74,19 @@ def create(session: Session, file: Path, passphrase_file: Path | None) -> None:
                 code="nothing_yet",
             )
     with assemble.store(session.config) as store:
-        manifest = create_backup(
-            store,
-            assemble.location(session.config),
-            file,
-            passphrase,
-            embedding=_embedding(session.config),
-            version=appliance.__version__,
-            by="local command",
-        )
+        try:
+            manifest = create_backup(
+                store,
+                assemble.location(session.config),
+                file,
+                passphrase,
+                embedding=_embedding(session.config),
+                version=appliance.__version__,
+                by="local command",
+            )
+        except StoreError as error:
+            complain_of_key(error)
+            raise
     data = {
         "file": str(file),
         "created": manifest.created,

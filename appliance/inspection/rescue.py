@@ -23,16 +23,8 @@ def backup(config: Config, store: Store, by: str) -> dict[str, Any]:
     try:
         return _made(config, store, by)
     except StoreError as error:
-        found = installed.look()
-        how = None if found is None else installed.key_for_one_command(found)
-        if error.code != "missing_key" or how is None:
-            raise
-        raise StoreError(
-            "The key of the enrolled faces is handed to the service alone, so this command can "
-            "make no backup.",
-            hint=f"Make one so: `{how.replace('COMMAND', 'backup create FILE')}`.",
-            code="key_elsewhere",
-        ) from error
+        installed.complain_of_key(error)
+        raise
 
 
 def _made(config: Config, store: Store, by: str) -> dict[str, Any]:

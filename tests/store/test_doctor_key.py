@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import doctor, installed
+from appliance.cli.main import run
 from appliance.config import parse
 from appliance.doctor import Status
 from appliance.errors import StoreError
@@ -68,3 +70,16 @@ def test_a_backup_says_how_it_can_be_made(keyless: Path) -> None:
         rescue.backup(parse(config(keyless)), store, "a test")
     assert told.value.code == "key_elsewhere"
     assert "appliance backup create FILE" in told.value.hint
+
+
+def test_the_command_says_so_as_well(keyless: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hand_over(keyless)
+    (keyless / "config.yaml").write_text(config(keyless))
+    (keyless / "words").write_text("four quite random words\n")
+    given = ("--json", "--config", str(keyless / "config.yaml"))
+    words = ("--passphrase-file", str(keyless / "words"))
+    code = run([*given, "backup", "create", str(keyless / "door.backup"), *words])
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert (code, told["code"]) == (3, "key_elsewhere")
+    assert "LoadCredentialEncrypted=" in told["hint"]
+    assert not (keyless / "door.backup").exists()
