@@ -140,6 +140,9 @@ class Emulated:
             + "\nexit $?"
         )
         return [
+            # unshare heeds no request to end while it waits, and a run that is killed would leave
+            # its programs behind: so the kernel ends them with the one that started them.
+            *("setpriv", "--pdeathsig", "KILL"),
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"),
             *("sh", "-c", "\n".join(steps)),
         ]

@@ -210,6 +210,12 @@ def test_an_emulated_program_sees_a_boards_processor_and_cannot_write_the_data(
     assert "asimddp" in PROCESSORS["cortex-a76"].cpuinfo(1)
 
 
+def test_what_is_emulated_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    command = Emulated(tmp_path / "root", tmp_path).command(["python"], {})
+    assert command[:3] == ["setpriv", "--pdeathsig", "KILL"]
+    assert "--kill-child" in command[: command.index("sh")]
+
+
 def test_hours_are_spent_only_where_the_scene_is_named() -> None:
     known = board.all_scenes()
     assert "suite" in known
