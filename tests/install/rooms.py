@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.patience import patient
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INCLUDED = "ca-certificates,dbus,kmod,procps,python3,python3-venv,systemd,systemd-sysv,udev"
@@ -28,7 +29,8 @@ LEFT_OUT = (
     *("dev", "proc", "sys", "run", "tmp", "src", "broken", "newer", "wheels"),
     *("var/log/appliance-install.log", "var/log/journal", "var/log/wtmp", "etc/resolv.conf"),
 )
-BOOT_S = 120
+BOOT_S = patient(120)
+CALL_S = patient(1200)
 
 
 def cache() -> Path:
@@ -91,7 +93,7 @@ class Room:
                 shutil.copy(ROOT / each, target / each)
         return target
 
-    def call(self, *command: str, seconds: float = 1200) -> subprocess.CompletedProcess[str]:
+    def call(self, *command: str, seconds: float = CALL_S) -> subprocess.CompletedProcess[str]:
         """Run something in it, as root."""
         certificate = {}
         if os.environ.get("PIP_CERT"):
@@ -166,7 +168,7 @@ class Room:
             # SIGTERM asks the container's systemd for an orderly end.
             self._nspawn.terminate()
             try:
-                self._nspawn.wait(60)
+                self._nspawn.wait(patient(60))
             except subprocess.TimeoutExpired:
                 self._nspawn.kill()
                 self._nspawn.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.installed import Installed, key_for_one_command
 from tests.install.rooms import Room, room, wheels
 
 pytestmark = pytest.mark.slow
@@ -83,6 +84,19 @@ def times_are_as_the_unit_says(here: Room) -> None:
     here.call("systemctl", "stop", "deaf", "slow")
     assert here.call("ls", "/run/was-after").returncode == 0
     (here.folder / "slow.py").unlink()
+
+
+def backs_up(here: Room) -> None:
+    """By the line that a command says which lacks the key."""
+    (here.folder / "words").write_text("four quite random words\n")
+    words = ("backup", "create", "/var/lib/appliance/door.backup", "--passphrase-file", "/words")
+    told = key_for_one_command(Installed(Path("unit"), frozenset({"key-encrypted"})))
+    assert told is not None
+    line = told.removeprefix("sudo ").removesuffix("appliance COMMAND").replace("--pty", "--pipe")
+    done = here.call(*line.split(), "--wait", "--quiet", "appliance", *words)
+    assert done.returncode == 0, done.stderr
+    (here.folder / "var/lib/appliance/door.backup").unlink()
+    (here.folder / "words").unlink()
 
 
 @pytest.fixture(params=["bookworm", "trixie"])
@@ -204,6 +218,7 @@ def test_with_systemd_as_process_1(here: Room) -> None:
 
         assert "- Starting the service" not in install(here, *OFFLINE)
         assert here.files().keys() == installed
+        backs_up(here)
         again = here.call("systemctl", "show", "appliance", "-p", "ActiveState,MainPID,NRestarts")
         assert again.stdout == show.stdout
 
