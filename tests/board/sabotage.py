@@ -36,7 +36,7 @@ from tests.board.table import Result
 _DONE = "/etc/sabotaged"
 # What every edit finds: small tools, in the guest's own Python.
 _TOOLS = f"""
-import pathlib, subprocess, sys, yaml
+import pathlib, re, subprocess, sys, yaml
 if pathlib.Path({_DONE!r}).exists():
     sys.exit()
 
@@ -61,6 +61,20 @@ def patched(module, old, new):
     path.write_text(text.replace(old, new))
     for compiled in path.parent.glob(f"__pycache__/{{path.stem}}.*.pyc"):
         compiled.unlink()
+
+def installer(script, old, new):
+    checkout = pathlib.Path("/root/face-access-appliance")
+    path = checkout / "systemd/install" / script
+    text = path.read_text()
+    if text.count(old) != 1:
+        sys.exit(f"{{script}} does not hold {{old!r}} exactly once: mend this sabotage.")
+    path.write_text(text.replace(old, new))
+    # The checkout is still what is installed, or a second installation would be refused.
+    words = ". ./install.sh; . systemd/install/main.sh; detect; choose_packages; fingerprint"
+    told = subprocess.run(["bash", "-c", words], cwd=checkout, capture_output=True, text=True)
+    release = pathlib.Path("/opt/appliance/release.txt")
+    print_of = f"fingerprint {{told.stdout.split()[-1]}}"
+    release.write_text(re.sub(r"(?m)^fingerprint .*$", print_of, release.read_text()))
 
 def film(name, shown):
     folder = pathlib.Path("/var/lib/board")
@@ -416,6 +430,65 @@ ALL: Sequence[Sabotage] = (
             "integer embeddings of the same crops",
             "from the picture's file to the embedding",
         ),
+    ),
+    Sabotage(
+        "restarted-by-the-second",
+        "upgrade",
+        "install.sh starts the service anew each time",
+        r"installer('main.sh', '    tell_udev\n', '    tell_udev\n    changed=yes\n')",
+        ("install.sh a second time",),
+    ),
+    Sabotage(
+        "refused-with-0",
+        "upgrade",
+        "an upgrade that was rolled back ends with 0",
+        "installer('upgrade.sh', 'fail 1 \"${new##*/} was not kept ($why), and',"
+        " 'fail 0 \"${new##*/} was not kept ($why), and')",
+        ("--upgrade to a version with a damaged network",),
+    ),
+    Sabotage(
+        "broken-one-kept",
+        "upgrade",
+        "the broken version's files stay after going back",
+        "installer('upgrade.sh', '    discard \"$new\" \"$(value made \"$upgrading\")\"', '    :')",
+        ("after that the former release serves again",),
+    ),
+    Sabotage(
+        "newer-one-refused",
+        "upgrade",
+        "the new version's doctor is not heard",
+        "installer('upgrade.sh', '    after=$(findings \"$new\")', '    after=')",
+        ("--upgrade to a newer version",),
+    ),
+    Sabotage(
+        "people-dropped",
+        "upgrade",
+        "whoever is enrolled is deleted while the database is copied",
+        r"installer('upgrade.sh', '    copy.close()\n', '    copy.close()\n"
+        r"    with sqlite3.connect(database) as it: it.execute(\"DELETE FROM person\")\n')",
+        ("after both the same person is enrolled",),
+    ),
+    Sabotage(
+        "config-removed",
+        "upgrade",
+        "--uninstall takes the config along",
+        r"installer('remove.sh', '    take_away_service\n    take_away_files\n',"
+        r" '    take_away_service\n    take_away_files\n    rm -f -- \"$config\"\n')",
+        ("--uninstall keeps config, key, people and user",),
+    ),
+    Sabotage(
+        "log-left",
+        "upgrade",
+        "--purge leaves the installation's log",
+        r"installer('remove.sh', '    rm -f -- \"$log\"\n', '    :\n')",
+        ("--uninstall --purge leaves nothing",),
+    ),
+    Sabotage(
+        "relay-inverted-and-upgraded",
+        "upgrade",
+        "door.active_high: false, so the relay rests at level 1",
+        "configured('door', active_high=False)",
+        ("through all of it the relay's line",),
     ),
 )
 

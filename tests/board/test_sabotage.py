@@ -13,11 +13,12 @@ from appliance.config import Config
 from tests.board import sabotage
 from tests.board.__main__ import all_scenes, usual
 from tests.board.sabotage import ALL, Sabotage, batches, outcome, table
-from tests.board.scenes import boot, clock, inputs, power, torn, unlock
+from tests.board.scenes import boot, clock, inputs, power, torn, unlock, upgrade
 from tests.board.table import Result, Row
 from tests.board.test_board_embeddings_scene import judged as embeddings_judged
 from tests.board.test_board_scenes import booted, visited
 from tests.board.test_hard_scenes import Faults, clock_logs, inputs_logs, power_folder, torn_folder
+from tests.board.test_upgrade_scene import Run
 from tests.conftest import ROOT
 
 BROKEN, WELL = Row("a door stays shut", "open", ok=False), Row("a lamp burns", "dark", ok=True)
@@ -80,7 +81,16 @@ def test_a_sabotage_fits_this_project(it: Sabotage) -> None:
     def any_other(*words: object) -> None:
         done.append(str(words))
 
-    tools: dict[str, Callable[..., Any]] = {"patched": patched, "configured": configured}
+    def installer(script: str, old: str, new: str) -> None:
+        assert (ROOT / "systemd" / "install" / script).read_text().count(old) == 1
+        assert new != old
+        done.append(script)
+
+    tools: dict[str, Callable[..., Any]] = {
+        "patched": patched,
+        "configured": configured,
+        "installer": installer,
+    }
     others = dict.fromkeys(("drop_in", "unit", "film", "ran"), any_other)
     exec(it.edit, {**tools, **others, "pathlib": Elsewhere(done)})  # noqa: S102 - our own text
     assert done
@@ -114,7 +124,7 @@ def _whole(section: str) -> dict[str, object]:
 
 def test_every_row_of_every_usual_scene_has_a_sabotage(tmp_path: Path) -> None:
     kept = rows_when_all_is_well(tmp_path)
-    assert set(kept) >= set(usual(all_scenes())) - {"upgrade"}
+    assert set(kept) == set(usual(all_scenes()))
     for scene, rows in kept.items():
         parts = [part for it in ALL if it.scene == scene for part in it.rows]
         bare = [row.promise for row in rows if not any(part in row.promise for part in parts)]
@@ -132,6 +142,7 @@ def rows_when_all_is_well(folder: Path) -> dict[str, list[Row]]:
         "torn": torn.judge(torn_folder(folder / "torn")),
         "clock": clock.judge(clock_logs().write(folder / "clock")),
         "embeddings": embeddings_judged(folder / "embeddings"),
+        "upgrade": upgrade.judge(Run(folder / "upgrade").written()),
     }
 
 
