@@ -78,6 +78,11 @@ class _Speaker(ABC):
         """One sentence about each thing that keeps it silent; empty when all is well."""
         return tuple(self._faults.values())
 
+    @property
+    def sounding(self) -> bool:
+        """Whether something is said or played right now."""
+        return self._busy.locked()
+
     def examine(self) -> tuple[str, ...]:
         """Look for what would keep it silent, without a sound, and tell it. Waits."""
         self._examine()

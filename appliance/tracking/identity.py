@@ -53,6 +53,7 @@ class Known:
         """target_far: for all people together, as `matching.Anybody` shares it out."""
         self._people = Anybody(people)
         self.count = len(people)
+        self.names = tuple(person.name for person in people)
         self.calibration = calibration
         self.target_far = target_far
 
