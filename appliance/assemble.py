@@ -90,6 +90,7 @@ from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.store.upkeep import HousePolicy
+from appliance.tracking.greetings import Voice
 from appliance.tracking.identity import Known
 from appliance.types import Claim, Frame
 from appliance.vision.acceleration import (
@@ -819,6 +820,16 @@ def speaker(config: Config) -> Speaker | None:
     if wanted.greeting == "speech":
         return EspeakSpeaker(wanted.language, os.environ)
     return SoundSpeaker(Path(wanted.greeting), os.environ)
+
+
+def voice(config: Config) -> Voice:
+    """What says aloud where nobody is at a door; never raises, `faults` tells."""
+    return EspeakSpeaker(config.feedback.language, os.environ)
+
+
+def sound(path: Path) -> Voice:
+    """What plays one WAV file; never raises, `faults` tells."""
+    return SoundSpeaker(path, os.environ)
 
 
 def instructor(config: Config, greeter: Speaker | None) -> Speaker | None:

@@ -45,6 +45,7 @@ COMMANDS = {
     "dataset": "dataset",
     "demo": "demo",
     "annotate": "annotate",
+    "greet": "greet",
 }
 
 INTERRUPTED = 130
