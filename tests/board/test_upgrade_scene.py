@@ -26,6 +26,7 @@ from tests.board.scenes.upgrade import (
     TAKEN,
     list_of,
 )
+from tests.board.table import Row
 
 FORMER = "appliance.d/0.1.0-20260101T000000Z"
 LATTER = f"appliance.d/{NEWER.version}-20260102T000000Z"
@@ -76,11 +77,12 @@ class Run:
     def rows(self) -> dict[str, bool]:
         return {name: row.ok for name, row in self.judged().items()}
 
-    def judged(self) -> dict[str, upgrade.Row]:
-        rows = upgrade.judge(self._written())
+    def judged(self) -> dict[str, Row]:
+        rows = upgrade.judge(self.written())
         return dict(zip(ROWS, rows, strict=True))
 
-    def _written(self) -> Path:
+    def written(self) -> Path:
+        """The folder with its logs and lists."""
         logs = Logs(self.folder)
         logs.reset(0)
         logs.drive(50, RELAY, 0)
@@ -119,7 +121,7 @@ def only(*broken: str) -> dict[str, bool]:
 def test_a_good_run_keeps_all(played: Run) -> None:
     rows = played.judged()
     assert played.rows() == only(), rows
-    assert "code 1; install.sh: 9.9.8-1 was not kept: why." in rows["refused"].measured
+    assert "code 1; install.sh: 9.9.8-1 was not kept (why), and" in rows["refused"].measured
     assert "3 files, 0 differences" in rows["purged"].measured
 
 
@@ -157,7 +159,14 @@ def test_a_second_installation_that_fails_is_seen(played: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(0, WENT_BACK), (1, "install.sh: 9.9.8-1 was not kept: why.\n"), (1, "")]
+    ("code", "said"),
+    [
+        (0, WENT_BACK),
+        (1, WENT_BACK.replace("again.", "again and does not start.")),
+        (1, WENT_BACK.replace(BROKEN.version, NEWER.version)),
+        (1, "install.sh: the disk is full\n"),
+        (1, ""),
+    ],
 )
 def test_a_refusal_with_another_code_or_without_words_is_seen(
     played: Run, code: int, said: str

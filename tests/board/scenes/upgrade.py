@@ -200,7 +200,7 @@ def _again(evidence: Evidence, folder: Path) -> Row:
 def _refused(evidence: Evidence) -> Row:
     done = _said(evidence, BACK)
     last = (done.out.strip().splitlines() or [""])[-1]
-    words = "was not kept" in last and "is in place again" in last
+    words = "was not kept" in last and last.endswith("is in place again.")
     return Row(
         "--upgrade to a version with a damaged network ends with 1 and says why it went back",
         f"code {done.code}; {last}",
