@@ -117,7 +117,9 @@ def align(session: Session, /, raw: Path, aligned: Path, **options: Any) -> None
         partial(_aligning_bench, config, settings), assemble.one_file, options["workers"]
     )
     with session.progress(label, len(data.pictures)) as advance:
-        done = aligning.align(data, aligned, settings, workers, advance, assemble.clock())
+        done = aligning.align(
+            data, aligned, settings, aligning.in_processes(workers), advance, assemble.clock()
+        )
     told = _alignment_told(data, aligned, done, time.monotonic() - started)
     session.result(told, lambda console: _alignment_for_people(console, told))
     if not done.alignment.crops:
@@ -170,7 +172,7 @@ def embed(session: Session, /, aligned: Path, out: Path, **options: Any) -> None
     )
     shown = crops.shown(aligned, alignment)
     with session.progress(f"Embedding crops, {entry.name}", len(shown)) as advance:
-        found = embedding.embed(aligned, alignment, workers, advance)
+        found = embedding.embed(aligned, alignment, embedding.in_processes(workers), advance)
     mark = assemble.template_fingerprint(entry, models)
     found = representations.made_by(found, entry.name, mark)
     representations.write(out, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +74,12 @@ class Job:
     picture: Picture
     crop: str
     known: str = ""
+
+
+# A picture, and the SHA-256 that it had when its crop was made; empty where there is none.
+Task = tuple[Path, str]
+# What becomes of tasks, in their order.
+Work = Callable[[Sequence[Task]], Iterator[Made]]
 
 
 @dataclass
@@ -166,17 +172,22 @@ def jobs(data: DataSet, before: Alignment | None) -> list[Job]:
     return found
 
 
+def in_processes(workers: Workers) -> Work:
+    """The work spread over processes, each of which builds a `Bench`."""
+    return lambda tasks: each(_align_task, tasks, workers)
+
+
 def align(  # noqa: PLR0913, PLR0917 - what is to be done, how, and who watches
     data: DataSet,
     folder: Path,
     settings: Settings,
-    workers: Workers,
+    work: Work,
     progress: Callable[[], None],
     clock: Clock,
 ) -> Outcome:
     """Align every picture of a data set into `folder`; `progress` is called after each.
 
-    workers: build a `Bench`. What an earlier run has done is not done again, as long as picture
+    work: see `in_processes`. What an earlier run has done is not done again, as long as picture
     and crop are as they were; so an interrupted run goes on where it stopped. InputError when
     nothing can be written, or when the folder is not one of crops that are aligned like this.
     """
@@ -189,7 +200,7 @@ def align(  # noqa: PLR0913, PLR0917 - what is to be done, how, and who watches
     tasks = [(job.picture.path, job.known if (folder / job.crop).is_file() else "") for job in todo]
     outcome = Outcome(book.alignment(complete=False))
     try:
-        for job, made in zip(todo, each(_align_task, tasks, workers), strict=True):
+        for job, made in zip(todo, work(tasks), strict=True):
             _keep(book, outcome, job, made)
             book.write_when_due()
             progress()
@@ -227,18 +238,25 @@ def _left(folder: Path, book: _Book, todo: Sequence[Job]) -> tuple[str, ...]:
     return tuple(crop for key in gone if (folder / (crop := book.crops.pop(key).crop)).exists())
 
 
-def _align_task(task: tuple[Path, str]) -> Made:
+def _align_task(task: Task) -> Made:
+    return made(built(Bench), task, open_first)
+
+
+def made(bench: Bench, task: Task, open_picture: Callable[[Path], Frame | None]) -> Made:
+    """The crop of one picture, or why there is none.
+
+    open_picture: raises InputError for a file that is no picture; None for an empty one.
+    """
     path, known = task
     try:
         sum_now = hashlib.sha256(files.read(path)).hexdigest()
         if known == sum_now:
             return Made(sha256=sum_now)
-        frame = open_first(path)
+        frame = open_picture(path)
     except InputError as error:
         return Made(why=UNREADABLE, detail=error.message)
     if frame is None:
         return Made(why=UNREADABLE, detail=f"{path.name} holds no picture.")
-    bench = built(Bench)
     face = bench.find(frame)
     if isinstance(face, str):
         return Made(sha256=sum_now, why=face)

@@ -63,7 +63,7 @@ def load(folder: Path) -> DataSet:
     others = 0
     for place in (item for item in here if item.is_dir()):
         files = [item for item in _visible(place) if item.is_file()]
-        shown = [Picture(item, _text(place)) for item in files if _is_picture(item)]
+        shown = [Picture(_text(item), _text(place).name) for item in files if _is_picture(item)]
         others += len(files) - len(shown)
         pictures += shown
         (people if shown else empty).append(place.name)
@@ -98,12 +98,12 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _text(place: Path) -> str:
-    """The folder's name. InputError where its bytes are no UTF-8: no report could hold it."""
+def _text(path: Path) -> Path:
+    """The same path. InputError where its name's bytes are no UTF-8: no report could hold it."""
     try:
-        place.name.encode()
+        path.name.encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"The name of the folder {place} is no valid UTF-8.", hint="Rename the folder."
+            f"The name of {path} is no valid UTF-8.", hint="Rename the file or folder."
         ) from None
-    return place.name
+    return path

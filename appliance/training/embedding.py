@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from appliance.evaluation.workers import Workers, built, each, open_first
 from appliance.ports import Embedder
 from appliance.training.aligned import AGAIN, DLIB_68, Alignment, Settings, shown
 from appliance.training.representations import Representations
-from appliance.types import FaceCrop, Floats
+from appliance.types import FaceCrop, Floats, Frame
 from appliance.vision.manifest import Entry, Manifest
 
 
@@ -66,12 +66,21 @@ def choose(models: Manifest, settings: Settings, wanted: str | None, folder: Pat
     return entry
 
 
+# The vectors of crops, in their order.
+Work = Callable[[Sequence[Path]], Iterator[Floats]]
+
+
+def in_processes(workers: Workers) -> Work:
+    """The work spread over processes, each of which builds a `Bench`."""
+    return lambda paths: each(_embed_task, paths, workers)
+
+
 def embed(
-    folder: Path, alignment: Alignment, workers: Workers, progress: Callable[[], None]
+    folder: Path, alignment: Alignment, work: Work, progress: Callable[[], None]
 ) -> Representations:
     """Embed the crops that the record names and that are there; `progress` is called after each.
 
-    workers: build a `Bench`. InputError when there is none, or one that is no such crop.
+    work: see `in_processes`. InputError when there is none, or one that is no such crop.
     """
     crops = shown(folder, alignment)
     if not crops:
@@ -79,8 +88,8 @@ def embed(
             f"{folder} holds no crop that its record names.", hint=AGAIN, code="no_pictures"
         )
     vectors: list[Floats] = []
-    for vector in each(_embed_task, [item.path for item in crops], workers):
-        vectors.append(vector)
+    for found in work([item.path for item in crops]):
+        vectors.append(found)
         progress()
     people: Sequence[str] = sorted({item.person for item in crops})
     return Representations(
@@ -93,8 +102,12 @@ def embed(
 
 
 def _embed_task(path: Path) -> Floats:
-    bench = built(Bench)
-    frame = open_first(path)
+    return vector(built(Bench), path, open_first)
+
+
+def vector(bench: Bench, path: Path, open_picture: Callable[[Path], Frame | None]) -> Floats:
+    """(d,) float32 of one crop. InputError for a file that is no crop of this size."""
+    frame = open_picture(path)
     if frame is None or frame.bgr.shape != (bench.size, bench.size, 3):
         raise InputError(
             f"{path} is no crop of {bench.size} x {bench.size} pixels, as the record says.",
