@@ -251,8 +251,8 @@ def _for_people(console: Console, data: Mapping[str, Any]) -> None:
         if (more := len(data["tracks"]) - MOST_LISTED) > 0:
             console.print(f"and {more} more (--json tells all).")
     console.print(
-        f"{data['took_s']:.1f} s in all: {data['frames_per_second']:.0f} frames a second, "
-        f"{data['times_real_time']:.1f} times real time.",
+        f"{data['took_s']:.1f} s in all: {data['frames_per_second']:.3g} frames a second, "
+        f"{data['times_real_time']:.2g} times real time.",
         markup=False,
     )
     written = data["out"] + (f" and {data['csv']}" if data["csv"] else "")

@@ -105,8 +105,8 @@ class VideoWriter:
         film = cv2.VideoCapture(str(self._draft.absolute()), cv2.CAP_FFMPEG)
         try:
             count = int(film.get(cv2.CAP_PROP_FRAME_COUNT)) if film.isOpened() else 0
-            whole = count == self._count
-            if whole and count:
+            whole = 0 < count == self._count
+            if whole:
                 film.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
                 whole = film.read()[0]
         finally:

@@ -59,7 +59,8 @@ class Lookback:
         for frame, others in reversed(self._held):
             before = follow(self._mesh, frame.bgr, face)
             if before is None or any(
-                before.box.overlap(other.face.box) > SAME_FACE for other in others
+                other.track == seen.track or before.box.overlap(other.face.box) > SAME_FACE
+                for other in others
             ):
                 return
             others.append(replace(seen, face=before))
