@@ -35,7 +35,8 @@ STATE = (
 )
 GONE = "LoadState=not-found\nActiveState=inactive\nSubState=dead\nMainPID=0\nRelease=\n"
 WENT_BACK = (
-    f"- Going back\ninstall.sh: {BROKEN.version}-1 was not kept: why. 0.1.0-1 is in place again.\n"
+    "- Going back to the release 0.1.0-1\n"
+    f"install.sh: {BROKEN.version}-1 was not kept (why), and 0.1.0-1 is in place again.\n"
 )
 PEOPLE = f"database|17\nid|{upgrade.PERSON}|0123\n"
 BARE = {"/etc/passwd": "a", "/usr/bin/env": "b", "/var/lib/dpkg/status": "c"}
