@@ -22,7 +22,7 @@ from appliance.training import aligning, embedding, representations
 from appliance.training.aligned import DLIB_5, DLIB_68, MESH, Alignment, LandmarkSet, Settings
 from appliance.training.conventions import convention, usual_size
 from appliance.training.dataset import DataSet, load
-from appliance.vision.manifest import Manifest
+from appliance.vision.manifest import Entry, Manifest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,6 +112,8 @@ def align(session: Session, /, raw: Path, aligned: Path, **options: Any) -> None
     settings = _settings(config, **options)
     aligning.check_folders(raw, aligned)
     data = load(raw)
+    aligning.begun(aligned, settings)
+    _check_models(config, settings)
     label = f"Aligning pictures, {settings.landmarks}"
     workers = Workers(
         partial(_aligning_bench, config, settings), assemble.one_file, options["workers"]
@@ -167,6 +169,7 @@ def embed(session: Session, /, aligned: Path, out: Path, **options: Any) -> None
     entry = embedding.choose(models, alignment.settings, options["model"], aligned)
     config = auto.named(_single(session.config), entry.name)
     representations.check_target(out)
+    models.read(entry)  # before any process is started
     workers = Workers(
         partial(_embedding_bench, config, alignment.size), assemble.one_file, options["workers"]
     )
@@ -210,7 +213,7 @@ def _settings(
             "face": face,
         }
     )
-    if points != "mesh" and settings.name != _aligner(config, settings).name:
+    if points != "mesh" and settings.name != _fed(models, points).alignment.name:
         raise UsageError(
             f"--points {points} goes with --landmarks outer_eyes_and_nose --size 96 only.",
             hint="Leave --points out for any other alignment.",
@@ -221,10 +224,23 @@ def _settings(
 def _sum_of_points(models: Manifest, points: str) -> str:
     if points == "mesh":
         return models.entry("face_mesh", "landmarks").sha256
-    found, fed = _POINTS[points]
+    found, _ = _POINTS[points]
     if found in models.entries:
         return models.entries[found].sha256
-    return models.entry(fed, "embedder").alignment.points_sha256 or ""
+    return _fed(models, points).alignment.points_sha256 or ""
+
+
+def _fed(models: Manifest, points: str) -> Entry:
+    """The model that is fed with crops by dlib's points."""
+    return models.entry(_POINTS[points][1], "embedder")
+
+
+def _check_models(config: Config, settings: Settings) -> None:
+    """ModelError, before any process is started, where what all of them load is not there."""
+    models = assemble.manifest(config)
+    for name in ("face_mesh", "face_detection"):
+        models.read(models.entry(name))
+    _aligner(config, settings)
 
 
 def _aligner(config: Config, settings: Settings) -> Aligner:

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,6 +41,12 @@ def crops(folder: Path, landmarks: str, size: int, **more: object) -> Path:
     return folder
 
 
+def ask(appliance: Appliance, *words: str) -> tuple[int, dict[str, Any]]:
+    """The exit code, and what is told to scripts."""
+    done = appliance.json(*words)
+    return done.code, done.data
+
+
 def pictures(folder: Path) -> Path:
     for name, path in {"alice/1.jpg": OBAMA, "bob/1.jpg": BIDEN}.items():
         (folder / name).parent.mkdir(parents=True)
@@ -62,9 +69,8 @@ def test_a_model_that_was_trained_on_other_crops_is_refused(
 ) -> None:
     folder, out = crops(tmp_path / "crops", landmarks, size), tmp_path / "out"
     words = ("dataset", "embed", str(folder), "--out", str(out), "--model", model)
-    code, told = appliance(*words)
-    assert code == 3
-    assert told["error"]["code"] == "wrong_alignment"
+    code, told = ask(appliance, *words)
+    assert (code, told["error"]["code"]) == (3, "wrong_alignment")
     assert f"{landmarks}_{size}" in told["error"]["message"]
     assert "--landmarks" in told["error"]["hint"]
     assert not out.exists()
@@ -74,14 +80,14 @@ def test_crops_that_no_model_was_trained_on_are_refused(
     appliance: Appliance, tmp_path: Path
 ) -> None:
     folder = crops(tmp_path / "crops", "inner_eyes_and_bottom_lip", 96)
-    code, told = appliance("dataset", "embed", str(folder), "--out", str(tmp_path / "out"))
+    code, told = ask(appliance, "dataset", "embed", str(folder), "--out", str(tmp_path / "out"))
     assert (code, told["error"]["code"]) == (3, "wrong_alignment")
     assert "--landmarks five_point --size 112" in told["error"]["hint"]
 
 
 def test_crops_by_another_landmark_model_are_refused(appliance: Appliance, tmp_path: Path) -> None:
     folder = crops(tmp_path / "crops", "five_point", 112, landmark_sha256="1" * 64)
-    code, told = appliance("dataset", "embed", str(folder), "--out", str(tmp_path / "out"))
+    code, told = ask(appliance, "dataset", "embed", str(folder), "--out", str(tmp_path / "out"))
     assert (code, told["error"]["code"]) == (3, "wrong_alignment")
     assert "another version of 'face_mesh'" in told["error"]["message"]
 
@@ -89,42 +95,43 @@ def test_crops_by_another_landmark_model_are_refused(appliance: Appliance, tmp_p
 def test_an_unknown_model_is_refused_by_name(appliance: Appliance, tmp_path: Path) -> None:
     folder = crops(tmp_path / "crops", "five_point", 112)
     words = ("dataset", "embed", str(folder), "--out", str(tmp_path / "out"), "--model", "facenet")
-    code, told = appliance(*words)
+    code, told = ask(appliance, *words)
     assert code == 3
     assert "'facenet'" in told["error"]["message"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two folders of pictures, and one of nothing, to be named without a path before them."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("raw", "raw2"):
+        pictures(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    return tmp_path
 
 
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("raw", "raw/crops"), 2, "inside the other"),
-        (("raw", "."), 2, "inside the other"),
-        (("absent", "out"), 3, "is not a folder"),
-        (("empty", "out"), 3, "holds no picture"),
-        (("raw", "raw2"), 3, "no folder of crops"),
-        (("raw", "out", "--landmarks", "ears"), 2, "ears"),
-        (("raw", "out", "--size", "4"), 2, "--size"),
-        (("raw", "out", "--landmarks", "five_point", "--points", "dlib5"), 2, "goes with"),
-        (("raw", "out", "--size", "112", "--points", "dlib5"), 2, "goes with"),
-        (("raw", "out", "--points", "dlib68"), 3, "68 points"),
+        ("raw raw/crops", 2, "inside the other"),
+        ("raw .", 2, "inside the other"),
+        ("absent out", 3, "is not a folder"),
+        ("empty out", 3, "holds no picture"),
+        ("raw raw2", 3, "no folder of crops"),
+        ("raw out --landmarks ears", 2, "ears"),
+        ("raw out --size 4", 2, "--size"),
+        ("raw out --landmarks five_point --points dlib5", 2, "goes with"),
+        ("raw out --size 112 --points dlib5", 2, "goes with"),
+        ("raw out --points dlib68", 3, "68 points"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_any_work(
-    appliance: Appliance,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    words: tuple[str, ...],
-    code: int,
-    told: str,
+    appliance: Appliance, place: Path, words: str, code: int, told: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    pictures(tmp_path / "raw")
-    pictures(tmp_path / "raw2")
-    (tmp_path / "empty").mkdir()
-    left, error = appliance("dataset", "align", *words)
+    left, said = ask(appliance, "dataset", "align", *words.split())
     assert left == code
-    assert told in error["error"]["message"]
-    assert not (tmp_path / "out").exists()
+    assert told in said["error"]["message"]
+    assert not (place / "out").exists()
 
 
 @pytest.mark.slow
@@ -139,19 +146,21 @@ def test_pictures_become_openfaces_two_files(
     (raw / "alice" / "half.jpg").write_bytes(OBAMA.read_bytes()[:20_000])
     (raw / "😀, nobody").mkdir()
     cv2.imwrite(str(raw / "😀, nobody" / "wall.png"), np.full((300, 300, 3), 128, np.uint8))
-    code, told = appliance("dataset", "align", "raw", "crops", "--landmarks", "outerEyesAndNose")
+    code, told = ask(
+        appliance, "dataset", "align", "raw", "crops", "--landmarks", "outerEyesAndNose"
+    )
     assert code == 0
     assert (told["crops"], told["made"], told["people"]) == (4, 4, 2)
     why = {item["picture"]: item["why"] for item in told["failed"]}
     assert why == {"alice/half.jpg": "unreadable", "😀, nobody/wall.png": "no_face"}
     assert told["people_without_crop"] == ["😀, nobody"]
     assert read_alignment(tmp_path / "crops").name == "outer_eyes_and_nose_96"
-    code, told = appliance("dataset", "align", "raw", "crops")
+    code, told = ask(appliance, "dataset", "align", "raw", "crops")
     assert (code, told["made"], told["kept"]) == (0, 0, 4)
 
-    code, told = appliance("dataset", "embed", "crops", "--out", "out")
+    code, told = ask(appliance, "dataset", "embed", "crops", "--out", "out")
     assert (code, told["model"], told["rows"], told["dimensions"]) == (0, "openface", 4, 128)
-    rows = list(csv.reader((tmp_path / "out/labels.csv").open(encoding="utf-8", newline="")))
+    rows = list(csv.reader((tmp_path / "out/labels.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["1", "crops/alice/1.png"]
     assert Counter(label for label, _ in rows) == {"1": 3, "2": 1}
     found = representations.read(tmp_path / "out")
@@ -170,7 +179,7 @@ def test_pictures_without_any_face_are_told_and_the_command_fails(
 ) -> None:
     (tmp_path / "raw/alice").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "raw/alice/1.png"), np.full((200, 200, 3), 99, np.uint8))
-    code, told = appliance("dataset", "align", str(tmp_path / "raw"), str(tmp_path / "out"))
+    code, told = ask(appliance, "dataset", "align", str(tmp_path / "raw"), str(tmp_path / "out"))
     assert (code, told["crops"]) == (3, 0)
     assert json.loads((tmp_path / "out/alignment.json").read_text(encoding="utf-8"))["failed"] == [
         {"picture": "alice/1.png", "why": "no_face", "detail": ""}
