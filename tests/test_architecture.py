@@ -73,11 +73,12 @@ HOMES: Mapping[str, frozenset[str]] = {
     "gi": frozenset({"hardware"}),
     "gpiozero": frozenset({"hardware"}),
     "lgpio": frozenset({"hardware"}),
-    "matplotlib": frozenset({"evaluation"}),
+    "matplotlib": frozenset({"evaluation", "training"}),
     "onnxruntime": frozenset({"vision"}),
     "picamera2": frozenset({"hardware"}),
-    "scipy": frozenset(),
-    "sklearn": frozenset(),
+    "scipy": frozenset({"training"}),
+    "skops": frozenset({"training"}),
+    "sklearn": frozenset({"training"}),
     "sqlite3": frozenset({"store"}),
     "starlette": frozenset({"control"}),
     "tensorflow": frozenset(),
@@ -95,7 +96,7 @@ LOCK_HOLDERS = frozenset(
 # What importing a module must not load: slow, large, or with effects of its own.
 HEAVY = frozenset(
     {"ai_edge_litert", "dlib", "gpiozero", "lgpio", "matplotlib", "onnxruntime", "scipy"}
-    | {"sklearn", "tensorflow", "tensorrt", "tflite_runtime", "torch"}
+    | {"sklearn", "skops", "tensorflow", "tensorrt", "tflite_runtime", "torch"}
 )
 # `lock` imports this one only when a real line is driven.
 MAY_LOAD = {"appliance.hardware.pins": frozenset({"gpiozero"})}

@@ -42,6 +42,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "bench": "bench",
+    "classifier": "classifier",
     "dataset": "dataset",
     "demo": "demo",
     "annotate": "annotate",

@@ -1,0 +1,23 @@
+"""PyTorch, loaded when it is first needed and told in one sentence where it is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.errors import InputError
+
+
+def pytorch() -> Any:
+    """The module `torch`. InputError `missing_library` where it is not installed.
+
+    Any, for it need not be installed where types are checked.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise InputError(
+            "This training needs PyTorch, which is not installed.",
+            hint="pip install 'face-access-appliance[train]', on a desk rather than on the door.",
+            code="missing_library",
+        ) from None
+    return torch
