@@ -33,6 +33,7 @@ from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.enrolment.register import Register
 from appliance.errors import CameraError, ConfigError, ModelError, UsageError
+from appliance.evaluation.detectors import Bench, Setting
 from appliance.evaluation.pad import Judge
 from appliance.feedback import Feedback
 from appliance.hardware import gstreamer_camera, picamera2_camera, rtsp_camera, v4l2
@@ -122,6 +123,7 @@ from appliance.vision.manifest import (
     load,
     shipped_folder,
 )
+from appliance.vision.mmod import PUBLISHED, MmodDetector, read_network
 from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.processor import Processor
@@ -384,6 +386,66 @@ def _landmark_models(entry: Entry, models: Manifest) -> list[Entry]:
 
 def _detector(config: Config) -> Detector:
     return HaarDetector() if config.detector.driver == "haar" else HogDetector()
+
+
+def detectors(
+    config: Config, mmod: Path | None = None, *, hog_least: float = 0.0
+) -> dict[str, Detector]:
+    """Every detector that this installation has, by name, to be compared with each other.
+
+    mmod: the file of dlib's convolutional detector; None: the one beside the models, where somebody
+    put it, else there is none. hog_least: the score from which on HOG reports a face.
+    Raises InputError, ModelError.
+    """
+    models = manifest(config)
+    found: dict[str, Detector] = {
+        "hog": HogDetector(hog_least),
+        "haar": HaarDetector(),
+        "blazeface": _second_detector(models, config.model.threads),
+    }
+    beside = models.folder / PUBLISHED
+    if mmod is None and beside.is_file():
+        mmod = beside
+    if mmod is not None:
+        found["mmod"] = MmodDetector(read_network(mmod), str(mmod))
+    return found
+
+
+def detector_bench(config: Config, mmod: Path | None, setting: Setting) -> Bench:
+    """What compares detectors, on one thread. mmod: see `detectors`. InputError, ModelError."""
+    near = max(config.detector.nearest, setting.smallest)
+    sizes = {"farthest": setting.smallest, "nearest": near, "driver": "hog"}
+    single = config.model_copy(
+        update={
+            "model": config.model.model_copy(update={"threads": 1}),
+            "detector": config.detector.model_copy(update=sizes),
+        }
+    )
+    models = manifest(single)
+    mesh = _mesh(single, models)
+    return Bench(
+        detectors(single, mmod),
+        _acquisition(single, models, mesh),
+        mesh,
+        clock=clock(),
+        open_file=one_file,
+        setting=setting,
+    )
+
+
+def points68(config: Config) -> ShapePredictor | None:
+    """The 68 points by dlib, where model.landmarks68 names their file; None where it does not."""
+    if config.model.landmarks68 is None:
+        return None
+    entries = manifest(config).entries.values()
+    entry = next((it for it in entries if it.alignment.name == BY_DLIB_68), None)
+    if entry is None or entry.alignment.points_sha256 is None:
+        raise ModelError(
+            "No model of the manifest says which file of 68 points is the right one.",
+            hint="Restore the models that came with this version.",
+        )
+    path, sha256 = config.model.landmarks68, entry.alignment.points_sha256
+    return ShapePredictor(read_installed(path, sha256, entry.name), SIXTY_EIGHT)
 
 
 def _second_detector(models: Manifest, threads: int) -> Detector:

@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"attempt", "enrolment", "tracking"}),
     frozenset({"evaluation"}),
     frozenset({"reports"}),
-    frozenset({"training"}),
+    frozenset({"explanation", "training"}),
     frozenset({"assemble"}),
     frozenset({"auto"}),
     frozenset({"cold_start", "doctor"}),
@@ -53,8 +53,8 @@ DOORKEEPERS: Mapping[str, frozenset[str]] = {"hardware": frozenset({"assemble", 
 
 # The pure stages, and what they share. Stages are put together by `perception`.
 STAGES = frozenset(
-    {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "motion"}
-    | {"predictor", "quality", "qr", "scene", "tracker"}
+    {"acquisition", "alignment", "blazeface", "detector", "embedding", "landmarks", "mmod"}
+    | {"motion", "predictor", "quality", "qr", "scene", "tracker"}
 )
 SHARED = frozenset(
     {"acceleration", "cuda", "engine_files", "external_delegate", "interpreter", "manifest", "mesh"}

@@ -1,6 +1,6 @@
 """`appliance evaluate lfw`: error rates at the shipped thresholds, as figures and a picture.
 
-`evaluate pad` has a module of its own.
+`evaluate pad` and `evaluate detectors` have modules of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import assemble, matching
+from appliance.cli.evaluate_detectors import detectors
 from appliance.cli.evaluate_pad import pad
 from appliance.cli.measuring import (
     effort_of,
@@ -65,9 +66,11 @@ def command() -> None:
     Example:
       appliance evaluate lfw lfw/
       appliance evaluate pad recordings/
+      appliance evaluate detectors lfw/
     """
 
 
+command.add_command(detectors)
 command.add_command(pad)
 
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "acceptance": "acceptance",
     "models": "models",
     "config": "settings",
+    "explain": "explain",
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "bench": "bench",

@@ -27,15 +27,17 @@ MAX_PIXELS = 2_500_000
 class HogDetector:
     """dlib's frontal face detector."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: float = 0.0) -> None:
+        """least: the score from which on a face is reported; dlib's own is 0."""
         import dlib
 
         self._detector: Any = dlib.get_frontal_face_detector()
+        self._least = least
 
     def detect(self, bgr: Pixels, smallest: float) -> list[Box]:
         """Boxes of faces at least `smallest` pixels wide, best score first."""
         grey, factor = _resized_grey(bgr, HOG_WINDOW / smallest)
-        boxes, scores, _ = self._detector.run(grey, 0)
+        boxes, scores, _ = self._detector.run(grey, 0, self._least)
         found = [
             Box(box.left(), box.top(), box.width(), box.height(), float(score)).scaled(1 / factor)
             for box, score in zip(boxes, scores, strict=True)

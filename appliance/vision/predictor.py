@@ -64,6 +64,12 @@ class ShapePredictor:
         points = [(shape.part(index).x, shape.part(index).y) for index in self._wanted]
         return np.array(points, np.float32)
 
+    def points(self, bgr: Pixels, landmarks: Landmarks) -> Floats:
+        """(n, 2): all points in the predictor's own order, in frame pixels."""
+        shape = self.shape(bgr, landmarks)
+        every = [(shape.part(index).x, shape.part(index).y) for index in range(shape.num_parts)]
+        return np.array(every, np.float32)
+
     def shape(self, bgr: Pixels, landmarks: Landmarks) -> Any:
         """All points, as dlib's own `full_object_detection`."""
         box = landmarks.box

@@ -1,0 +1,1 @@
+"""What the appliance sees in one picture, as pictures and figures for people."""
