@@ -13,12 +13,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.config import Config
 from tests.board.host import run
 from tests.board.installed import CHECKOUT, ROOT, sources
 
 _VERSION = "appliance/__init__.py"
 # The network that the configuration names; its digest stands in the manifest.
-_MODEL = "models/mobilefacenet.tflite"
+MODEL = f"models/{Config().model.name}.tflite"
 # What a folder of wheels must not hold for the project's own to be taken from it.
 _BUILDS = "hatchling-*.whl"
 
@@ -53,7 +54,7 @@ class Release:
     def change(self) -> str:
         """The shell's words that make it of the checkout it stands in."""
         change = f"sed -i 's/^__version__ = .*/__version__ = \"{self.version}\"/' {_VERSION}"
-        return f"{change} && truncate -s -1 {_MODEL}" if self.damaged else change
+        return f"{change} && truncate -s -1 {MODEL}" if self.damaged else change
 
 
 def without_builder(wheels: Path, folder: Path) -> Path:

@@ -13,7 +13,7 @@ from tests.board import filelist
 from tests.board.asking import STATUS
 from tests.board.logs import Logs
 from tests.board.machine import RELAY
-from tests.board.releases import Release
+from tests.board.releases import MODEL, Release
 from tests.board.scenes import upgrade
 from tests.board.scenes.upgrade import (
     AGAIN,
@@ -27,6 +27,7 @@ from tests.board.scenes.upgrade import (
     list_of,
 )
 from tests.board.table import Row
+from tests.conftest import ROOT
 
 FORMER = "appliance.d/0.1.0-20260101T000000Z"
 LATTER = f"appliance.d/{NEWER.version}-20260102T000000Z"
@@ -297,8 +298,9 @@ def test_the_guests_list_tells_files_by_what_is_in_them(tmp_path: Path) -> None:
 def test_a_release_is_the_checkout_with_another_number(tmp_path: Path) -> None:
     (tmp_path / "appliance").mkdir()
     (tmp_path / "models").mkdir()
-    version, model = tmp_path / "appliance/__init__.py", tmp_path / "models/mobilefacenet.tflite"
+    version, model = tmp_path / "appliance/__init__.py", tmp_path / MODEL
     version.write_text('"""Doors."""\n__version__ = "0.1.0"\n')
+    assert (ROOT / MODEL).is_file()
     model.write_bytes(b"network")
     for release, left in (
         (Release("2.0.0"), b"network"),
