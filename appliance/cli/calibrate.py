@@ -24,6 +24,7 @@ from appliance.cli.measuring import (
     with_model,
 )
 from appliance.cli.session import Session, json_option
+from appliance.cli.wording import distances_json
 from appliance.config import Config
 from appliance.errors import ApplianceError, InputError, ModelError, UsageError
 from appliance.evaluation.calibrate import curves, left_out, require_enough
@@ -33,7 +34,7 @@ from appliance.evaluation.handicap import measured
 from appliance.evaluation.manifest_file import check_holds, check_writable, former, merge
 from appliance.evaluation.protocols import gather
 from appliance.reports.rates import percent
-from appliance.vision.manifest import Calibration, Manifest
+from appliance.vision.manifest import Calibration, Curve, Manifest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +77,8 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
 
     Needs pictures of strangers in great numbers: what the number of comparisons cannot support is
     refused, and each curve ends where the true rate may be more than ten times the stated one
-    (`supported`). Intervals are 95 %, from people drawn anew. Do it only with pictures that
+    (`supported`). Intervals are 95 %, from people drawn anew. Each similarity is told as a
+    Euclidean distance as well. Do it only with pictures that
     resemble those of your camera and people: thresholds at the door follow from it.
 
     Each model is written as soon as it is done, so that a later failure takes nothing of it.
@@ -246,7 +248,9 @@ def _fit(  # noqa: PLR0913, PLR0917 - one model on one data set, and what the us
         "unreadable": unread.count,
         "unreadable_files": list(unread.files),
         "refused_for": dict(Counter(item.fault for item in embedded if item.fault)),
-        "curves": {name: _told(table) for name, table in found.items()},
+        "curves": {
+            name: _told(table, config.verification.target_far) for name, table in found.items()
+        },
         "left_out": left_out(found),
         "target_far": config.verification.target_far,
     }
@@ -270,10 +274,11 @@ def _description(dataset: Dataset) -> str:
 _TOLD = ("trials", "people", "people_enrolled", "supported", "tail")
 
 
-def _told(table: dict[str, Any]) -> dict[str, Any]:
+def _told(table: dict[str, Any], target_far: float) -> dict[str, Any]:
     """One curve for the report: its bounds a row each, with pairs for intervals."""
     columns = table["bounds"]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    at_target = matching.threshold(Curve.model_validate(table), target_far)
     return {
         **{name: table[name] for name in _TOLD},
         "rates": [
@@ -282,9 +287,11 @@ def _told(table: dict[str, Any]) -> dict[str, Any]:
                 "similarity": row["similarity"],
                 "similarity_ci": [row["similarity_low"], row["similarity_high"]],
                 "far_ci": [row["far_low"], row["far_high"]],
+                **distances_json(row["similarity"]),
             }
             for row in rows
         ],
+        "at_target": {"similarity": round(at_target, 5), **distances_json(at_target)},
     }
 
 
@@ -297,18 +304,28 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
             f"{model['missed']} missed, {model['refused']} refused for quality"
             + (f", {model['unreadable']} unreadable." if model["unreadable"] else ".")
         )
-        table = Table("Protocol", "FAR", "Similarity [95 %]", "FAR there, 95 %", box=None)
+        columns = ("Protocol", "FAR", "Similarity [95 %]", "Distance", "Squared")
+        table = Table(*columns, "FAR there, 95 %", box=None)
         for protocol, curve in model["curves"].items():
             for row in curve["rates"]:
                 low, high = row["similarity_ci"]
                 least, most = (percent(edge) for edge in row["far_ci"])
                 similarity = f"{row['similarity']:.4f} \\[{low:.4f}, {high:.4f}]"
-                table.add_row(protocol, f"{row['far']:g}", similarity, f"{least} to {most}")
+                distances = (f"{row[key]:.4f}" for key in ("distance", "squared_distance"))
+                far = f"{row['far']:g}"
+                table.add_row(protocol, far, similarity, *distances, f"{least} to {most}")
         console.print(table)
         for protocol, curve in model["curves"].items():
             console.print(
                 f"{protocol}: {curve['trials']:,} comparisons of strangers support rates "
                 f"down to {curve['supported']:g} ({curve['people_enrolled']:,} people enrolled)."
+            )
+        for protocol, curve in model["curves"].items():
+            asked = curve["at_target"]
+            console.print(
+                f"{protocol}: verification.target_far of {model['target_far']:g} asks for a "
+                f"similarity of {asked['similarity']:.4f}, a Euclidean distance of at most "
+                f"{asked['distance']:.4f} ({asked['squared_distance']:.4f} squared)."
             )
         if model["left_out"]:
             console.print(f"{', '.join(model['left_out'])}: left out. {LEFT_OUT}")

@@ -14,7 +14,7 @@ from appliance import assemble
 from appliance.attempt import Attempt
 from appliance.cli.session import Session, from_option, json_option, leave
 from appliance.cli.sources import is_without_infrared, opened_camera, seeing
-from appliance.cli.wording import describe_match
+from appliance.cli.wording import describe_match, distances_json
 from appliance.errors import ExitCode
 from appliance.matching import Anybody
 from appliance.reports.verdicts import liveness_json
@@ -57,6 +57,7 @@ def command(session: Session, sources: tuple[Path, ...]) -> None:
             {"name": name, "similarity": round(match.similarity, 5)} for name, match in nearest
         ],
         "threshold": round(verdict.match.threshold, 5) if verdict.match else None,
+        "distances": _distances(verdict, nearest),
         "target_far": config.verification.target_far,
         "frames_used": verdict.frames_used,
         "liveness": liveness_json(
@@ -80,12 +81,29 @@ def _verdict(session: Session, people: Anybody, sources: Sequence[Path]) -> Verd
             return attempt.run(claim, reference, camera, seen=lambda _: advance())
 
 
+def _distances(verdict: Verdict, nearest: Sequence[tuple[str, Match]]) -> dict[str, object] | None:
+    """The same as Euclidean distances: of the candidates, in their order, and of the threshold."""
+    if verdict.match is None:
+        return None
+    return {
+        "candidates": [distances_json(match.similarity) for _, match in nearest],
+        "threshold": distances_json(verdict.match.threshold),
+    }
+
+
 def _for_people(console: Console, verdict: Verdict, nearest: Sequence[tuple[str, Match]]) -> None:
     if verdict.decision is Decision.ACCEPT:
         console.print(f"[bold green]{escape(nearest[0][0])}[/]")
     else:
         console.print(f"[bold red]{verdict.decision.value}[/]  {verdict.reason}")
     for name, match in nearest:
-        console.print(f"  {match.similarity:6.3f}  {escape(name)}")
+        told = distances_json(match.similarity)
+        distances = f"distance {told['distance']:.3f}, squared {told['squared_distance']:.3f}"
+        console.print(f"  {match.similarity:6.3f}  {escape(name)}  ({distances})")
     if verdict.match is not None:
         console.print(f"  {describe_match(verdict.match)}")
+        limit = distances_json(verdict.match.threshold)
+        console.print(
+            f"  the threshold as a distance: {limit['distance']:.3f}, squared "
+            f"{limit['squared_distance']:.3f}"
+        )

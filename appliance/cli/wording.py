@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from appliance.explanation.distances import of_cosine
 from appliance.reports.rates import percent
 from appliance.types import DoorEvent, Match
 
@@ -48,6 +49,12 @@ def describe_match(match: Match) -> str:
         f"rate of {percent(match.target_far)}{poor}; {_worth(match)} of strangers come this "
         "close"
     )
+
+
+def distances_json(similarity: float) -> dict[str, float]:
+    """What a cosine is as the Euclidean distance of the two unit vectors, and as its square."""
+    alike = of_cosine(similarity)
+    return {"distance": round(alike.distance, 5), "squared_distance": round(alike.squared, 5)}
 
 
 def _worth(match: Match) -> str:
