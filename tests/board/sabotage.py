@@ -202,9 +202,9 @@ ALL: Sequence[Sabotage] = (
     Sabotage(
         "no-system-watchdog",
         "boot",
-        "RuntimeWatchdogSec=0, of which doctor warns as well",
+        "RuntimeWatchdogSec=0",
         _NO_RUNTIME_WATCHDOG,
-        ("a system watchdog that the image sets", "doctor: all ok"),
+        ("a system watchdog that the image sets",),
     ),
     Sabotage(
         "login-offered",

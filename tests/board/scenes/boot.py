@@ -23,6 +23,7 @@ LOOKED_AT = frozenset({"store", "door", "camera", "models", "service"})
 EXPECTED = {
     "store": "nobody is enrolled yet",
     "clock": "no time service can be reached without a network",
+    "watchdog": "softdog, which hangs with the kernel, is the only one here",
     "updates": "an emulated board without a network installs none",
 }
 
