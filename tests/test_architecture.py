@@ -63,13 +63,14 @@ SHARED = frozenset(
 
 # Foreign libraries that stay in one room, so that it alone has to change with them.
 HOMES: Mapping[str, frozenset[str]] = {
-    "ai_edge_litert": frozenset({"vision"}),
+    "ai_edge_litert": frozenset({"training", "vision"}),
     "argon2": frozenset({"claims", "store"}),
     "click": frozenset({"cli"}),
     "cryptography": frozenset({"store"}),
     "dlib": frozenset({"vision"}),
     "fastapi": frozenset({"control"}),
     "evdev": frozenset({"hardware"}),
+    "flatbuffers": frozenset({"training"}),
     "gi": frozenset({"hardware"}),
     "gpiozero": frozenset({"hardware"}),
     "lgpio": frozenset({"hardware"}),
@@ -84,6 +85,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "tensorflow": frozenset(),
     "tensorrt": frozenset({"vision"}),
     "tflite_runtime": frozenset({"vision"}),
+    "torch": frozenset({"training"}),
     "uvicorn": frozenset({"control"}),
 }
 

@@ -29,12 +29,18 @@ from appliance.config import Config
 from appliance.errors import ApplianceError, InputError, ModelError, UsageError
 from appliance.evaluation.calibrate import curves, left_out, require_enough
 from appliance.evaluation.counts import unreadable
-from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha256
+from appliance.evaluation.dataset import (
+    Dataset,
+    known_people,
+    load,
+    name_hashes,
+    people_sha256,
+)
 from appliance.evaluation.handicap import measured
 from appliance.evaluation.manifest_file import check_holds, check_writable, former, merge
 from appliance.evaluation.protocols import gather
 from appliance.reports.rates import percent
-from appliance.vision.manifest import Calibration, Curve, Manifest
+from appliance.vision.manifest import Calibration, Curve, Entry, Manifest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,10 +106,12 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
         source = target if target.exists() else source
     effort = effort_of(session, **options)
     dataset = load(folder)
+    for config in configs:
+        _require_strangers(assemble.manifest(config).entry(config.model.name), dataset)
     done = _Done()
     for config in configs:
         try:
-            fit = _fit(session, config, dataset, effort, asked, source)
+            fit = fit_model(session, config, dataset, effort, asked, source)
         except ApplianceError as error:
             if not done.told:
                 raise
@@ -172,6 +180,24 @@ def _configs(session: Session, names: tuple[str, ...], *, every: bool) -> list[C
     return configs
 
 
+def _require_strangers(entry: Entry, dataset: Dataset) -> None:
+    """InputError where a network was trained on some of these people.
+
+    It tells them apart better than anybody whom it has never seen, so thresholds measured on them
+    would let strangers in.
+    """
+    known = (known_people(dataset, entry.training) or 0) if entry.training else 0
+    # One or two may only share a hash (see name_hashes), and would move no threshold.
+    if known > 1 + len(dataset.people) // 1000:
+        raise InputError(
+            f"{entry.name} was trained on {known} of the {len(dataset.people)} people in these "
+            "pictures, so no threshold can be measured on them.",
+            hint="Give pictures of other people; those it was not trained on calibrated it when "
+            "it was made.",
+            code="trained_on",
+        )
+
+
 def _usable(session: Session, models: Manifest, config: Config) -> bool:
     try:
         _require(models, config)
@@ -217,7 +243,7 @@ def _handicaps(
     return {measure: risen.table() for measure, risen in found.items()}
 
 
-def _fit(  # noqa: PLR0913, PLR0917 - one model on one data set, and what the user asked for
+def fit_model(  # noqa: PLR0913, PLR0917 - one model on one data set, and what the user asked for
     session: Session,
     config: Config,
     dataset: Dataset,

@@ -45,6 +45,7 @@ COMMANDS = {
     "bench": "bench",
     "classifier": "classifier",
     "dataset": "dataset",
+    "train": "train",
     "demo": "demo",
     "annotate": "annotate",
     "greet": "greet",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import InputError
-from appliance.vision.manifest import Calibration
+from appliance.vision.manifest import Calibration, Training
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _HASH_BYTES = 3
@@ -58,11 +58,11 @@ def name_hashes(dataset: Dataset) -> str:
     return base64.b64encode(b"".join(sorted(_hash(name, salt) for name in dataset.people))).decode()
 
 
-def known_people(dataset: Dataset, calibration: Calibration) -> int | None:
+def known_people(dataset: Dataset, calibration: Calibration | Training) -> int | None:
     """How many of the data set's people the calibration was measured on, by their names.
 
-    None where that cannot be known: the calibration holds no hashes, and it was not measured on
-    just these people.
+    Or the network was trained on. None where that cannot be known: there are no hashes, and it was
+    not measured on just these people.
     """
     salt, stored = calibration.people_sha256, base64.b64decode(calibration.people_hashes)
     if not stored:

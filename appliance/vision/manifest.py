@@ -189,8 +189,21 @@ class Twin(_Table):
     median_cosine: float = Field(ge=-1, le=1)
 
 
+class Training(_Table):
+    """What a network was made from by training on pictures of people, and on whom.
+
+    parent, parent_sha256: the network that training began from. people_sha256, people_hashes: of
+    those it was trained on, as in Calibration: on them its error rates say nothing.
+    """
+
+    parent: str
+    parent_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    people_sha256: str
+    people_hashes: str = Field(pattern=r"^(?:[A-Za-z0-9+/]{4})*$")
+
+
 class Entry(_Table):
-    """One model."""
+    """One model. training: None for one that came as it is from where `source` says."""
 
     name: str
     role: Literal["detector", "embedder", "landmarks", "liveness", "landmarks5"]
@@ -209,6 +222,7 @@ class Entry(_Table):
     calibration: Calibration | None = None
     fidelity: Fidelity | None = None
     twin: Twin | None = None
+    training: Training | None = None
 
     @model_validator(mode="after")
     def _a_live_score_is_a_probability(self) -> Entry:

@@ -1,0 +1,63 @@
+"""The course of a training as a picture: what a triplet costs, and whom people at a door lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance.evaluation.det import save
+from appliance.training.comparison import Change
+from appliance.training.fit import STEERED_AT, Fitted
+
+_INK, _FAINT, _LINE = "#1f2933", "#52606d", "#d5dbe1"
+_LOSS, _RATE = "#0b5fa5", "#c2410c"
+
+
+def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> None:
+    """Write the picture. InputError where that fails. evaluation.det.check(path) has passed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.6, 5.4), dpi=150, facecolor="white")
+    axes = figure.add_axes((0.09, 0.2, 0.82, 0.66))
+    told = [epoch for epoch in fitted.epochs if epoch.loss is not None]
+    axes.plot(
+        [epoch.number for epoch in told],
+        [epoch.loss for epoch in told],
+        color=_LOSS,
+        linewidth=1.6,
+        label="Mean cost of a semi-hard triplet",
+    )
+    axes.set_xlabel("Epoch", color=_INK, fontsize=10)
+    axes.set_ylabel("Triplet loss", color=_LOSS, fontsize=10)
+    axes.grid(color=_LINE, linewidth=0.6)
+    rates = axes.twinx()
+    rates.plot(
+        [epoch.number for epoch in fitted.epochs],
+        [100 * epoch.frr for epoch in fitted.epochs],
+        color=_RATE,
+        linewidth=1.8,
+        label=f"FRR at FAR {STEERED_AT:g}, people held back",
+    )
+    rates.plot(fitted.best.number, 100 * fitted.best.frr, "o", color=_RATE, markersize=8)
+    rates.set_ylabel("False rejects, %", color=_RATE, fontsize=10)
+    rates.set_ylim(bottom=0)
+    for pair in (axes, rates):
+        pair.tick_params(colors=_FAINT, labelsize=9, length=0)
+        for side in pair.spines.values():
+            side.set_color(_LINE)
+    lines = [*axes.get_lines(), rates.get_lines()[0]]
+    axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=9, edgecolor=_LINE)
+    axes.set_title(heading, loc="left", fontsize=12, color=_INK, fontweight="bold", pad=12)
+    figure.text(0.09, 0.04, _caption(fitted, judged), fontsize=8, color=_FAINT, linespacing=1.4)
+    save(figure, path)
+
+
+def _caption(fitted: Fitted, judged: Sequence[Change]) -> str:
+    lines = [f"Dot: the epoch that was kept, {fitted.best.number} of {fitted.epochs[-1].number}."]
+    lines += [
+        f"Judged on people who had no say, FAR {change.far:g}: FRR {change.before.value:.1%} "
+        f"before, {change.after.value:.1%} after "
+        f"(95 %: {change.after.interval[0]:.1%} to {change.after.interval[1]:.1%})."
+        for change in judged
+    ]
+    return "\n".join(lines)

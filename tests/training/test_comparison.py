@@ -1,0 +1,94 @@
+"""A network is compared with another one on the same people, drawn anew together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.training.comparison import Change, Share, compared, frr
+from appliance.training.verdict import objections, told
+
+Floats = NDArray[np.float32]
+
+
+def faces(spread: float, people: int = 60, each: int = 4, seed: int = 1) -> tuple[Floats, Floats]:
+    """(vectors, person): every person's pictures around a direction of their own."""
+    generator = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), each)
+    centres = generator.normal(size=(people, 16))[person]
+    raw = centres + spread * generator.normal(size=centres.shape)
+    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32), person
+
+
+def test_frr_is_what_counting_gives() -> None:
+    vectors, person = faces(0.8, people=12)
+    far = 0.01
+    genuine, strangers = [], []
+    for one in range(len(person)):
+        for other in range(one + 1, len(person)):
+            pairs = genuine if person[one] == person[other] else strangers
+            pairs.append(float(vectors[one] @ vectors[other]))
+    allowed = int(far * len(strangers))
+    threshold = sorted(strangers, reverse=True)[allowed - 1]
+    wanted = sum(score < threshold - 1e-7 for score in genuine) / len(genuine)
+    assert abs(frr(vectors, person, far) - wanted) < 1e-9
+
+
+def test_a_better_network_is_found_better_with_certainty() -> None:
+    before, person = faces(0.9)
+    after, _ = faces(0.3)
+    (change,) = compared(before, after, person, (0.01,))
+    assert change.after.value < change.before.value
+    assert not change.worse
+    assert change.certain
+    assert change.before.value == frr(before, person, 0.01)
+    low, high = change.before.interval
+    assert low <= change.before.value <= high
+
+
+def test_the_same_network_is_neither_better_nor_worse() -> None:
+    vectors, person = faces(0.7)
+    (change,) = compared(vectors, vectors, person, (0.01,))
+    assert change.difference == Share(0.0, (0.0, 0.0))
+    assert not change.worse
+    assert not change.certain
+
+
+def test_a_rate_that_the_strangers_do_not_support_is_left_out() -> None:
+    vectors, person = faces(0.7, people=20, each=2)
+    assert compared(vectors, vectors, person, (1e-3, 1e-4)) == []
+
+
+def test_no_rejection_seen_is_no_proof_of_none() -> None:
+    vectors, person = faces(0.05, people=30)
+    (change,) = compared(vectors, vectors, person, (0.01,))
+    assert change.before.value == 0.0
+    assert abs(change.before.interval[1] - 3 / 30) < 1e-9
+
+
+def change(after: float, far: float = 1e-3) -> Change:
+    gap = after - 0.4
+    return Change(
+        far, Share(0.4, (0.3, 0.5)), Share(after, (0.3, 0.5)), Share(gap, (gap - 0.1, gap + 0.1))
+    )
+
+
+def test_a_network_that_rejects_more_at_any_rate_is_objected_to() -> None:
+    rates = {"it": [change(0.3), change(0.41, 1e-4)], "it_int8": [change(0.4)]}
+    (only,) = objections(True, rates)
+    assert only == (
+        "it rejects more of the people held back at a FAR of 0.0001: 41.00% instead of 40.00%."
+    )
+
+
+def test_no_worse_anywhere_is_no_objection() -> None:
+    assert objections(True, {"it": [change(0.4)], "it_int8": [change(0.1)]}) == []
+
+
+def test_without_a_gain_or_without_any_rate_there_is_an_objection() -> None:
+    assert len(objections(False, {})) == 1
+    assert "too few strangers" in objections(True, {"it": []})[0]
+
+
+def test_the_report_names_rates_as_the_others_do() -> None:
+    assert list(told([change(0.3), change(0.3, 1e-4)])) == ["1e-3", "1e-4"]
