@@ -29,6 +29,7 @@ NAME = "inputs"
 # figures are others.
 PRESS_S = 2.0
 ANSWER_S = 1.0
+_SETTLE_S = 2.0
 # The host's seconds, which are shorter.
 PATIENCE_S = 400.0
 # The scheduler may end a pulse late, never early.
@@ -92,6 +93,8 @@ def _until_pulse(machine: Machine, pressed: float, *, over: bool) -> None:
 
 
 def _alarm(machine: Machine, line: int, kind: str) -> None:
+    # Of the guest: a leaf that springs back from its frame within half a second is not forced.
+    machine.ssh(f"sleep {_SETTLE_S:g}", timeout_s=PATIENCE_S)
     machine.line(line, 1)
     _until_alarm(machine, kind)
     machine.line(line, 0)
