@@ -173,6 +173,14 @@ def test_identify(enrolled: Appliance) -> None:
     assert told.data["decision"] == "accept"
     assert told.data["name"] == "alice"
     assert [item["name"] for item in told.data["candidates"]] == ["alice"]
+    similarity = told.data["candidates"][0]["similarity"]
+    assert told.data["distances"]["candidates"][0] == {
+        "distance": pytest.approx((2 - 2 * similarity) ** 0.5, abs=1e-4),
+        "squared_distance": pytest.approx(2 - 2 * similarity, abs=1e-4),
+    }
+    assert told.data["distances"]["threshold"]["squared_distance"] == pytest.approx(
+        2 - 2 * told.data["threshold"], abs=1e-4
+    )
     other = enrolled.json("identify", "--from", BIDEN)
     assert other.code == 1
     assert (other.data["decision"], other.data["name"]) == ("reject", None)
