@@ -6,10 +6,12 @@ machine, and enough for what depends on the processor alone, such as arithmetic 
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +20,11 @@ from pathlib import Path
 
 from tests.board.host import BoardError, register_arm64, require, require_root, run
 from tests.board.image import MIRROR, RELEASE, Say
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 # What the tests use beside pip's packages, where a board has it from Debian.
 PACKAGES = (
@@ -201,9 +208,9 @@ def install(system: Emulated, project: Path, commit: str, say: Say) -> None:
     if _CERTIFICATES.exists():
         shutil.copyfile(_CERTIFICATES, system.root / "etc/ssl/certs/host.crt")
         environment["PIP_CERT"] = "/etc/ssl/certs/host.crt"
-    stamp = system.root / "home/tester/installed.toml"
-    wanted = (checkout / "pyproject.toml").read_bytes()
-    if stamp.exists() and stamp.read_bytes() == wanted:
+    stamp = system.root / "home/tester/installed.json"
+    wanted = _requirements(checkout)
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return
     say("pip installs the project and its development tools")
     began = time.monotonic()
@@ -217,5 +224,12 @@ def install(system: Emulated, project: Path, commit: str, say: Say) -> None:
     ):
         if code := system.run(words, environment, log):
             raise BoardError(f"{' '.join(words[:4])} failed with {code}; {log} tells why.")
-    stamp.write_bytes(wanted)
+    stamp.write_text(wanted, encoding="utf-8")
     say(f"installed in {time.monotonic() - began:.0f} s")
+
+
+def _requirements(checkout: Path) -> str:
+    """All that pip is asked for: what else changes in pyproject.toml asks for no installation."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    keys = "dependencies", "optional-dependencies", "scripts"
+    return json.dumps([project["build-system"], *(project["project"].get(key) for key in keys)])

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from appliance.errors import InputError
 from tests.board import __main__ as board
-from tests.board import embeddings, suite
+from tests.board import embeddings, emulated, suite
 from tests.board.emulated import CHECKOUT, PROCESSORS, RESULTS, Emulated
 from tests.board.scenes import suite as scene
 from tests.board.suite import Outcome, Slice
@@ -214,6 +214,30 @@ def test_what_is_emulated_ends_with_the_one_that_started_it(tmp_path: Path) -> N
     command = Emulated(tmp_path / "root", tmp_path).command(["python"], {})
     assert command[:3] == ["setpriv", "--pdeathsig", "KILL"]
     assert "--kill-child" in command[: command.index("sh")]
+
+
+def test_pip_is_asked_again_only_where_a_requirement_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = Pretended(tmp_path / "root", tmp_path)
+    (tmp_path / "root" / "etc" / "ssl" / "certs").mkdir(parents=True)
+    monkeypatch.setattr(emulated, "run", lambda *_, **__: "")
+    system.checkout.mkdir(parents=True)
+    project = system.checkout / "pyproject.toml"
+    said: list[str] = []
+
+    def installed(dependencies: str, version: str) -> int:
+        project.write_text(
+            "[build-system]\nrequires = ['hatchling']\n[project]\n"
+            f"version = '{version}'\ndependencies = {dependencies}\n"
+        )
+        said.clear()
+        emulated.install(system, tmp_path, "0" * 40, said.append)
+        return len(said)
+
+    assert installed("['numpy']", "1")
+    assert not installed("['numpy']", "2")
+    assert installed("['numpy>=2']", "2")
 
 
 def test_hours_are_spent_only_where_the_scene_is_named() -> None:
