@@ -22,7 +22,7 @@ from appliance.evaluation.place import read_only
 from appliance.reports.rates import percent
 from appliance.training import export, learning_plot, verdict
 from appliance.training.fit import STEERED_AT, Epoch, Settings
-from appliance.training.libraries import pytorch
+from appliance.training.libraries import require_pytorch
 from appliance.training.mining import MARGIN
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def triplet(session: Session, /, folder: Path, **options: Any) -> None:
       appliance train triplet lfw/ --out tuned/ --plot course.png
       appliance train triplet lfw/ --dry-run --tune head --seed 1
     """
-    pytorch()
+    require_pytorch()
     plot: Path | None = options.pop("plot")
     order = _order(options)
     effort = effort_of(session, options["workers"], options["cache"], no_cache=options["no_cache"])

@@ -135,8 +135,7 @@ def prepare(session: Session, order: Order, folder: Path, effort: Effort) -> Gro
     _refuse_crops(folder)
     dataset = load(folder)
     before = embed(session, config, dataset, effort)
-    usable = np.array([it.fault is None and it.vector is not None for it in before])
-    rows = np.flatnonzero(usable)
+    rows = [row for row, it in enumerate(before) if it.fault is None and it.vector is not None]
     each = np.bincount(
         [dataset.pictures[row].person for row in rows], minlength=len(dataset.people)
     )
@@ -150,7 +149,7 @@ def prepare(session: Session, order: Order, folder: Path, effort: Effort) -> Gro
         plan(graph, order.tune),
         dataset,
         before,
-        rows,
+        np.array(rows, np.int64),
         people,
     )
     if order.out is not None:

@@ -127,8 +127,10 @@ def _threshold(strangers: NDArray[np.float32], far: float) -> float:
 def _change(
     before: NDArray[np.float64], after: NDArray[np.float64], far: float, people: int
 ) -> Change:
-    bounded = [_share(rounds, 0.0, RULE_OF_THREE / people) for rounds in (before, after)]
-    return Change(far, *bounded, _share(after - before))
+    hidden = RULE_OF_THREE / people
+    return Change(
+        far, _share(before, 0.0, hidden), _share(after, 0.0, hidden), _share(after - before)
+    )
 
 
 def _share(rounds: NDArray[np.float64], least: float | None = None, hidden: float = 0.0) -> Share:

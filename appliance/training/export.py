@@ -23,7 +23,7 @@ from appliance.training.tail import Tail
 from appliance.types import Floats
 from appliance.vision.embedding import unit
 from appliance.vision.interpreter import TfliteModel
-from appliance.vision.manifest import Entry, Manifest
+from appliance.vision.manifest import Entry, Manifest, Twin
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -128,10 +128,11 @@ def staged(
     except (OSError, ValueError) as error:
         raise ModelError(f"The manifest of {models.folder} cannot be read: {error}.") from error
     tables = manifest["models"]
-    for entry in models.entries.values():
-        for item in filter(None, (entry, entry.twin)):
-            if not (to / item.file).exists():
-                replace(to / item.file, models.read(item))
+    twins = [entry.twin for entry in models.entries.values() if entry.twin is not None]
+    items: list[Entry | Twin] = [*models.entries.values(), *twins]
+    for item in items:
+        if not (to / item.file).exists():  # several entries may share one
+            replace(to / item.file, models.read(item))
     told = dict(told)
     words = {key: told.pop(key) for key in ("description", "weights_licence")}
     for made in files:

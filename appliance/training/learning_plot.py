@@ -19,10 +19,10 @@ def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> 
 
     figure = Figure(figsize=(8.6, 5.4), dpi=150, facecolor="white")
     axes = figure.add_axes((0.09, 0.2, 0.82, 0.66))
-    told = [epoch for epoch in fitted.epochs if epoch.loss is not None]
+    told = [(epoch.number, epoch.loss) for epoch in fitted.epochs if epoch.loss is not None]
     axes.plot(
-        [epoch.number for epoch in told],
-        [epoch.loss for epoch in told],
+        [number for number, _ in told],
+        [loss for _, loss in told],
         color=_LOSS,
         linewidth=1.6,
         label="Mean cost of a semi-hard triplet",

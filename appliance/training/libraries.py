@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from appliance.errors import InputError
+
+
+def require_pytorch() -> None:
+    """InputError `missing_library` where PyTorch is not installed; it is not loaded yet."""
+    if find_spec("torch") is None:
+        raise _missing()
 
 
 def pytorch() -> Any:
@@ -15,9 +22,13 @@ def pytorch() -> Any:
     try:
         import torch
     except ImportError:
-        raise InputError(
-            "This training needs PyTorch, which is not installed.",
-            hint="pip install 'face-access-appliance[train]', on a desk rather than on the door.",
-            code="missing_library",
-        ) from None
+        raise _missing() from None
     return torch
+
+
+def _missing() -> InputError:
+    return InputError(
+        "This training needs PyTorch, which is not installed.",
+        hint="pip install 'face-access-appliance[train]', on a desk rather than on the door.",
+        code="missing_library",
+    )

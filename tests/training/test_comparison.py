@@ -9,12 +9,13 @@ from appliance.training.comparison import Change, Share, compared, frr
 from appliance.training.verdict import objections, told
 
 Floats = NDArray[np.float32]
+People = NDArray[np.int64]
 
 
-def faces(spread: float, people: int = 60, each: int = 4, seed: int = 1) -> tuple[Floats, Floats]:
+def faces(spread: float, people: int = 60, each: int = 4, seed: int = 1) -> tuple[Floats, People]:
     """(vectors, person): every person's pictures around a direction of their own."""
     generator = np.random.default_rng(seed)
-    person = np.repeat(np.arange(people), each)
+    person = np.repeat(np.arange(people, dtype=np.int64), each)
     centres = generator.normal(size=(people, 16))[person]
     raw = centres + spread * generator.normal(size=centres.shape)
     return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32), person
@@ -23,7 +24,8 @@ def faces(spread: float, people: int = 60, each: int = 4, seed: int = 1) -> tupl
 def test_frr_is_what_counting_gives() -> None:
     vectors, person = faces(0.8, people=12)
     far = 0.01
-    genuine, strangers = [], []
+    genuine: list[float] = []
+    strangers: list[float] = []
     for one in range(len(person)):
         for other in range(one + 1, len(person)):
             pairs = genuine if person[one] == person[other] else strangers

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from appliance.errors import InputError, ModelError
+from appliance.errors import ModelError
 from appliance.training import export
 from appliance.training.fit import Epoch, Faces, Settings, batches, embedded, fit, triplet_loss
-from appliance.training.graph import Graph, counterpart
+from appliance.training.graph import Graph
 from appliance.training.mining import costs, semi_hard, squared_distances
 from appliance.training.tail import Tail, Tune, plan
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.manifest import Manifest, load, shipped_folder
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (the extra [train])")
+# Loading PyTorch alone takes seconds.
+pytestmark = pytest.mark.slow
 
 Floats = NDArray[np.float32]
 PARENT, EIGHT_BIT = "mobilefacenet", "mobilefacenet_dynamic"
@@ -170,70 +171,3 @@ def test_a_file_that_computes_something_else_is_refused(
     with pytest.raises(ModelError, match="computes something else") as refused:
         export.parity(made, crops, wrong)
     assert refused.value.code == "not_the_same"
-
-
-def test_the_int8_file_of_the_same_network_is_found(models: Manifest) -> None:
-    assert export.eight_bit_original(models, models.entry(PARENT)).name == EIGHT_BIT
-
-
-def test_another_network_is_no_counterpart(models: Manifest, graph: Graph) -> None:
-    other = Graph(models.read(models.entry("face_mesh")), "face_mesh")
-    place = plan(graph, "last").linear.inputs[1]
-    with pytest.raises(ModelError, match="not the network"):
-        counterpart(graph, other, place)
-
-
-def test_a_network_without_a_linear_end_is_not_trained(models: Manifest) -> None:
-    other = Graph(models.read(models.entry("antispoof")), "antispoof")
-    with pytest.raises(ModelError, match="cannot be trained"):
-        plan(other, "last")
-
-
-def test_bytes_that_are_no_network_are_refused_in_one_sentence() -> None:
-    with pytest.raises(ModelError, match="cannot be read as TFLite"):
-        Graph(b"\xff\xff\xff\x7f" * 3, "broken")
-
-
-def test_a_staged_folder_is_a_folder_of_models(
-    models: Manifest, graph: Graph, tmp_path: Path
-) -> None:
-    tail = Tail(graph, plan(graph, "head"))
-    eight_bit = Graph(models.read(models.entry(EIGHT_BIT)), EIGHT_BIT)
-    files = export.exported(tail, graph, eight_bit, "tuned", "a test")
-    told = {
-        "description": "made up",
-        "weights_licence": "none",
-        "parent": PARENT,
-        "parent_sha256": models.entry(PARENT).sha256,
-        "people_sha256": "",
-        "people_hashes": "",
-    }
-    draft = tmp_path / "draft"
-    draft.mkdir()
-    export.staged(models, models.entry(PARENT), files, told, draft)
-    export.published(draft, tmp_path / "made", {"usable": True})
-    made = load(tmp_path / "made")
-    assert set(made.entries) == {*models.entries, "tuned", "tuned_int8"}
-    for name in ("tuned", "tuned_int8", PARENT, "face_mesh"):
-        made.read(made.entry(name))
-    tuned = made.entry("tuned")
-    assert tuned.training is not None
-    assert tuned.training.parent == PARENT
-    # Without thresholds of its own no door uses it, and its parent keeps those that it had.
-    assert tuned.calibration is None
-    assert made.entry(PARENT).calibration == models.entry(PARENT).calibration
-    assert not draft.exists()
-
-
-def test_a_disk_without_room_is_told_in_one_sentence(
-    models: Manifest, graph: Graph, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match="cannot be written") as refused:
-        export.staged(
-            models,
-            models.entry(PARENT),
-            (),
-            {"description": "", "weights_licence": ""},
-            tmp_path / "gone",
-        )
-    assert refused.value.code == "not_written"

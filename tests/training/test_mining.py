@@ -18,7 +18,7 @@ People = NDArray[np.int64]
 
 def by_trying_everything(distances: Floats, person: People, margin: float) -> set[tuple[int, ...]]:
     """Every pair of one person's pictures with the nearest semi-hard negative."""
-    found = set()
+    found: set[tuple[int, ...]] = set()
     rows = range(len(person))
     for anchor, positive in product(rows, rows):
         if anchor == positive or person[anchor] != person[positive]:
