@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance import assemble
 from appliance.cli import service
-from appliance.cli.enroll_here import account_of, kept_by
+from appliance.cli.enroll_here import Terms, account_of, kept_by, terms
 from appliance.cli.measuring import error_json, fail_after
 from appliance.cli.session import Session, leave, printable
 from appliance.enrolment import roll
@@ -68,7 +68,8 @@ class Enrolment:
         self._config = session.config
         self._replace = replace
         self._dry_run = dry_run
-        self._perception: Perception | None = None
+        # Made for the first whose pictures are looked at.
+        self._sight: tuple[Perception, Terms] | None = None
         # Whom this run found: in a dry run nobody else remembers them.
         self._met: list[Person] = []
 
@@ -119,10 +120,12 @@ class Enrolment:
         return Outcome(entry, REPLACED if account.found.replaces else ENROLLED, account)
 
     def _account(self, name: str, entry: Entry) -> Account:
-        if self._perception is None:
-            self._perception = assemble.perception(self._config, liveness=False)
+        if self._sight is None:
+            perception = assemble.perception(self._config, liveness=False)
+            self._sight = perception, terms(self._config, guided=False)
+        perception, by = self._sight
         with closing(assemble.file_camera([entry.path])) as camera:
-            return account_of(self._config, name, camera, self._perception)
+            return account_of(name, camera, perception, by)
 
 
 def run(session: Session, folder: Path, *, replace: bool, dry_run: bool) -> None:

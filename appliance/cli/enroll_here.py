@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from dataclasses import replace as with_parts
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,14 @@ from appliance.cli.session import Session
 from appliance.cli.sources import opened_camera
 from appliance.control.words import Kept, LikenessTold, TemplateSent
 from appliance.enrolment.alike import Likeness
-from appliance.enrolment.collect import Look
+from appliance.enrolment.collect import Look, Policy
 from appliance.enrolment.enrol import enrol
 from appliance.enrolment.expected import expected_frr
 from appliance.enrolment.register import Findings
 from appliance.reports.accounts import Account, account_json, warnings
 from appliance.store.codec import encode_template
 from appliance.types import Fault
+from appliance.vision.manifest import Calibration
 
 if TYPE_CHECKING:
     from appliance.config import Config
@@ -56,33 +58,45 @@ def _kept_here(session: Session, name: str, sources: Sequence[Path], *, replace:
     return with_parts(account, found=found)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What an enrolment goes by. policy: how frames are chosen; curves, target_far: the errors."""
+
+    policy: Policy
+    curves: Calibration
+    target_far: float
+
+
+def terms(config: Config, *, guided: bool) -> Terms:
+    """Those of the config; guided: as for `assemble.enrolment_policy`."""
+    policy = assemble.enrolment_policy(config, guided=guided)
+    return Terms(policy, assemble.calibration(config), config.verification.target_far)
+
+
 def _account(session: Session, name: str, sources: Sequence[Path]) -> Account:
     config = session.config
     with opened_camera(session, sources) as camera:
         perception = assemble.perception(config, liveness=False)
         with _shown(session, camera.length, guided=not sources) as seen:
-            return account_of(config, name, camera, perception, seen, guided=not sources)
+            return account_of(name, camera, perception, terms(config, guided=not sources), seen)
 
 
-def account_of(  # noqa: PLR0913 - one enrolment
-    config: Config,
+def account_of(
     name: str,
     camera: Camera,
     perception: Perception,
+    by: Terms,
     seen: Callable[[Look], None] = lambda _: None,
-    *,
-    guided: bool = False,
 ) -> Account:
     """Look at the camera's frames and make a template. InputError where they show nobody, or two.
 
     name: checked. perception: without a liveness check; it may be used for one after the other.
     """
-    policy = assemble.enrolment_policy(config, guided=guided)
     skipped = getattr(camera, "skipped", [])
-    made = enrol(camera.frames(), perception, policy, seen=seen, skipped=lambda: list(skipped))
-    curves, target_far = assemble.calibration(config), config.verification.target_far
-    expected = expected_frr(made.template, curves, target_far, made.handicaps)
-    return Account(name, made, expected)
+    made = enrol(camera.frames(), perception, by.policy, seen=seen, skipped=lambda: list(skipped))
+    return Account(
+        name, made, expected_frr(made.template, by.curves, by.target_far, made.handicaps)
+    )
 
 
 def kept_by(service: Client, account: Account, *, replace: bool) -> Account:

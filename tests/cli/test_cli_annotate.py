@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from appliance import assemble
+from appliance.cli.main import run
 from appliance.hardware.videos import Video
 from appliance.tracking.greetings import Greetings, Voice
 from appliance.types import Frame, Pixels
-from tests.cli.runs import OBAMA, Appliance, write
+from tests.cli.runs import OBAMA, Appliance, write, write_config
 from tests.conftest import ROOT
 from tests.fakes import FakeClock
 from tests.toys import ALICE, CAROL, Toy, ToyCamera, paint, scene, toy_perception
@@ -46,14 +47,27 @@ def hall(frames: int = 8) -> list[Frame]:
     ]
 
 
+@pytest.fixture(scope="module")
+def store_of_painted_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Alice, enrolled from one painted picture."""
+    folder = tmp_path_factory.mktemp("painted")
+    (images := folder / "images").mkdir()
+    write(images / "alice.png", paint(Toy(ALICE)))
+    write_config(folder / "config.yaml", folder / "state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble, "perception", lambda *_, **__: toy_perception())
+        words = ["enroll", "--from-folder", str(images)]
+        assert run(["--config", str(folder / "config.yaml"), *words]) == 0
+    return folder / "state"
+
+
 @pytest.fixture
-def alice(appliance: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Appliance:
-    """An installation that knows Alice, by one painted picture; nothing but toys sees."""
-    monkeypatch.setattr(assemble, "perception", lambda *_, **__: toy_perception())
+def alice(
+    appliance: Appliance, store_of_painted_alice: Path, monkeypatch: pytest.MonkeyPatch
+) -> Appliance:
+    """An installation that knows Alice; nothing but toys sees."""
     monkeypatch.setattr(assemble, "crowd_perception", lambda *_, **__: toy_perception())
-    (folder := tmp_path / "images").mkdir()
-    write(folder / "alice.png", paint(Toy(ALICE)))
-    assert appliance("enroll", "--from-folder", folder).code == 0
+    shutil.copytree(store_of_painted_alice, appliance.state)
     return appliance
 
 
@@ -147,8 +161,9 @@ def test_faces_too_small_to_be_compared_are_told(
 
 @pytest.mark.parametrize("name", ["text.jpg", "empty.jpg", "cut.avi", "no-frames.avi", "none.mp4"])
 def test_what_is_no_video_is_refused_and_nothing_is_left(
-    name: str, appliance: Appliance, spoilt: Path
+    name: str, appliance: Appliance, spoilt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(assemble, "crowd_perception", lambda *_, **__: toy_perception())
     out = appliance.folder / "out.mp4"
     told = appliance("annotate", "--from", spoilt / name, "--out", out)
     assert told.code == 3
@@ -314,7 +329,8 @@ def test_where_nothing_sounds_the_greeting_is_read(
 def test_a_sound_of_ones_own_takes_the_place_of_speech(
     alice: Appliance, shows: Callable[[Sequence[Frame]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speech, sounds = RecordedVoice(), {}
+    speech = RecordedVoice()
+    sounds: dict[str, RecordedVoice] = {}
     monkeypatch.setattr(assemble, "voice", lambda _: speech)
     monkeypatch.setattr(
         assemble, "sound", lambda path: sounds.setdefault(path.name, RecordedVoice())
@@ -387,7 +403,8 @@ def test_the_bundled_recording_is_named_from_its_first_to_its_last_frame(
     ]
     fps, frames = played(out)
     (was, before) = played(RECORDING)
-    assert (fps, len(frames), frames[0].shape) == (pytest.approx(was), len(before), before[0].shape)
+    assert fps == pytest.approx(was)
+    assert (len(frames), frames[0].shape) == (len(before), before[0].shape)
     # The picture is the same but for the box and its label.
     changed = np.abs(frames[0].astype(int) - before[0]).max(axis=2) > 60
     assert 0.002 < changed.mean() < 0.05

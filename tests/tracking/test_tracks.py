@@ -87,7 +87,8 @@ def test_everybody_in_a_frame_has_a_track_and_a_name() -> None:
         ("bob", "named"),
     }
     assert [seen.track for seen in look.seen] == [1, 2]
-    assert (look.searched, look.began) == (True, {1, 2})
+    assert look.searched
+    assert set(look.began) == {1, 2}
 
 
 def test_a_stranger_is_unknown_and_told_with_the_nearest() -> None:
@@ -134,7 +135,8 @@ def test_two_who_walk_keep_their_numbers() -> None:
 
 
 def test_who_comes_back_is_the_same_track_and_another_is_not() -> None:
-    there, nobody = [left(ALICE)], []
+    there: list[Toy] = [left(ALICE)]
+    nobody: list[Toy] = []
     frames = film(there, there, nobody, nobody, nobody, [right(ALICE)])
     assert [shown[0] for shown in story(frames) if shown] == [(1, "alice")] * 3
     frames = film(there, there, nobody, nobody, nobody, [left(BOB)])
@@ -254,7 +256,7 @@ def test_a_box_is_drawn_around_the_face_and_the_label_stays_in_the_picture() -> 
         draw(picture, [Seen(1, mesh_in(box), Identity("alice", "alice", MATCH))])
         assert picture.any()
         # White letters on the label: all of them are within, wherever the face is.
-        letters = (picture > 200).all(axis=2)
+        letters = np.asarray((picture > 200).sum(axis=2) == 3)
         assert letters.sum() > 50
         assert not letters[:, [0, -1]].any()
 
