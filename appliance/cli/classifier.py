@@ -355,7 +355,9 @@ def _for_people(console: Console, told: dict[str, Any]) -> None:
         markup=False,
     )
     if told["left_out"]:
-        console.print(f"{len(told['left_out'])} people with too few pictures are left out.")
+        left = len(told["left_out"])
+        who = "1 person is" if left == 1 else f"{left} people are"
+        console.print(f"{who} left out for having too few pictures.")
     table = Table("Held-out pictures", "Named rightly", "Mean over people", "Worst fold", box=None)
     for name, row in told["accuracy"].items():
         spread = f"± {percent(row['standard_error'])}"
@@ -388,7 +390,7 @@ def _limits(told: dict[str, Any]) -> list[str]:
         f"Held-out pictures of known people: {then}, {percent(seen['wrong'])} named wrongly.",
     ]
     if told["confused"]:
-        lines.append(f"Named wrongly before that, by {_TITLES[told['kind']]}:")
+        lines.append(f"Named wrongly by the {_TITLES[told['kind']]}, before that limit:")
     return lines
 
 
@@ -401,10 +403,7 @@ def _source(unknown: dict[str, Any]) -> str:
             f"of the {people} as a stranger to the others gives {own:.3f}, but they are few)"
         )
     few = " (they are few)" if people * unknown["target_fpir"] < 3 else ""
-    return (
-        f"{target} reach of the pictures of each of the {people} people as a stranger to the "
-        f"others{few}"
-    )
+    return f"{target} of strangers reach, each of the {people} people being one to the others{few}"
 
 
 def _predicted(console: Console, told: dict[str, Any], *, multi: bool) -> None:

@@ -3,7 +3,7 @@
 No pickle: loading one runs what is in it. skops keeps objects as a tree of types by name and
 arrays as .npy. Before any of that is read here, the file must have the size and the SHA-256 that
 the JSON names, and afterwards only types that are on a list written for the kind of classifier;
-skops' own list of what it trusts knows a thousand. Whoever can replace both files can put another
+skops' own list of what it trusts has nearly six hundred. Whoever can replace both files can put another
 classifier there, but makes nothing run; against that helps the SHA-256 of the JSON file, which
 names the whole classifier and can be kept elsewhere.
 """

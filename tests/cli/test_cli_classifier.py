@@ -86,7 +86,7 @@ def test_people_read_a_table(appliance: Appliance, kept: list[Classifier], tmp_p
         "--min-pictures", "2",
     )  # fmt: skip
     assert done.code == 0
-    assert "1 people with too few pictures are left out" in done.out
+    assert "1 person is left out for having too few pictures" in done.out
     assert "nearest template" in done.out
     assert "Unknown below a similarity of" in done.out
     assert kept[0].kind == "knn"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import InputError, ModelError
-from appliance.training import classifier_file, classifier_unknown, network
+from appliance.training import classifier_file, classifier_plot, classifier_unknown, network
 from appliance.training import classifier_training as training
 from appliance.training.classifier import probabilities, templates, unit
 from appliance.training.classifier_confidence import calibration_error, temperature
@@ -237,6 +237,23 @@ def test_it_trains_on_what_openface_wrote(tmp_path: Path) -> None:
     done = trained(read(tmp_path), "svm")
     assert done.classifier.people == found.people
     assert done.classifier.origin.model is None
+
+
+# --- the picture
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", [(2, 2), (3,) * 14], ids=("few", "more than colours"))
+def test_the_embeddings_are_drawn(tmp_path: Path, counts: tuple[int, ...]) -> None:
+    found = known_of(faces(counts))
+    people = tuple(f"_$x_{number}" for number in range(len(counts)))
+    path = tmp_path / "faces.svg"
+    classifier_plot.draw(path, found.vectors, found.classes, people, "Toys")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8").startswith("<?xml")
+    plane, kept = classifier_plot.components(found.vectors)
+    assert plane.shape == (sum(counts), 2)
+    assert 0.1 < kept <= 1
 
 
 # --- the network, without PyTorch
