@@ -7,6 +7,7 @@ What the running system writes by itself, and what the board is besides the appl
 
 from __future__ import annotations
 
+import fnmatch
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ LEFT_OUT = (
     # The lists of users before their last change.
     *("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/.pwd.lock"),
     *("/etc/subuid-", "/etc/subgid-"),
+    # apt's index of what it knows of packages: whoever looks at them, here install.sh, has it made.
+    "/var/cache/apt/*pkgcache.bin",
     # The board's own: its key, what it is brought, the checkouts, the films, a sabotage's mark.
     *("/root/.ssh", "/mnt", "/root/face-access-appliance*", "/var/lib/board", "/etc/sabotaged"),
 )
@@ -98,9 +101,13 @@ def fetch(machine: Machine, there: str, target: Path) -> None:
 
 
 def read(path: Path) -> Mapping[str, str]:
-    """A list: what each path is."""
+    """A list: what each path is. What is left out today is so where the list still has it."""
     pairs = (line.split("\t", 1) for line in path.read_text().splitlines() if "\t" in line)
-    return dict(pairs)
+    return {name: what for name, what in pairs if not _left_out(name)}
+
+
+def _left_out(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, it) for it in LEFT_OUT)
 
 
 def below(files: Mapping[str, str], roots: Sequence[str]) -> Mapping[str, str]:
