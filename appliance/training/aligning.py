@@ -11,7 +11,7 @@ from typing import Literal
 
 import cv2
 
-from appliance.errors import InputError, UsageError
+from appliance.errors import InputError, ModelError, UsageError
 from appliance.evaluation.workers import Workers, built, each, open_first
 from appliance.ports import Aligner, Clock
 from appliance.training import files
@@ -31,6 +31,7 @@ from appliance.vision.acquisition import Acquisition, rivals
 # Seconds after which the record of what is done is written again: so much is lost to a power cut.
 RECORD_EVERY_S = 5.0
 NO_FACE, SEVERAL_FACES, UNREADABLE = "no_face", "several_faces", "unreadable"
+DEGENERATE = "degenerate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +261,11 @@ def made(bench: Bench, task: Task, open_picture: Callable[[Path], Frame | None])
     face = bench.find(frame)
     if isinstance(face, str):
         return Made(sha256=sum_now, why=face)
-    done, png = cv2.imencode(".png", bench.aligner.crop(frame.bgr, face).bgr)
+    try:
+        crop = bench.aligner.crop(frame.bgr, face)
+    except ModelError as error:  # its landmarks fall into one point
+        return Made(sha256=sum_now, why=DEGENERATE, detail=error.message)
+    done, png = cv2.imencode(".png", crop.bgr)
     if not done:
         raise InputError(f"The crop of {path} cannot be written as PNG.")
     return Made(png.tobytes(), sum_now)

@@ -15,6 +15,7 @@ import pytest
 from appliance.errors import InputError, UsageError
 from appliance.training.aligned import FILE, Settings, read_alignment
 from appliance.training.aligning import (
+    DEGENERATE,
     NO_FACE,
     SEVERAL_FACES,
     UNREADABLE,
@@ -252,6 +253,20 @@ def test_whom_a_picture_of_two_is_of(wanted: str, x: int | None) -> None:
     else:
         assert isinstance(found, Landmarks)
         assert found.box.centre[0] == pytest.approx(x, abs=2)
+
+
+def test_a_face_whose_points_fall_into_one_fails_alone(tmp_path: Path) -> None:
+    class Point:
+        def faces(self, _: object) -> list[Landmarks]:
+            return [Landmarks(np.full((468, 3), 50, np.float32), 1.0)]
+
+    five = convention(Settings.model_validate({**WAY.model_dump(), "landmarks": "five_point"}))
+    bench = Bench(Point(), five, "largest")  # type: ignore[arg-type] # a stand-in
+    (tmp_path / "x.jpg").write_bytes(b"x")
+    frame = Frame(np.zeros((100, 100, 3), np.uint8), 0.0, "x.jpg")
+    done = made(bench, (tmp_path / "x.jpg", ""), lambda _: frame)
+    assert (done.png, done.why) == (None, DEGENERATE)
+    assert "fall into one point" in done.detail
 
 
 def test_a_file_that_is_no_picture_fails_alone(tmp_path: Path) -> None:
