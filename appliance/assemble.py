@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -427,7 +428,7 @@ def detector_bench(config: Config, mmod: Path | None, setting: Setting) -> Bench
         detectors(single, mmod),
         _acquisition(single, models, mesh),
         mesh,
-        clock=clock(),
+        seconds=time.process_time,
         open_file=one_file,
         setting=setting,
     )

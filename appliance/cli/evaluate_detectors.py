@@ -88,7 +88,7 @@ MOST_NAMED = 5
     "--workers",
     type=click.IntRange(1, 256),
     default=1,
-    help="Processes. Default: 1, for more take each other's time.",
+    help="Processes. Default: 1, for more share caches and memory, and so take longer each.",
 )
 @json_option
 @click.pass_obj
@@ -100,7 +100,8 @@ def detectors(session: Session, /, folder: Path, **options: Any) -> None:
     Without it FOLDER/NAME/* are pictures with one person in the middle, as in Labeled Faces in the
     Wild, and FOLDER/no_face/* pictures or clips without a face.
 
-    All look for faces from the same size on, in turns, each on one thread. Intervals are of 95 %:
+    All look for faces from the same size on, in turns, each on one thread; times are of the
+    processor, so that other programs do not count. Intervals are of 95 %:
     exact (Clopper-Pearson) where every picture is of another person, else from a bootstrap over
     people.
 
@@ -166,7 +167,9 @@ def _notes(data: dict[str, Any], labels: Labels) -> list[str]:
     if not data["without_faces"]:
         notes.append("No picture without a face was among them.")
     if data["workers"] > 1:
-        notes.append(f"{data['workers']} processes took each other's time: compare, do not quote.")
+        notes.append(
+            f"{data['workers']} processes shared the memory: compare times, do not quote them."
+        )
     return notes
 
 
@@ -207,8 +210,8 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
         "side on."
     )
     table = Table("Detector", "Recall [95 %]".replace("[", "\\["), box=None)
-    for title in ("Pictures with a false alarm [95 %]".replace("[", "\\["), "Boxes", "ms", "95 %"):
-        table.add_column(title, justify="right" if title in {"Boxes", "ms", "95 %"} else "left")
+    for title in ("Pictures with a false alarm [95 %]".replace("[", "\\["), "Boxes", "ms", "p95"):
+        table.add_column(title, justify="right" if title in {"Boxes", "ms", "p95"} else "left")
     for name, row in data["detectors"].items():
         alarms, ms = row["false_alarms"], row["ms"]
         table.add_row(

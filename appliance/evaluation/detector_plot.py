@@ -91,7 +91,7 @@ def _shares(axes: Axes, shares: list[Mapping[str, Any]], colour: str, label: str
 def _times(axes: Axes, times: list[Mapping[str, Any]]) -> None:
     """From the median to the time that one picture in twenty exceeds, on a logarithmic scale."""
     axes.set_xscale("log")
-    axes.set_xlabel("ms a picture: median, 95th percentile", color=_INK, fontsize=9)
+    axes.set_xlabel("processor time a picture, ms: median, 95th percentile", color=_INK, fontsize=9)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     values = [time[key] for time in times for key in ("p50", "p95") if time[key]]
     if values:

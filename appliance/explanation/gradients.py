@@ -19,9 +19,10 @@ CELL = 8
 BINS = 9
 # No direction of a cell counts for more than this share of its neighbourhood.
 CLIP = 0.2
-# The contrast below which a neighbourhood is taken for even: noise is not to be blown up. It is the
-# norm of a cell's histogram whose gradients are about half a grey level.
-_EVEN = CELL * CELL * 0.5
+# The contrast below which a neighbourhood is taken for even, as the norm of a cell's histogram:
+# that of gradients of 1.5 grey levels. A detector has no such limit; here noise is not to be drawn
+# as loudly as edges.
+_EVEN = CELL * CELL * 1.5
 
 
 def gradients(grey: Pixels) -> tuple[Floats, Floats]:
@@ -62,7 +63,7 @@ def histograms(grey: Pixels, cell: int = CELL) -> Floats:
 
 
 def normalised(found: Floats) -> Floats:
-    """The histograms in 0..CLIP, the same under any light.
+    """The histograms in 0..CLIP, nearly the same under any light.
 
     found: (rows, columns, BINS), from `histograms`. A cell is divided by the contrast of each of
     the four squares of two by two cells that it is part of, clipped, and the four are averaged.

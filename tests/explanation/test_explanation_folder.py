@@ -1,0 +1,62 @@
+"""Where an explanation is put, and what becomes of what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import InputError
+from appliance.explanation import folder
+
+FIRST = {folder.MARK: b"{}", folder.PAGE: b"page", "mesh.png": b"one"}
+
+
+def names(place: Path) -> list[str]:
+    return sorted(item.name for item in place.iterdir())
+
+
+def test_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    place = tmp_path / "new"
+    folder.check(place)
+    folder.write(place, FIRST)
+    assert {name: (place / name).read_bytes() for name in names(place)} == FIRST
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert {(place / name).stat().st_mode & 0o777 for name in FIRST} == {0o600}
+    assert names(tmp_path) == ["new"]
+
+
+def test_an_earlier_explanation_is_replaced_and_leaves_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "again"
+    folder.write(place, FIRST)
+    (place / "notes.txt").write_text("mine", encoding="utf-8")
+    folder.check(place)
+    folder.write(place, {folder.MARK: b"{}", folder.PAGE: b"other", "hog.png": b"two"})
+    assert names(place) == [folder.PAGE, folder.MARK, "hog.png", "notes.txt"]
+    assert (place / folder.PAGE).read_bytes() == b"other"
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(InputError, match="holds other files"):
+        folder.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"), [("no/where", "does not exist"), ("file", "is no folder")]
+)
+def test_a_place_that_cannot_be_is_told_at_once(tmp_path: Path, place: str, sentence: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=sentence):
+        folder.check(tmp_path / place)
+
+
+def test_what_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_self: Path, _content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    place = tmp_path / "full"
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="no space left on device"):
+        folder.write(place, FIRST)
+    assert names(tmp_path) == []
