@@ -23,7 +23,7 @@ from appliance.tracking.tracks import Tracker
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from appliance.hardware.files import FileCamera
+    from appliance.ports import Camera
     from appliance.tracking.lookback import Shown
 
 # More tracks than this are told by number.
@@ -168,7 +168,7 @@ class Film:
         )
         return [told]
 
-    def run(self, camera: FileCamera, out: Path, codec: str, fps: float) -> None:
+    def run(self, camera: Camera, out: Path, codec: str, fps: float) -> None:
         """Write the annotated video. InputError where it cannot be read or written."""
         with ExitStack() as stack:
             writer = None
@@ -185,7 +185,7 @@ class Film:
             if writer is not None:
                 writer.keep()
 
-    def _shown(self, camera: FileCamera) -> Iterator[Shown]:
+    def _shown(self, camera: Camera) -> Iterator[Shown]:
         for frame in camera.frames():
             yield from self._lookback.see(frame)
         yield from self._lookback.finish()
