@@ -294,7 +294,7 @@ def main(words: Sequence[str], console: Console | None = None) -> int:
     if unknown:
         sys.stderr.write(f"There is no slice {', '.join(unknown)}; --list shows all.\n")
         return 2
-    wanted = asked.slice or names
+    wanted = list(dict.fromkeys(asked.slice)) or names
     asked.out.mkdir(parents=True, exist_ok=True)
     try:
         _run(asked, wanted, console)
@@ -322,15 +322,16 @@ def _run(asked: argparse.Namespace, wanted: Sequence[str], console: Console) -> 
         if asked.keep_earlier or (item.commit, item.cpu) == (commit, asked.cpu)
     }
     way = Way(system, commit, asked.workers, asked.patience, asked.limit_s)
-    if EMBEDDINGS in wanted and EMBEDDINGS not in done:
-        say(EMBEDDINGS)
-        _keep(asked.out, run_embeddings(way))
     # Those of the commit, which may not be those that lie in the folder.
     by_name = {part.name: part for part in slices(system.checkout)}
     for name in wanted:
-        if name in by_name and name not in done:
-            say(name)
-            _keep(asked.out, run_slice(way, by_name[name]))
+        if name in done or (name != EMBEDDINGS and name not in by_name):
+            continue
+        say(name)
+        _keep(
+            asked.out,
+            run_embeddings(way) if name == EMBEDDINGS else run_slice(way, by_name[name]),
+        )
 
 
 def _asked(words: Sequence[str]) -> argparse.Namespace:

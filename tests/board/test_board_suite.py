@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +177,15 @@ def test_what_was_not_asked_for_is_told_as_missing(main: Callable[..., tuple[int
     assert code == 0
     assert "did not run: embeddings, vision" in told
     assert main()[0] == 0
+
+
+def test_slices_run_once_and_in_the_order_that_is_asked_for(
+    main: Callable[..., tuple[int, str]],
+) -> None:
+    order = "vision", "embeddings", "store", "vision"
+    _, told = main(*(word for name in order for word in ("--slice", name)))
+    began = [line.split()[1] for line in told.splitlines() if re.fullmatch(r"[\d:]{8} \w+", line)]
+    assert began == ["vision", "embeddings", "store"]
 
 
 def test_the_table_tells_what_failed_what_was_skipped_and_what_did_not_run() -> None:
