@@ -3,9 +3,9 @@
 No pickle: loading one runs what is in it. skops keeps objects as a tree of types by name and
 arrays as .npy. Before any of that is read here, the file must have the size and the SHA-256 that
 the JSON names, and afterwards only types that are on a list written for the kind of classifier;
-skops' own list of what it trusts has nearly six hundred. Whoever can replace both files can put another
-classifier there, but makes nothing run; against that helps the SHA-256 of the JSON file, which
-names the whole classifier and can be kept elsewhere.
+skops' own list of what it trusts has nearly six hundred. Whoever can replace both files can put
+another classifier there, but makes nothing run; against that helps the SHA-256 of the JSON file,
+which names the whole classifier and can be kept elsewhere.
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ def _same_version(path: Path, record: _Record) -> None:
 def _held(path: Path, record: _Record) -> dict[str, Any]:
     """What is in the estimator's file, once it is the right one and holds nothing else."""
     content = _content(path)
-    if hashlib.sha256(content).hexdigest() != record.file.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if (len(content), digest) != (record.file.size, record.file.sha256):
         raise InputError(
             f"{path} was altered after it was written: its SHA-256 is not the one in {RECORD}.",
             hint=AGAIN,
