@@ -192,7 +192,11 @@ def test_a_record_that_makes_no_sense_is_refused(record: Path, changes: dict[str
     refused(record, "bad_classifier")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"null"], ids=str)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff", b"[" * 100_000, b"null"],
+    ids=("empty", "begun", "no text", "deep", "nothing"),
+)
 def test_a_record_that_is_none_is_refused(record: Path, content: bytes) -> None:
     (record / RECORD).write_bytes(content)
     refused(record, "bad_classifier")
