@@ -27,7 +27,7 @@ from appliance.cli.measuring import (
 from appliance.cli.session import Session, json_option
 from appliance.errors import InputError
 from appliance.evaluation import det, groups
-from appliance.evaluation.dataset import Dataset, load
+from appliance.evaluation.dataset import Dataset, known_people, load
 from appliance.evaluation.lfw import report
 from appliance.evaluation.protocols import Embeddings, gather, single, templates
 from appliance.reports.rates import percent
@@ -55,6 +55,10 @@ OF_UNKNOWN_PEOPLE = (
 IN_SAMPLE = (
     "of these people are among those whom the calibration was measured on: the FAR meets its "
     "target by construction on them, and only other people's pictures can confirm it."
+)
+TAUGHT = (
+    "of these people are among those whom the network was trained on: it tells them apart better "
+    "than anybody else, so the FRR and the FAR flatter it."
 )
 
 
@@ -121,6 +125,9 @@ def lfw(session: Session, /, folder: Path, model: str | None, **options: Any) ->
     started = time.monotonic()
     embedded = embed(session, config, dataset, effort)
     data: dict[str, Any] = report(dataset, embedded, config.model.name, calibration)
+    trained = assemble.manifest(config).entry(config.model.name, "embedder").training
+    if trained is not None:
+        data["people_in_training"] = known_people(dataset, trained)
     is_lfw = dataset.pairs or dataset.missing_pairs
     data["caveat"] = LFW_CAVEAT if is_lfw else FOLDER_CAVEAT
     say_unreadable(session, data)
@@ -237,11 +244,14 @@ def _groups_for_people(console: Console, told: dict[str, Any]) -> None:
 
 
 def _known(data: dict[str, Any]) -> str:
-    """How far the people are those of the calibration; empty where none of them is."""
+    """How far the people are those of the calibration or the training; empty where none is."""
     known = data["people_in_calibration"]
     if known is None:
         return OF_UNKNOWN_PEOPLE
-    return f"{known} of {data['people']} {IN_SAMPLE}" if known else ""
+    told = [f"{known} of {data['people']} {IN_SAMPLE}"] if known else []
+    if taught := data.get("people_in_training"):
+        told.append(f"{taught} of {data['people']} {TAUGHT}")
+    return " ".join(told)
 
 
 def _unread(data: dict[str, Any]) -> str:
