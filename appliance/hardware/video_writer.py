@@ -44,7 +44,7 @@ class VideoWriter:
         self._size = size
         self._count = 0
         # FFmpeg chooses the container by the name's end.
-        self._draft = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{SUFFIX}")
+        self._draft = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{SUFFIX}")
         try:
             os.close(os.open(self._draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as error:
