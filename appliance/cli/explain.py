@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import cv2
 
 import appliance
 from appliance import assemble
@@ -74,7 +73,6 @@ def command(session: Session, /, picture: Path, out: Path, **options: Any) -> No
     second = None if options["like"] is None else _picture(options["like"])
     with assemble.store(config, create=False) as store:
         people = list(store.people.everybody())
-    cv2.setNumThreads(config.model.threads)
     tools = _tools(config, options["mmod"])
     seen = look(tools, first, _smallest(config, first))
     other = None if second is None else look(tools, second, _smallest(config, second))
@@ -92,7 +90,7 @@ def command(session: Session, /, picture: Path, out: Path, **options: Any) -> No
 
 def _picture(path: Path) -> Frame:
     """The one picture of a file. InputError for what is none."""
-    if path.is_dir():
+    if _is_folder(path):
         raise InputError(
             f"{path} is a folder.", hint="One picture is explained at a time: name its file."
         )
@@ -104,6 +102,13 @@ def _picture(path: Path) -> Frame:
             hint="One picture is explained: save the frame that you mean as a picture.",
         )
     return frame
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # opening it will tell why
+        return False
 
 
 def _smallest(config: Config, frame: Frame) -> float:

@@ -38,6 +38,8 @@ APPLIANCE, TRACKER = "appliance", "mesh_tracker"
 JUMP = 0.1
 # A followed face is the right one where its box overlaps the moved one so much.
 _FOLLOWED = 0.5
+# A bootstrap over fewer groups than this knows too little of how they differ.
+FEW = 30
 # Frames of a clip that are looked at, a second.
 _CLIP_FPS = 1.0
 
@@ -242,7 +244,9 @@ def share_json(trials: Sequence[tuple[str, bool]]) -> dict[str, Any]:
     """How many of n trials are hits, their rate, and its 95 % interval.
 
     trials: the group, and whether it is a hit. Where every trial has a group of its own, the
-    interval is exact (Clopper-Pearson); else it is from a bootstrap over groups, see `rates`.
+    interval is exact (Clopper-Pearson); else it is from a bootstrap over groups, see `rates`. Few
+    groups say little of others, however many trials each has: below `FEW` of them the interval is
+    at least as wide as if each had been tried once.
     """
     hits, count = sum(hit for _, hit in trials), len(trials)
     low, high = _interval(trials, hits)
@@ -260,7 +264,11 @@ def _interval(trials: Sequence[tuple[str, bool]], hits: int) -> Interval:
         return exact_interval(hits, len(trials))
     whose = np.array([numbers[group] for group, _ in trials], np.int32)
     scores = np.array([hit for _, hit in trials], np.float32)
-    return Trials(scores, whose, whose, len(numbers)).accepted(0.5).interval
+    low, high = Trials(scores, whose, whose, len(numbers)).accepted(0.5).interval
+    if len(numbers) < FEW:
+        once = exact_interval(round(hits / len(trials) * len(numbers)), len(numbers))
+        low, high = min(low, once[0]), max(high, once[1])
+    return low, high
 
 
 def _quantile(times: Sequence[float], share: float) -> float | None:

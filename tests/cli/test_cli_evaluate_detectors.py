@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from appliance import assemble
 from appliance.cli import evaluate_detectors
 from appliance.config import Config
 from appliance.evaluation.detectors import APPLIANCE, TRACKER, Bench, Setting
-from appliance.evaluation.workers import _begin
+from appliance.evaluation.workers import Workers, _begin
 from appliance.vision.acquisition import Acquisition, FaceSizes
 from tests.cli.runs import Appliance, write
 from tests.fakes import FakeClock
@@ -35,7 +36,9 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             setting=setting,
         )
 
-    def here(function, tasks, workers):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    def here(
+        function: Callable[[object], object], tasks: Sequence[object], workers: Workers
+    ) -> Iterator[object]:
         _begin(workers.build, workers.open_picture)
         return map(function, tasks)
 

@@ -128,8 +128,7 @@ def test_without_a_face_it_shows_what_it_looked_at(toys: None, appliance: Applia
     page = (appliance.folder / "out" / folder.PAGE).read_text(encoding="utf-8")
     assert "No face was found" in page
     face = write(appliance.folder / "face.png", paint(Toy(ALICE)))
-    for pair in ((face, wall), (wall, face)):
-        assert explained(appliance, pair[0], "--like", pair[1]).code == 1
+    assert explained(appliance, face, "--like", wall).code == 1
 
 
 def test_of_several_faces_the_largest_is_explained(toys: None, appliance: Appliance) -> None:
@@ -181,8 +180,12 @@ def test_bad_options(toys: None, appliance: Appliance) -> None:
     gone = appliance("explain", OBAMA3, "--out", appliance.folder / "no" / "where")
     assert (gone.code, "does not exist" in gone.sentence) == (3, True)
     assert appliance("explain", OBAMA3).code == 2
-    unknown = appliance("explain", OBAMA3, "--out", appliance.folder / "x", "--model", "nobody")
-    assert unknown.code == 3
+
+
+def test_a_model_that_nobody_knows(appliance: Appliance) -> None:
+    told = appliance("explain", OBAMA3, "--out", appliance.folder / "x", "--model", "nobody")
+    assert (told.code, "nobody" in told.sentence) == (3, True)
+    assert not (appliance.folder / "x").exists()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no network at all"])

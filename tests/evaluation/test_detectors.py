@@ -131,6 +131,13 @@ def test_one_persons_pictures_are_no_independent_trials() -> None:
     assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
 
 
+def test_a_single_clip_says_little_of_others() -> None:
+    frames = [("hall.mp4", number < 3) for number in range(60)]
+    low, high = share_json(frames)["ci"]
+    assert low == 0
+    assert high > 0.9
+
+
 def test_the_report_counts_what_was_read(judge: Callable[..., Outcome]) -> None:
     outcomes = [
         judge(LEFT, truth=(AT_LEFT,)),
