@@ -5,8 +5,10 @@ is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Without the index that apt-cache would write beside its lists, and nobody take away again.
 is_offered() {
-    apt-cache show --no-all-versions "$1" >/dev/null 2>&1
+    apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+        show --no-all-versions "$1" >/dev/null 2>&1
 }
 
 # Fills `missing` with those of "$@" that are not installed.

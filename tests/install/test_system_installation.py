@@ -200,6 +200,14 @@ class TestWhatIsOnlyUseful:
         (last,) = [it for it in system.calls() if " install " in it and "apt-get" in it]
         assert last.endswith("--no-install-recommends python3-evdev")
 
+    def test_is_asked_for_without_an_index_that_would_stay(self, system: System) -> None:
+        system.install(ARCHITECTURE="arm64", APT_FAILS="0")
+        system.calls()
+        system.install(ARCHITECTURE="arm64", APT_FAILS="0")
+        asked = [call for call in system.calls() if call.startswith("apt-cache")]
+        assert asked
+        assert all("pkgcache= -o Dir::Cache::srcpkgcache= " in call for call in asked)
+
     def test_does_not_stand_in_the_way_of_a_later_run(self, system: System) -> None:
         system.install(ARCHITECTURE="arm64", APT_FAILS="0")
         told = system.install(ARCHITECTURE="arm64", APT_FAILS="100", OFFERED="python3-evdev")
