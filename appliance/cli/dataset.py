@@ -18,7 +18,7 @@ from appliance.errors import InputError, UsageError
 from appliance.evaluation.workers import Workers
 from appliance.ports import Aligner
 from appliance.training import aligned as crops
-from appliance.training import aligning, embedding, representations
+from appliance.training import aligning, embedding, files, representations
 from appliance.training.aligned import DLIB_5, DLIB_68, MESH, Alignment, LandmarkSet, Settings
 from appliance.training.conventions import convention, usual_size
 from appliance.training.dataset import DataSet, load
@@ -170,6 +170,7 @@ def embed(session: Session, /, aligned: Path, out: Path, **options: Any) -> None
     config = auto.named(_single(session.config), entry.name)
     representations.check_target(out)
     models.read(entry)  # before any process is started
+    files.check_writable(out)
     workers = Workers(
         partial(_embedding_bench, config, alignment.size), assemble.one_file, options["workers"]
     )

@@ -46,6 +46,17 @@ def make_folder(folder: Path) -> None:
         raise unwritten(folder, error) from error
 
 
+def check_writable(folder: Path) -> None:
+    """InputError, before long work, when the folder cannot be made or nothing be put into it."""
+    make_folder(folder)
+    probe = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise unwritten(folder, error) from error
+
+
 def read(path: Path) -> bytes:
     """A file's content. InputError when it is missing, too large or cannot be read."""
     try:

@@ -15,6 +15,7 @@ import pytest
 from appliance.errors import InputError
 from appliance.training import representations
 from appliance.training.aligned import Settings
+from appliance.training.files import check_writable
 from appliance.training.representations import Representations, read, write
 
 WAY = Settings(
@@ -177,6 +178,23 @@ def test_a_full_disk_leaves_nothing_that_is_taken_for_embeddings(
     assert sorted(item.suffix for item in tmp_path.iterdir()) == [".csv", ".csv", ".npz"]
     with pytest.raises(InputError, match="unfinished"):
         read(tmp_path)
+
+
+def test_a_folder_that_takes_nothing_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "new" / "out")
+    assert list((tmp_path / "new" / "out").iterdir()) == []
+
+    def closed(_: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", closed)
+    with pytest.raises(InputError, match="out cannot be written: read-only file system"):
+        check_writable(tmp_path / "new" / "out")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot be written"):
+        check_writable(tmp_path / "file" / "out")
 
 
 def test_what_is_no_set_of_embeddings_is_not_written(tmp_path: Path) -> None:
