@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from appliance.cli.main import run
 from appliance.hardware.videos import Video
 from appliance.tracking.greetings import Greetings, Voice
 from appliance.types import Frame, Pixels
+from appliance.vision.manifest import load
 from tests.cli.runs import OBAMA, Appliance, write, write_config
 from tests.conftest import ROOT
 from tests.fakes import FakeClock
@@ -26,6 +28,15 @@ from tests.toys import ALICE, CAROL, Toy, ToyCamera, paint, scene, toy_perceptio
 
 RECORDING = ROOT / "appliance" / "demo" / "pictures" / "single_face.mp4"
 FPS = 10.0
+
+
+# It never changes, and takes longer to read than all else here.
+MANIFEST = cache(load)
+
+
+@pytest.fixture(autouse=True)
+def one_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "load", MANIFEST)
 
 
 class ToyFilm(ToyCamera):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,19 @@ from appliance.enrolment import roll
 from appliance.errors import StoreError
 from appliance.reports.rates import percent
 from appliance.store.people import SqlitePeople
+from appliance.vision.manifest import load
 from tests.cli.runs import Appliance, write
 from tests.conftest import ROOT
 from tests.toys import ALICE, BOB, CAROL, Toy, paint, toy_perception
+
+# It never changes, and takes longer to read than all else here.
+MANIFEST = cache(load)
 
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Painted faces in the place of people."""
+    monkeypatch.setattr(assemble, "load", MANIFEST)
     monkeypatch.setattr(assemble, "perception", lambda *_, **__: toy_perception())
 
 
