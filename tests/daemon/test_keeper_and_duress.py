@@ -28,7 +28,7 @@ from appliance.store.location import StoreLocation
 from appliance.store.store import Store
 from appliance.types import Embedding, PinCost, PinSalt, Trouble, TroubleKind
 from tests.cli.runs import write_config
-from tests.daemon.test_run import Running, service
+from tests.daemon.test_run import STRETCHED, Running, service
 from tests.patience import patient
 from tests.toys import ALICE, FINGERPRINT, MODEL, toy_perception, vector_of
 
@@ -164,6 +164,7 @@ def test_a_keeper_enters_by_pin_while_the_camera_is_gone_and_a_duress_pin_calls_
     # The very program; how long a camera must have been gone is tried below.
     script.write_text(
         "import sys\n"
+        f"{STRETCHED}"
         "from appliance.daemon import house\n"
         "house.BLIND_FOR_S = 0\n"
         "from appliance.cli.main import run\n"

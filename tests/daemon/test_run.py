@@ -17,11 +17,14 @@ import pytest
 
 from tests.cli.runs import PICTURES, PROGRAM, environment, film, read, write_config
 from tests.patience import patient
+from tests.patient_service import WORDS
 
 # Seconds. A busy machine is given time; nothing here says how long it takes.
 PATIENCE = patient(60.0)
 
 
+# For a script that stands for the program.
+STRETCHED = "from tests.patient_service import stretch\nstretch()\n"
 # What a start tells, so that a slow one is not taken for one that hangs.
 STEPS = (
     "the libraries are loaded.",
@@ -104,7 +107,7 @@ def configure(folder: Path, **sections: Mapping[str, object]) -> Path:
 
 @contextmanager
 def service(folder: Path, script: Path | None = None) -> Iterator[Running]:
-    program = PROGRAM if script is None else [PROGRAM[0], str(script)]
+    program = [PROGRAM[0], *(WORDS if script is None else (str(script),))]
     address = str(folder / "notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address)
@@ -243,7 +246,7 @@ def altered(folder: Path, *changes: str) -> Iterator[Running]:
     """The very program, with something in it that goes wrong."""
     configure(folder)
     script = folder / "altered.py"
-    begin = "import sys, time\nfrom pathlib import Path\n"
+    begin = "import sys, time\nfrom pathlib import Path\n" + STRETCHED
     end = "from appliance.cli.main import run\nsys.exit(run(sys.argv[1:]))\n"
     script.write_text(begin + "\n".join(changes) + "\n" + end)
     with service(folder, script) as running:
@@ -329,7 +332,7 @@ def test_an_end_is_not_put_off_and_not_waited_for(tmp_path: Path) -> None:
         "import signal, sys, time\n"
         "from appliance.control.server import ControlServer\n"
         "from appliance.daemon import supervisor\n"
-        "supervisor.STOP_WITHIN_S = 1.5\n"
+        f"supervisor.STOP_WITHIN_S = {patient(1.5)}\n"
         "prepare = supervisor.House.prepare\n"
         "def prepared(house):\n"
         "    while not signal.sigpending() & {signal.SIGTERM}: time.sleep(0.01)\n"

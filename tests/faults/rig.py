@@ -30,6 +30,7 @@ from appliance.store.store import Store
 from tests.cli.runs import OBAMA, OBAMA2, OBAMA3, film, read
 from tests.conftest import ROOT
 from tests.patience import patient
+from tests.patient_service import WORDS, stretch
 
 # A machine that does much else is given time; nothing is measured by these.
 START_S = 60.0
@@ -107,7 +108,7 @@ class Rig:
         if self._forked:
             self._process = Forked(self, environment)
             return self._process.pid
-        program = ["-c", _BREAKABLE] if self._breakable else ["-m", "appliance"]
+        program = ["-c", _BREAKABLE] if self._breakable else WORDS
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *program, "--config", str(self.config), "run"],
@@ -291,6 +292,7 @@ class Forked:
             os.chdir(rig.folder)
             os.environ.clear()
             os.environ.update({**rig.environment(), **environment})
+            stretch()
             sys.argv = ["appliance", "--config", str(rig.config), "run"]
             main()
         except SystemExit as ended:
@@ -321,6 +323,8 @@ def load_libraries() -> None:
 _BREAKABLE = """
 from tests.faults.breakers import break_in
 break_in()
+from tests.patient_service import stretch
+stretch()
 from appliance.cli.main import main
 main()
 """
