@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.training.libraries import pytorch
+from appliance.training.libraries import pytorch, require_pytorch
 from appliance.types import Floats
 
 HIDDEN = (500, 150)
@@ -54,7 +54,7 @@ class Layer:
 
 def check() -> None:
     """InputError `missing_library` where PyTorch is not installed."""
-    pytorch()
+    require_pytorch()
 
 
 def fit(vectors: Floats, classes: NDArray[np.int64], seed: int, epochs: int = EPOCHS) -> Any:
