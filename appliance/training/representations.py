@@ -249,7 +249,7 @@ def _parse_labels(path: Path, content: bytes) -> tuple[list[int], tuple[str, ...
         for row in lines:
             if not row:
                 continue
-            # OpenFace does not quote: what follows the label is the path, with its commas.
+            # Not every writer quotes: all that follows the label is the path, with its commas.
             label, crop = row[0], ",".join(row[1:])
             if not crop or not label.strip().isdecimal():
                 raise InputError(

@@ -70,7 +70,7 @@ def test_the_arrays_need_no_pickle(tmp_path: Path) -> None:
 
 
 def test_what_openface_wrote_is_read(tmp_path: Path) -> None:
-    # Its paths are not quoted, and it leaves a number out where a folder was empty.
+    # A path with a bare comma, and a number that is left out where a folder was empty.
     folder = openface(
         tmp_path / "o", "2,./al/ann, b/1.png\n4,./al/cy/1.png\n\n", "0.1,0.25\n-1,2e-3\n"
     )
