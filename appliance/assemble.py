@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -34,7 +33,6 @@ from appliance.enrolment import one_person, poses
 from appliance.enrolment.collect import Policy as EnrolmentPolicy
 from appliance.enrolment.register import Register
 from appliance.errors import CameraError, ConfigError, ModelError, UsageError
-from appliance.evaluation.detectors import Bench, Setting
 from appliance.evaluation.pad import Judge
 from appliance.feedback import Feedback
 from appliance.hardware import gstreamer_camera, picamera2_camera, rtsp_camera, v4l2
@@ -91,8 +89,6 @@ from appliance.signals import Output
 from appliance.store.location import StoreLocation, locate
 from appliance.store.store import Store
 from appliance.store.upkeep import HousePolicy
-from appliance.tracking.greetings import Voice
-from appliance.tracking.identity import Known
 from appliance.types import Claim, Frame
 from appliance.vision.acceleration import (
     Attempt,
@@ -124,7 +120,6 @@ from appliance.vision.manifest import (
     load,
     shipped_folder,
 )
-from appliance.vision.mmod import PUBLISHED, MmodDetector, read_network
 from appliance.vision.motion import MotionGate
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor, read_installed
 from appliance.vision.processor import Processor
@@ -184,8 +179,8 @@ def perception(
     """
     told = loaded or _untold
     models = manifest(config)
-    mesh = _mesh(config, models)
-    finding = _acquisition(config, models, mesh)
+    mesh = face_mesh(config, models)
+    finding = finder(config, models, mesh)
     told("the detectors are loaded")
     cropping, telling = aligner(config), _embedder(config, models)
     told("the embedder is loaded")
@@ -219,16 +214,18 @@ def liveness(config: Config) -> LivenessCheck | None:
 def acquisition(config: Config) -> Acquisition:
     """What finds faces: the part of the pipeline that needs no embedder."""
     models = manifest(config)
-    return _acquisition(config, models, _mesh(config, models))
+    return finder(config, models, face_mesh(config, models))
 
 
-def _mesh(config: Config, models: Manifest) -> FaceMesh:
+def face_mesh(config: Config, models: Manifest) -> FaceMesh:
+    """The mesh of 468 points. Raises ModelError."""
     return FaceMesh(_tflite(models, "face_mesh", "landmarks", config.model.threads))
 
 
-def _acquisition(config: Config, models: Manifest, mesh: FaceMesh) -> Acquisition:
+def finder(config: Config, models: Manifest, mesh: FaceMesh) -> Acquisition:
+    """What finds faces, confirmed by a mesh that is there already. Raises ModelError."""
     sizes = FaceSizes(config.detector.nearest, config.detector.farthest)
-    second = _second_detector(models, config.model.threads)
+    second = second_detector(models, config.model.threads)
     return Acquisition(_detector(config), mesh, sizes, second)
 
 
@@ -310,25 +307,6 @@ def evaluation_perception(config: Config) -> Perception:
     return perception(single, liveness=False)
 
 
-def crowd_perception(config: Config, *, any_size: bool = False) -> Perception:
-    """A pipeline for everybody in sight at once: far faces beside near ones, and no liveness.
-
-    any_size: faces count however small they are, which no door allows.
-    """
-    every = config.detector.model_copy(update={"nearest": config.detector.farthest})
-    made = perception(config.model_copy(update={"detector": every}), liveness=False)
-    if not any_size:
-        return made
-    limits = replace(made.stages.limits, min_eye_distance=0.0)
-    return Perception(replace(made.stages, limits=limits), clock())
-
-
-def known_people(config: Config, kept: Store) -> Known:
-    """Everybody enrolled, as faces in a crowd are compared with them."""
-    people = list(kept.people.everybody())
-    return Known(people, calibration(config), config.verification.target_far)
-
-
 def pad_judge(config: Config, *, any_size: bool = False) -> Judge:
     """What measures the liveness check of the config's profile, with the rules of a door.
 
@@ -389,67 +367,8 @@ def _detector(config: Config) -> Detector:
     return HaarDetector() if config.detector.driver == "haar" else HogDetector()
 
 
-def detectors(
-    config: Config, mmod: Path | None = None, *, hog_least: float = 0.0
-) -> dict[str, Detector]:
-    """Every detector that this installation has, by name, to be compared with each other.
-
-    mmod: the file of dlib's convolutional detector; None: the one beside the models, where somebody
-    put it, else there is none. hog_least: the score from which on HOG reports a face.
-    Raises InputError, ModelError.
-    """
-    models = manifest(config)
-    found: dict[str, Detector] = {
-        "hog": HogDetector(hog_least),
-        "haar": HaarDetector(),
-        "blazeface": _second_detector(models, config.model.threads),
-    }
-    beside = models.folder / PUBLISHED
-    if mmod is None and beside.is_file():
-        mmod = beside
-    if mmod is not None:
-        found["mmod"] = MmodDetector(read_network(mmod), str(mmod))
-    return found
-
-
-def detector_bench(config: Config, mmod: Path | None, setting: Setting) -> Bench:
-    """What compares detectors, on one thread. mmod: see `detectors`. InputError, ModelError."""
-    near = max(config.detector.nearest, setting.smallest)
-    sizes = {"farthest": setting.smallest, "nearest": near, "driver": "hog"}
-    single = config.model_copy(
-        update={
-            "model": config.model.model_copy(update={"threads": 1}),
-            "detector": config.detector.model_copy(update=sizes),
-        }
-    )
-    models = manifest(single)
-    mesh = _mesh(single, models)
-    return Bench(
-        detectors(single, mmod),
-        _acquisition(single, models, mesh),
-        mesh,
-        seconds=time.process_time,
-        open_file=one_file,
-        setting=setting,
-    )
-
-
-def points68(config: Config) -> ShapePredictor | None:
-    """The 68 points by dlib, where model.landmarks68 names their file; None where it does not."""
-    if config.model.landmarks68 is None:
-        return None
-    entries = manifest(config).entries.values()
-    entry = next((it for it in entries if it.alignment.name == BY_DLIB_68), None)
-    if entry is None or entry.alignment.points_sha256 is None:
-        raise ModelError(
-            "No model of the manifest says which file of 68 points is the right one.",
-            hint="Restore the models that came with this version.",
-        )
-    path, sha256 = config.model.landmarks68, entry.alignment.points_sha256
-    return ShapePredictor(read_installed(path, sha256, entry.name), SIXTY_EIGHT)
-
-
-def _second_detector(models: Manifest, threads: int) -> Detector:
+def second_detector(models: Manifest, threads: int) -> Detector:
+    """BlazeFace, for faces that HOG is blind to. Raises ModelError."""
     entry = models.entry("face_detection", "detector")
     return BlazeFace(entry, _tflite(models, entry.name, "detector", threads))
 
@@ -482,7 +401,7 @@ def _infrared(config: Config, models: Manifest) -> InfraredCheck | None:
     wanted = config.camera
     if wanted.ir is None:
         return None
-    faces = _acquisition(config, models, _mesh(config, models)).glance
+    faces = finder(config, models, face_mesh(config, models)).glance
     return InfraredCheck(faces, Placement(*wanted.ir_shift, wanted.ir_scale))
 
 
@@ -840,12 +759,12 @@ def speaker(config: Config) -> Speaker | None:
     return SoundSpeaker(Path(wanted.greeting), os.environ)
 
 
-def voice(config: Config) -> Voice:
+def voice(config: Config) -> EspeakSpeaker:
     """What says aloud where nobody is at a door; never raises, `faults` tells."""
     return EspeakSpeaker(config.feedback.language, os.environ)
 
 
-def sound(path: Path) -> Voice:
+def sound(path: Path) -> SoundSpeaker:
     """What plays one WAV file; never raises, `faults` tells."""
     return SoundSpeaker(path, os.environ)
 

@@ -36,7 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"reports"}),
     frozenset({"explanation", "training"}),
     frozenset({"assemble"}),
-    frozenset({"auto"}),
+    frozenset({"auto", "workbench"}),
     frozenset({"cold_start", "doctor"}),
     frozenset({"doctor_board"}),
     frozenset({"inspection"}),
@@ -241,6 +241,18 @@ def only_assemble_sees_all(house: House) -> list[str]:
     ]
 
 
+def a_door_loads_no_workbench(house: House) -> list[str]:
+    """What the service imports, and what that imports, holds nothing that is for a desk."""
+    desk = {"explanation", "tracking", "training", "workbench"}
+    seen, left = set[str](), [name for name in house if room_of(name) == "daemon"]
+    while left:
+        name = left.pop()
+        if name in house and name not in seen:
+            left += [imported for _, imported in inside(house[name])]
+        seen.add(name)
+    return [f"the service loads {name}" for name in sorted(seen) if room_of(name) in desk]
+
+
 def libraries_stay_at_home(house: House) -> list[str]:
     return [
         f"{module.name}:{line} imports {name}"
@@ -338,6 +350,7 @@ RULES: tuple[Rule, ...] = (
     stages_do_not_know_each_other,
     doorkeepers_are_asked,
     only_assemble_sees_all,
+    a_door_loads_no_workbench,
     libraries_stay_at_home,
     nothing_imports_tests_or_tools,
     few_name_the_lock,
@@ -393,6 +406,7 @@ BAD: tuple[tuple[Rule, str, str, str], ...] = (
         "import appliance.hardware, appliance.vision, appliance.store",
         "doctor imports hardware, vision and store",
     ),
+    (a_door_loads_no_workbench, "daemon.py", "import appliance.workbench", "loads appliance.w"),
     (libraries_stay_at_home, "attempt.py", "import sqlite3.dbapi2", "imports sqlite3"),
     (libraries_stay_at_home, "evaluation/x.py", "from tensorflow import keras", "tensorflow"),
     (nothing_imports_tests_or_tools, "types.py", "import models.build", "models.build"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.cli.session import Session, json_option, printable
 from appliance.errors import InputError, UsageError
 from appliance.evaluation import pad_lines
@@ -141,9 +141,9 @@ class Film:
     def __init__(self, session: Session, *, any_size: bool) -> None:
         config = session.config
         with assemble.store(config, create=False) as store:
-            self._known = assemble.known_people(config, store)
+            self._known = workbench.known_people(config, list(store.people.everybody()))
         self._session = session
-        self._perception = assemble.crowd_perception(config, any_size=any_size)
+        self._perception = workbench.crowd_perception(config, any_size=any_size)
         tracker = Tracker(self._perception, self._known)
         self._lookback = Lookback(tracker, self._perception.stages.mesh)
         self._size = (0, 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import appliance
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.cli.measuring import error_json, fail_after
 from appliance.cli.session import Session, json_option, printable
 from appliance.errors import InputError
@@ -117,7 +117,7 @@ def detectors(session: Session, /, folder: Path, **options: Any) -> None:
     smallest = options["smallest"] or config.detector.farthest
     setting = Setting(options["overlap"], smallest, options["seed"])
     # Here too: what is wrong with a file of MMOD is to be told now, not by a process.
-    has_mmod = "mmod" in assemble.detectors(config, options["mmod"])
+    has_mmod = "mmod" in workbench.detectors(config, options["mmod"])
     started = time.monotonic()
     outcomes = _judged(session, config, labels, setting, options)
     data: dict[str, Any] = {
@@ -147,7 +147,7 @@ def detectors(session: Session, /, folder: Path, **options: Any) -> None:
 def _judged(
     session: Session, config: Config, labels: Labels, setting: Setting, options: dict[str, Any]
 ) -> list[Outcome]:
-    build = partial(assemble.detector_bench, config, options["mmod"], setting)
+    build = partial(workbench.detector_bench, config, options["mmod"], setting)
     workers = Workers(build, assemble.one_file, options["workers"], chunk=4)
     found: list[Outcome] = []
     with session.progress("Looking for faces", len(labels.files)) as advance:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import appliance
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.cli.measuring import with_model
 from appliance.cli.session import Session, json_option, json_text, leave
 from appliance.errors import ExitCode, InputError
@@ -117,10 +117,10 @@ def _smallest(config: Config, frame: Frame) -> float:
 
 
 def _tools(config: Config, mmod: Path | None) -> Tools:
-    predictor = assemble.points68(config)
+    predictor = workbench.points68(config)
     return Tools(
         assemble.perception(config, liveness=False),
-        assemble.detectors(config, mmod, hog_least=HOG_DOUBT),
+        workbench.detectors(config, mmod, hog_least=HOG_DOUBT),
         None if predictor is None else predictor.points,
     )
 

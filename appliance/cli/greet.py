@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.cli.session import Session, from_option, json_option, printable
 from appliance.cli.sources import opened_camera
 from appliance.errors import InputError
@@ -77,7 +77,7 @@ def command(  # noqa: PLR0913 - the options
         mapped = {} if sounds is None or silent else _sounds(session, stack, sounds, known)
         speech = None if silent else _speech(session, stack)
         greetings = Greetings(speech, mapped, session.config.feedback.language)
-        perception = assemble.crowd_perception(session.config)
+        perception = workbench.crowd_perception(session.config)
         tracker = Tracker(perception, known)
         camera = stack.enter_context(_opened(session, sources, fast=fast))
         session.say(NO_DOOR)
@@ -146,7 +146,8 @@ class Hall:
 
 def _known(session: Session) -> Known:
     with assemble.store(session.config, create=False) as store:
-        known = assemble.known_people(session.config, store)
+        people = list(store.people.everybody())
+    known = workbench.known_people(session.config, people)
     if not known.count:
         raise InputError(
             "Nobody is enrolled, so there is nobody to greet.",
@@ -179,7 +180,9 @@ def _sounds(session: Session, stack: ExitStack, folder: Path, known: Known) -> d
             hint="Give a folder with NAME.wav for each person.",
         ) from error
     names = {name_key(name): name for name in known.names}
-    mapped = {names[key]: assemble.sound(path) for key, path in files.items() if key in names}
+    mapped: dict[str, Voice] = {
+        names[key]: assemble.sound(path) for key, path in files.items() if key in names
+    }
     for voice in mapped.values():
         stack.callback(voice.close)
     if strangers := sorted(path.name for key, path in files.items() if key not in names):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.cli.main import run
 from appliance.hardware.videos import Video
 from appliance.tracking.greetings import Greetings, Voice
@@ -77,7 +77,7 @@ def alice(
     appliance: Appliance, store_of_painted_alice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Appliance:
     """An installation that knows Alice; nothing but toys sees."""
-    monkeypatch.setattr(assemble, "crowd_perception", lambda *_, **__: toy_perception())
+    monkeypatch.setattr(workbench, "crowd_perception", lambda *_, **__: toy_perception())
     shutil.copytree(store_of_painted_alice, appliance.state)
     return appliance
 
@@ -154,7 +154,7 @@ def test_where_nobody_is_enrolled_everybody_is_unknown_and_that_is_told(
     shows: Callable[[Sequence[Frame]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(assemble, "crowd_perception", lambda *_, **__: toy_perception())
+    monkeypatch.setattr(workbench, "crowd_perception", lambda *_, **__: toy_perception())
     shows(hall(3))
     told = appliance.json("annotate", "--from", "x.mp4", "--out", appliance.folder / "out.mp4")
     assert (told.code, told.data["people"]) == (0, [])
@@ -174,7 +174,7 @@ def test_faces_too_small_to_be_compared_are_told(
 def test_what_is_no_video_is_refused_and_nothing_is_left(
     name: str, appliance: Appliance, spoilt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assemble, "crowd_perception", lambda *_, **__: toy_perception())
+    monkeypatch.setattr(workbench, "crowd_perception", lambda *_, **__: toy_perception())
     out = appliance.folder / "out.mp4"
     told = appliance("annotate", "--from", spoilt / name, "--out", out)
     assert told.code == 3

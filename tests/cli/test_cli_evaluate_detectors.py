@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.cli import evaluate_detectors
 from appliance.config import Config
 from appliance.evaluation.detectors import APPLIANCE, TRACKER, Bench, Setting
@@ -42,8 +42,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         _begin(workers.build, workers.open_picture)
         return map(function, tasks)
 
-    monkeypatch.setattr(assemble, "detector_bench", bench)
-    monkeypatch.setattr(assemble, "detectors", lambda *_: {"hog": ToyDetector()})
+    monkeypatch.setattr(workbench, "detector_bench", bench)
+    monkeypatch.setattr(workbench, "detectors", lambda *_: {"hog": ToyDetector()})
     monkeypatch.setattr(evaluate_detectors, "each", here)
     folder = tmp_path / "toys"
     pictures = {

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from appliance import assemble
+from appliance import assemble, workbench
 from appliance.explanation import folder
 from appliance.types import Box
 from tests.cli.runs import BIDEN, OBAMA, OBAMA3, Appliance, Outcome, read, write
@@ -24,7 +24,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "perception", lambda *_, **__: toy_perception())
     monkeypatch.setattr(assemble, "calibration", lambda _: CALIBRATION)
     detectors = {name: ToyDetector() for name in ("hog", "haar", "blazeface")}
-    monkeypatch.setattr(assemble, "detectors", lambda *_, **__: detectors)
+    monkeypatch.setattr(workbench, "detectors", lambda *_, **__: detectors)
 
 
 class Page(HTMLParser):
@@ -152,7 +152,7 @@ def test_doubts_of_hog_are_told_apart(
                 Box(104, 60, 96, 96, -0.3),
             ]
 
-    monkeypatch.setattr(assemble, "detectors", lambda *_, **__: {"hog": Doubting()})
+    monkeypatch.setattr(workbench, "detectors", lambda *_, **__: {"hog": Doubting()})
     told = explained(appliance, write(appliance.folder / "toy.png", paint(Toy(ALICE))))
     assert [box["score"] for box in told.data["detections"]["hog"]] == [0.5]
     # The second doubt lies on the face that was found.
