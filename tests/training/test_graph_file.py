@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from appliance.errors import InputError, ModelError
 from appliance.training import export
-from appliance.training.graph import Graph, counterpart
+from appliance.training.graph import Graph, Operator, counterpart
 from appliance.training.tail import plan
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.manifest import Manifest, load, shipped_folder
@@ -79,9 +81,21 @@ def test_another_network_is_no_counterpart(models: Manifest, graph: Graph) -> No
         counterpart(graph, other, place)
 
 
-def test_a_network_without_a_linear_end_is_not_trained(models: Manifest) -> None:
-    other = Graph(models.read(models.entry("antispoof")), "antispoof")
-    with pytest.raises(ModelError, match="cannot be trained"):
+@pytest.mark.parametrize(
+    ("kinds", "fused", "why"),
+    [
+        (["CONV_2D", "SOFTMAX"], 0, "does not end in a linear layer"),
+        (["DEPTHWISE_CONV_2D"], 0, "does not end in a linear layer"),
+        (["CONV_2D", "RESHAPE"], 1, "its last layer is not linear"),
+    ],
+)
+def test_a_network_without_a_linear_end_is_not_trained(
+    kinds: list[str], fused: int, why: str
+) -> None:
+    options = SimpleNamespace(fusedActivationFunction=fused)
+    steps = tuple(Operator(kind, (0, 1, 2), 3, options) for kind in kinds)
+    other: Any = SimpleNamespace(operators=steps, name="other")
+    with pytest.raises(ModelError, match=why):
         plan(other, "last")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from appliance.errors import InputError
@@ -16,6 +16,7 @@ from appliance.training.people import only, split
 ENOUGH = [1] * 200 + [2] * 90 + [6] * 60 + [20] * 40
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     some.floats(0.2, 0.5),
     some.floats(0.2, 0.4),
