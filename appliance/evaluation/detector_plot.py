@@ -17,6 +17,8 @@ _BLUE, _RED, _GREEN = "#0b5fa5", "#c2410c", "#3f7d20"
 # Inches for a detector, for the heading, and for a line of the caption.
 _ROW, _HEAD, _FOOT_LINE = 0.5, 0.75, 0.155
 _WIDTH, _CAPTION_WIDTH = 11.0, 170
+# Where milliseconds are marked, on a logarithmic scale.
+_MS_TICKS = tuple(step * 10**power for power in range(-2, 5) for step in (1, 2, 5))
 
 check = det.check
 
@@ -91,11 +93,14 @@ def _shares(axes: Axes, shares: list[Mapping[str, Any]], colour: str, label: str
 def _times(axes: Axes, times: list[Mapping[str, Any]]) -> None:
     """From the median to the time that one picture in twenty exceeds, on a logarithmic scale."""
     axes.set_xscale("log")
-    axes.set_xlabel("processor time a picture, ms: median, 95th percentile", color=_INK, fontsize=9)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("processor ms a picture: median, p95", color=_INK, fontsize=9)
     values = [time[key] for time in times for key in ("p50", "p95") if time[key]]
     if values:
-        axes.set_xlim(min(values) / 2, max(values) * 2)
+        low, high = min(values) / 2, max(values) * 2
+        axes.set_xlim(low, high)
+        ticks = [tick for tick in _MS_TICKS if low <= tick <= high]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     for number, time in enumerate(times):
         if time["p50"] is None:
             continue
