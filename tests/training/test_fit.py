@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 Floats = NDArray[np.float32]
 PARENT, EIGHT_BIT = "mobilefacenet", "mobilefacenet_dynamic"
-QUICK = Settings(epochs=4, patience=4, rate=3e-3, batch=64, threads=1)
+QUICK = Settings(epochs=12, patience=12, rate=3e-3, batch=64, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def people(seed: int, people: int = 24, each: int = 4) -> Faces:
     noise = np.random.default_rng(99).normal(size=(4, 512))
     person = np.repeat(np.arange(people), each)
     features = generator.normal(size=(people, 512))[person]
-    features += 8 * generator.normal(size=(len(person), 4)) @ noise
+    features += generator.normal(size=(len(person), 4)) @ noise
     return Faces(features.reshape(-1, 1, 1, 512).astype(np.float32), person)
 
 
