@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 
 from appliance import assemble, matching
 from appliance.cli.measuring import (
@@ -304,7 +305,6 @@ def _told(table: dict[str, Any], target_far: float) -> dict[str, Any]:
     """One curve for the report: its bounds a row each, with pairs for intervals."""
     columns = table["bounds"]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    at_target = matching.threshold(Curve.model_validate(table), target_far)
     return {
         **{name: table[name] for name in _TOLD},
         "rates": [
@@ -317,8 +317,18 @@ def _told(table: dict[str, Any], target_far: float) -> dict[str, Any]:
             }
             for row in rows
         ],
-        "at_target": {"similarity": round(at_target, 5), **distances_json(at_target)},
+        "at_target": _at_target(table, target_far),
     }
+
+
+def _at_target(table: dict[str, Any], target_far: float) -> dict[str, float] | None:
+    """What the config's rate asks for; None of a curve that no manifest would take."""
+    try:
+        curve = Curve.model_validate(table)
+    except ValidationError:
+        return None
+    similarity = matching.threshold(curve, target_far)
+    return {"similarity": round(similarity, 5), **distances_json(similarity)}
 
 
 def _for_people(console: Console, data: dict[str, Any]) -> None:
@@ -346,13 +356,7 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
                 f"{protocol}: {curve['trials']:,} comparisons of strangers support rates "
                 f"down to {curve['supported']:g} ({curve['people_enrolled']:,} people enrolled)."
             )
-        for protocol, curve in model["curves"].items():
-            asked = curve["at_target"]
-            console.print(
-                f"{protocol}: verification.target_far of {model['target_far']:g} asks for a "
-                f"similarity of {asked['similarity']:.4f}, a Euclidean distance of at most "
-                f"{asked['distance']:.4f} ({asked['squared_distance']:.4f} squared)."
-            )
+        _targets_for_people(console, model)
         if model["left_out"]:
             console.print(f"{', '.join(model['left_out'])}: left out. {LEFT_OUT}")
         for measure, pays in model.get("handicaps", {}).items():
@@ -366,6 +370,18 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
     console.print(f"Written to {where}." if where else "Nothing was written.", markup=False)
     if where and data["not_written"]:
         console.print(f"Not written: {', '.join(data['not_written'])}.", markup=False)
+
+
+def _targets_for_people(console: Console, model: dict[str, Any]) -> None:
+    """What the config's rate asks for, by protocol."""
+    for protocol, curve in model["curves"].items():
+        if (asked := curve["at_target"]) is None:
+            continue
+        console.print(
+            f"{protocol}: verification.target_far of {model['target_far']:g} asks for a "
+            f"similarity of {asked['similarity']:.4f}, a Euclidean distance of at most "
+            f"{asked['distance']:.4f} ({asked['squared_distance']:.4f} squared)."
+        )
 
 
 NOBODY_PAYS = "small and blurred faces are compared as if they were good ones."

@@ -44,7 +44,8 @@ def test_the_walk_finds_the_commands() -> None:
 
 
 @pytest.mark.parametrize("words", [w for w in ALL if w and w[-1] not in {
-    "people", "door", "audit", "backup", "models", "config", "evaluate"
+    "people", "door", "audit", "backup", "models", "config", "evaluate", "classifier", "dataset",
+    "train"
 }], ids=" ".join)  # fmt: skip
 def test_json_is_taken_after_every_command(words: tuple[str, ...], appliance: Appliance) -> None:
     told = appliance(*words, "--json", "--no-such-option")
