@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-_POLL_S = 0.5
+_POLL_S = 0.1
 
 
 def side_by_side(commands: Sequence[Sequence[str]], jobs: int) -> list[str]:
