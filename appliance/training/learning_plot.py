@@ -40,13 +40,15 @@ def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> 
     )
     rates.plot(fitted.best.number, 100 * fitted.best.frr, "o", color=_RATE, markersize=8)
     rates.set_ylabel("False rejects, %", color=_RATE, fontsize=10)
-    rates.set_ylim(bottom=0)
+    # Room for the legend above the line, whose last epochs are often its highest.
+    rates.set_ylim(0, 1.35 * max(rates.get_ylim()[1], 1.0))
     for pair in (axes, rates):
         pair.tick_params(colors=_FAINT, labelsize=9, length=0)
         for side in pair.spines.values():
             side.set_color(_LINE)
     lines = [*axes.get_lines(), rates.get_lines()[0]]
-    axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=9, edgecolor=_LINE)
+    names = [str(line.get_label()) for line in lines]
+    rates.legend(lines, names, loc="upper right", fontsize=9, edgecolor=_LINE)
     axes.set_title(heading, loc="left", fontsize=12, color=_INK, fontweight="bold", pad=12)
     figure.text(0.09, 0.04, _caption(fitted, judged), fontsize=8, color=_FAINT, linespacing=1.4)
     save(figure, path)
