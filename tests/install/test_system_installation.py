@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,14 +58,19 @@ class TestArguments:
         assert "Nothing is installed" in refused(system, "--upgrade", code=2)
 
     def test_not_root(self) -> None:
-        result = subprocess.run(
-            [BASH, ROOT / "install.sh"],
-            user=65534 if os.geteuid() == 0 else None,
-            env={"PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        # The checkout may lie in a folder that is closed to others.
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            shutil.copy(ROOT / "install.sh", folder)
+            shutil.copytree(ROOT / "systemd", Path(folder) / "systemd")
+            result = subprocess.run(
+                [BASH, Path(folder) / "install.sh"],
+                user=65534 if os.geteuid() == 0 else None,
+                env={"PATH": os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == (
             "install.sh: The installation for the whole system is root's: sudo ./install.sh\n"
