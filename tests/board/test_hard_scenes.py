@@ -168,7 +168,7 @@ class Faults:
         self.kept = [7, 8]
         self.exits = 1
         self.pressed_releases = True
-        self.refused = True
+        self.refused, self.refused_at = True, 408.0
 
     def judge(self, folder: Path) -> list[Row]:
         logs = Logs()
@@ -200,7 +200,7 @@ class Faults:
         logs.pulse(402.1, 405.1)
         if self.refused:
             refusal = {"error": {"code": "disk_full"}}
-            logs.asked(408, f"python3 # {UNLOCK}", refusal, code=1)
+            logs.asked(self.refused_at, f"python3 # {UNLOCK}", refusal, code=1)
         if self.released_when_full:
             logs.pulse(408.2, 411.2)
         logs.put(420, EXIT_BUTTON, 0)
@@ -249,6 +249,11 @@ def test_what_a_fault_did_is_its_own_row(
     run: Callable[[], Faults], part: str, tmp_path: Path
 ) -> None:
     assert only(run().judge(tmp_path), part)
+
+
+def test_what_is_asked_at_once_is_asked_of_a_full_disk(tmp_path: Path) -> None:
+    """The log rounds: begun and taken may add up to more than when the next thing began."""
+    assert red(changed(refused_at=400.4999)().judge(tmp_path)) == []
 
 
 def test_a_line_that_only_the_next_start_brings_to_rest_was_not_brought_there_in_time(

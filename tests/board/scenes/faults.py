@@ -134,8 +134,12 @@ def _camera(machine: Machine) -> None:
     )
     wait_until(machine, lambda it: it["camera"]["trouble"] is not None, _AWAY, _PATIENCE_S)
     machine.ssh("for i in $(seq 60); do rmmod vivid && break; sleep 1; done; ls /dev/video*")
-    ask(machine, STATUS, note=_AWAY)
-    machine.ssh(f"{_SHOW} # {_AWAY}")
+    # systemd is told at the service's next look, at most seconds later.
+    for _ in range(_TRIES):
+        trouble = told(ask(machine, STATUS, note=_AWAY))["camera"]["trouble"]
+        shown = properties(machine.ssh(f"{_SHOW} # {_AWAY}"))["StatusText"]
+        if trouble and trouble in shown:
+            break
     machine.ssh("modprobe vivid; systemctl start board-camera 2> /dev/null || true")
     wait_until(machine, lambda it: it["camera"]["trouble"] is None, _BACK, _PATIENCE_S)
     ask(machine, STATUS, note=_BACK)
@@ -237,8 +241,8 @@ def _camera_told(evidence: Evidence) -> Row:
 
 
 def _full(evidence: Evidence) -> tuple[float, float]:
-    full, free = evidence.last(f"# {_FULL}"), evidence.last(f"# {_FREE}")
-    return full.at + full.took_s, free.at
+    """From when on it was being filled (nothing else is asked meanwhile) until it had room."""
+    return evidence.last(f"# {_FULL}").at, evidence.last(f"# {_FREE}").at
 
 
 def _recorded_or_shut(evidence: Evidence) -> Row:
