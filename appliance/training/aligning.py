@@ -29,7 +29,9 @@ from appliance.types import Frame, Landmarks
 from appliance.vision.acquisition import Acquisition, rivals
 
 # Seconds after which the record of what is done is written again: so much is lost to a power cut.
+# That of a million pictures takes seconds itself, so it waits this many times as long as it took.
 RECORD_EVERY_S = 5.0
+_RECORD_SHARE = 20.0
 NO_FACE, SEVERAL_FACES, UNREADABLE = "no_face", "several_faces", "unreadable"
 DEGENERATE = "degenerate"
 
@@ -102,7 +104,7 @@ class _Book:
     clock: Clock
     crops: dict[str, Crop]
     failed: dict[str, Failed] = field(default_factory=dict)
-    written_at: float | None = None
+    due: float = 0.0
 
     def alignment(self, *, complete: bool) -> Alignment:
         return Alignment(
@@ -113,11 +115,13 @@ class _Book:
         )
 
     def write(self, *, complete: bool = False) -> None:
+        begun_at = self.clock.monotonic()
         write_alignment(self.folder, self.alignment(complete=complete))
-        self.written_at = self.clock.monotonic()
+        now = self.clock.monotonic()
+        self.due = now + max(RECORD_EVERY_S, _RECORD_SHARE * (now - begun_at))
 
     def write_when_due(self) -> None:
-        if self.written_at is None or self.clock.monotonic() - self.written_at >= RECORD_EVERY_S:
+        if self.clock.monotonic() >= self.due:
             self.write()
 
 
@@ -142,7 +146,7 @@ def begun(folder: Path, settings: Settings) -> Alignment | None:
         raise InputError(f"{folder} is not a folder.", hint="Name another one for the crops.")
     if not (folder / FILE).exists():
         try:
-            strange = next((item for item in folder.iterdir()), None)
+            strange = next((it for it in folder.iterdir() if not files.is_draft(it)), None)
         except OSError as error:
             raise files.unwritten(folder, error) from error
         if strange is not None:
@@ -198,7 +202,7 @@ def align(  # noqa: PLR0913, PLR0917 - what is to be done, how, and who watches
     earlier = {item.picture: item for item in before.crops} if before else {}
     book = _Book(folder, settings, clock, dict(earlier))
     book.write()
-    tasks = [(job.picture.path, job.known if (folder / job.crop).is_file() else "") for job in todo]
+    tasks = [(job.picture.path, job.known if _is_whole(folder / job.crop) else "") for job in todo]
     outcome = Outcome(book.alignment(complete=False))
     try:
         for job, made in zip(todo, work(tasks), strict=True):
@@ -232,11 +236,21 @@ def _keep(book: _Book, outcome: Outcome, job: Job, made: Made) -> None:
     outcome.made += 1
 
 
+def _is_whole(crop: Path) -> bool:
+    """Whether a crop is there; a power cut may leave the name of a file without its content."""
+    return crop.is_file() and crop.stat().st_size > 0
+
+
 def _left(folder: Path, book: _Book, todo: Sequence[Job]) -> tuple[str, ...]:
-    """Take what has no picture any more out of the record. The crops themselves stay."""
+    """Take what has no picture any more out of the record. The crops themselves stay.
+
+    A crop's place may have gone to another picture, as of alice/1.jpg that became alice/1.png:
+    such a one is not left over.
+    """
     there = {job.picture.key for job in todo}
-    gone = [key for key in book.crops if key not in there]
-    return tuple(crop for key in gone if (folder / (crop := book.crops.pop(key).crop)).exists())
+    gone = [book.crops.pop(key).crop for key in [*book.crops] if key not in there]
+    taken = {item.crop for item in book.crops.values()}
+    return tuple(crop for crop in gone if crop not in taken and (folder / crop).exists())
 
 
 def _align_task(task: Task) -> Made:

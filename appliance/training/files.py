@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +14,7 @@ from appliance.errors import InputError
 
 # What a JSON file of the workbench may take: a record of a million pictures fits.
 MOST_BYTES = 256 * 1024 * 1024
+_DRAFT = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -20,7 +22,7 @@ def replace(path: Path, content: bytes) -> None:
 
     InputError where that fails: the old file is then still there.
     """
-    draft = path.with_name(f".{secrets.token_hex(8)}.part")
+    draft = _draft(path.parent)
     try:
         try:
             draft.write_bytes(content)
@@ -32,6 +34,15 @@ def replace(path: Path, content: bytes) -> None:
         raise unwritten(path, error) from error
 
 
+def _draft(folder: Path) -> Path:
+    return folder / f".{secrets.token_hex(8)}.part"
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file is what a process left that was killed while it wrote."""
+    return _DRAFT.fullmatch(path.name) is not None
+
+
 def replace_json(path: Path, data: Mapping[str, Any]) -> None:
     """The same, of a JSON object. Raises InputError."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
@@ -39,9 +50,13 @@ def replace_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it where they are missing. InputError where that fails."""
+    """Make a folder and those above it where they are missing. InputError where that fails.
+
+    Faces and embeddings are biometric data, so one that is made is its owner's alone (0700); one
+    that is there already stays as open as it is.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise unwritten(folder, error) from error
 
@@ -49,7 +64,7 @@ def make_folder(folder: Path) -> None:
 def check_writable(folder: Path) -> None:
     """InputError, before long work, when the folder cannot be made or nothing be put into it."""
     make_folder(folder)
-    probe = folder / f".{secrets.token_hex(8)}.part"
+    probe = _draft(folder)
     try:
         probe.touch()
         probe.unlink()
@@ -57,13 +72,17 @@ def check_writable(folder: Path) -> None:
         raise unwritten(folder, error) from error
 
 
-def read(path: Path) -> bytes:
-    """A file's content. InputError when it is missing, too large or cannot be read."""
+def read(path: Path, most: int | None = None) -> bytes:
+    """A file's content. InputError when it is missing, too large or cannot be read.
+
+    most: bytes that it may have; None: MOST_BYTES.
+    """
+    most = MOST_BYTES if most is None else most
     try:
         if not path.is_file():
             raise InputError(f"{path} is not there, or is no file.", code="missing_file")
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path} is too large: more than {MOST_BYTES >> 20} MiB.")
+        if path.stat().st_size > most:
+            raise InputError(f"{path} is too large: more than {most >> 20} MiB.")
         return path.read_bytes()
     except OSError as error:
         raise InputError(

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from appliance.errors import InputError, UsageError
-from appliance.training.aligned import FILE, Settings, read_alignment
+from appliance.training import aligning
+from appliance.training.aligned import FILE, Alignment, Settings, read_alignment
 from appliance.training.aligning import (
     DEGENERATE,
     NO_FACE,
@@ -129,6 +130,31 @@ def test_a_picture_that_lost_its_face_loses_its_crop(place: Path) -> None:
     assert not (place / "out/bob/1.png").exists()
 
 
+def test_a_crop_that_now_belongs_to_another_picture_is_not_left_over(place: Path) -> None:
+    run(place / "raw", place / "out", Bench4())
+    (place / "raw/alice/1.jpg").rename(place / "raw/alice/1.png")
+    outcome = run(place / "raw", place / "out", Bench4())
+    assert (place / "out/alice/1.png").read_bytes() == b"PNGalice/1.jpg"
+    assert outcome.left == ()  # it would be told that it may be deleted
+
+
+def test_what_a_power_cut_left_empty_is_made_again(place: Path) -> None:
+    run(place / "raw", place / "out", Bench4())
+    (place / "out/alice/1.png").write_bytes(b"")
+    assert run(place / "raw", place / "out", Bench4()).made == 1
+    assert (place / "out/alice/1.png").read_bytes() == b"PNGalice/1.jpg"
+
+
+def test_a_kill_before_the_first_record_is_no_obstacle(place: Path) -> None:
+    raw(place / "out", ".0123456789abcdef.part")
+    assert run(place / "raw", place / "out", Bench4()).made == 3
+
+
+def test_what_is_made_is_its_owners_alone(place: Path) -> None:
+    run(place / "raw", place / "out", Bench4())
+    assert (place / "out").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143), InputError("no")])
 def test_an_interrupted_run_goes_on_where_it_stopped(place: Path, end: BaseException) -> None:
     with pytest.raises(type(end)):
@@ -154,6 +180,22 @@ def test_the_record_is_kept_up_so_that_a_power_cut_costs_seconds(place: Path) ->
 
     align(load(place / "raw"), place / "out", WAY, Bench4(), progress, clock)
     assert seen == [0, 0, 3, 3]
+
+
+def test_a_record_that_takes_long_is_written_less_often(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw(place / "raw", *(f"dave/{number}.jpg" for number in range(26)))
+    clock = FakeClock()
+    written: list[int] = []
+
+    def slowly(_: Path, record: Alignment) -> None:
+        written.append(record.pictures)
+        clock.advance(2.0)
+
+    monkeypatch.setattr(aligning, "write_alignment", slowly)
+    align(load(place / "raw"), place / "out", WAY, Bench4(), lambda: clock.advance(3.0), clock)
+    assert written == [0, 14, 28, 29]
 
 
 def test_a_full_disk_is_told_and_what_was_done_stays(
