@@ -3,8 +3,10 @@
 OpenFace's batch-represent leaves two files without a header: a line `LABEL,PATH` for each crop
 in labels.csv, the label counted from 1 and the person's name the folder in the path; and the
 numbers of the same crop in the same line of reps.csv. The same files are written here, so that
-whatever read those reads these. Beside them lie representations.npz, the same for numpy, and
-representations.json, which says what made the numbers: vectors of two models must never meet.
+whatever read those reads these. (Its later batch_represent.py, for PyTorch, has the person's name
+in the place of the path; that is read, too.) Beside them lie representations.npz, the same for
+numpy, and representations.json, which says what made the numbers: vectors of two models must never
+meet.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from appliance.errors import InputError
 from appliance.training import files
 from appliance.training.aligned import Settings
+from appliance.training.dataset import SUFFIXES
 from appliance.types import Floats
 
 FORMAT = 1
@@ -35,6 +37,9 @@ LABELS, REPS, ARRAYS, RECORD = (
     "representations.npz",
     "representations.json",
 )
+# What a table may take: two million rows of 128 numbers.
+_MOST_BYTES = 4 << 30
+_MOST_DIGITS = 18  # of a label that an int64 holds
 EMBED = "Make them with `appliance dataset embed ALIGNED --out DIR`."
 
 
@@ -134,7 +139,7 @@ def read(folder: Path) -> Representations:
     for name in (LABELS, REPS):
         if not (folder / name).is_file():
             raise InputError(f"{folder} holds no {name}.", hint=EMBED, code="no_representations")
-    labels_csv, reps_csv = files.read(folder / LABELS), files.read(folder / REPS)
+    labels_csv, reps_csv = (files.read(folder / name, _MOST_BYTES) for name in (LABELS, REPS))
     record = _record(folder, {LABELS: labels_csv, REPS: reps_csv})
     labels, paths = _parse_labels(folder / LABELS, labels_csv)
     vectors = _parse_reps(folder / REPS, reps_csv)
@@ -200,8 +205,10 @@ def _labels_csv(found: Representations) -> bytes:
 
 def _reps_csv(found: Representations) -> bytes:
     # Nine digits bring every float32 back exactly.
-    rows = (",".join(f"{number:.9g}" for number in row) for row in found.vectors.tolist())
-    return ("\n".join(rows) + "\n").encode("ascii")
+    text = io.BytesIO()
+    for row in found.vectors:
+        text.write((",".join(f"{number:.9g}" for number in row.tolist()) + "\n").encode("ascii"))
+    return text.getvalue()
 
 
 def _arrays(found: Representations) -> bytes:
@@ -251,7 +258,7 @@ def _parse_labels(path: Path, content: bytes) -> tuple[list[int], tuple[str, ...
                 continue
             # Not every writer quotes: all that follows the label is the path, with its commas.
             label, crop = row[0], ",".join(row[1:])
-            if not crop or not label.strip().isdecimal():
+            if not crop or not label.strip().isdecimal() or len(label) > _MOST_DIGITS:
                 raise InputError(
                     f"{path}, line {lines.line_num}, is no label and path: {label!r:.40}.",
                     hint="A line is `1,aligned/alice/1.png`, and there is no header.",
@@ -264,21 +271,31 @@ def _parse_labels(path: Path, content: bytes) -> tuple[list[int], tuple[str, ...
 
 
 def _parse_reps(path: Path, content: bytes) -> Floats:
-    text: Sequence[str] = []
-    with suppress(UnicodeDecodeError):
-        text = content.decode("ascii").splitlines()
-    if not any(line.strip() for line in text):
+    if not content.isascii() or not content.strip():
         raise InputError(f"{path} holds no numbers.", hint=EMBED)
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
     try:
-        vectors = np.loadtxt(text, dtype=np.float32, delimiter=",", comments=None, ndmin=2)
+        vectors = np.loadtxt(lines, dtype=np.float32, delimiter=",", comments=None, ndmin=2)
     except ValueError as error:
         raise InputError(
             f"{path} is no table of numbers: {str(error).split(';')[0].rstrip('.')}.",
             hint="Rows of two models must not be mixed: every row has the same number of columns.",
         ) from error
-    if not np.isfinite(vectors).all():
-        raise InputError(f"{path} holds a number that is none.", hint=EMBED)
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{path} holds a number that is none, or too large, in row {int(finite.argmin()) + 1}.",
+            hint=EMBED,
+        )
     return np.asarray(vectors, np.float32)
+
+
+def _name(crop: str) -> str:
+    """Whose a crop is: its folder, or, as OpenFace's later batch_represent.py writes, the name."""
+    path = PurePosixPath(crop)
+    if path.parent.name or path.suffix.lower() in SUFFIXES:
+        return path.parent.name
+    return path.name
 
 
 def _people(
@@ -290,7 +307,7 @@ def _people(
     """
     names: dict[int, str] = {}
     for label, crop in zip(labels, paths, strict=True):
-        name = PurePosixPath(crop).parent.name or f"person-{label}"
+        name = _name(crop) or f"person-{label}"
         if names.setdefault(label, name) != name:
             raise InputError(
                 f"{path} gives the label {label} to {names[label]!r} and to {name!r}.",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import InputError
-from appliance.training import representations
+from appliance.training import files, representations
 from appliance.training.aligned import Settings
 from appliance.training.files import check_writable
 from appliance.training.representations import Representations, read, write
@@ -80,6 +80,14 @@ def test_what_openface_wrote_is_read(tmp_path: Path) -> None:
     assert (found.model, found.fingerprint, found.alignment) == (None, None, None)
 
 
+def test_names_in_the_place_of_paths_are_read(tmp_path: Path) -> None:
+    """OpenFace's later batch_represent.py numbers people as they come, and gives no path."""
+    found = read(openface(tmp_path / "o", "1,J. Doe\n2,ann\n1,J. Doe\n", "1,0\n0,1\n1,1\n"))
+    assert found.names == ("J. Doe", "ann", "J. Doe")
+    bare = read(openface(tmp_path / "p", "1,1.png\n2,./2.JPG\n", "1,0\n0,1\n"))
+    assert bare.people == ("person-1", "person-2")
+
+
 @pytest.mark.parametrize(
     ("labels", "reps", "told"),
     [
@@ -87,6 +95,8 @@ def test_what_openface_wrote_is_read(tmp_path: Path) -> None:
         ("1,a/x/1.png\n2,a/y/1.png\n", "1,2\n3,4,5\n", "no table of numbers"),
         ("1,a/x/1.png\n", "1,two\n", "no table of numbers"),
         ("1,a/x/1.png\n", "1,nan\n", "a number that is none"),
+        ("1,a/x/1.png\n2,a/y/1.png\n", "1,2\n1e39,3\n", "too large, in row 2"),
+        (f"{10**19},a/x/1.png\n", "1,2\n", "no label and path"),
         ("1,a/x/1.png\n", "\n", "holds no numbers"),
         ("1,a/x/1.png\n", "1,2é\n", "holds no numbers"),
         ("label,path\n1,a/x/1.png\n", "1,2\n", "no label and path"),
@@ -216,3 +226,12 @@ def test_what_is_no_set_of_embeddings_is_not_written(tmp_path: Path) -> None:
 def test_the_model_is_added_afterwards() -> None:
     named = representations.made_by(replace(some(), model=None), "openface", "beef")
     assert (named.model, named.fingerprint, named.paths) == ("openface", "beef", PATHS)
+
+
+def test_tables_may_be_larger_than_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `embed` writes of some hundred thousand crops is read again."""
+    vectors = np.random.default_rng(7).normal(size=(200, 5)).astype(np.float32)
+    labels, paths = np.ones(200, np.int64), tuple(f"crops/alice/{it}.png" for it in range(200))
+    write(tmp_path, Representations(vectors, labels, ("alice",), paths, "toy", "f00d", WAY))
+    monkeypatch.setattr(files, "MOST_BYTES", (tmp_path / "reps.csv").stat().st_size - 1)
+    assert read(tmp_path).vectors.tobytes() == vectors.tobytes()
