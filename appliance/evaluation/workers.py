@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TypeVar
 
+from appliance.errors import InputError
 from appliance.perception import Perception
 from appliance.ports import Camera
 from appliance.types import Frame
@@ -50,7 +52,7 @@ def each(
     """What `function` makes of every task, in order; without tasks no process is started.
 
     function: of a module, for it is called in the processes, where `perception` and `open_first`
-    work.
+    work. InputError `worker_ended` when the system ends a process, as where memory runs short.
     """
     if not tasks:
         return
@@ -68,6 +70,14 @@ def each(
             with _deaf():
                 found = pool.map(partial(_interruptible, function), tasks, chunksize=workers.chunk)
             yield from found
+        except BrokenProcessPool as error:
+            raise InputError(
+                "A process that worked on the pictures was ended from outside; the system does so "
+                "when memory runs short.",
+                hint="Use fewer processes with --workers, or leave out pictures of very many "
+                "pixels.",
+                code="worker_ended",
+            ) from error
         finally:
             over.set()  # what was handed out already and is not begun need not be done
 

@@ -54,6 +54,16 @@ def load(folder: Path) -> DataSet:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.", hint=LAYOUT)
+    try:
+        return _loaded(folder)
+    except OSError as error:  # such as of a folder that may be listed, and not looked into
+        raise InputError(
+            f"{folder} cannot be read: {reason(error)}.",
+            hint="This user must be allowed to look into every person's folder.",
+        ) from error
+
+
+def _loaded(folder: Path) -> DataSet:
     root = _root(folder)
     here = _visible(root)
     loose = sum(_is_picture(item) for item in here)

@@ -82,3 +82,19 @@ def test_a_folder_that_cannot_be_looked_into_is_told(
     monkeypatch.setattr(Path, "iterdir", closed)
     with pytest.raises(InputError, match="bob cannot be read: permission denied"):
         load(tmp_path)
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "alice/1.jpg", "bob/1.jpg")
+    whole = Path.is_dir
+
+    def closed(self: Path, **how: bool) -> bool:
+        if self.name == "bob":
+            raise PermissionError(13, "Permission denied")
+        return whole(self, **how)
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    with pytest.raises(InputError, match="cannot be read: permission denied"):
+        load(tmp_path)
