@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from appliance import assemble, workbench
 from appliance.cli.session import Session, json_option, printable
 from appliance.errors import InputError, UsageError
 from appliance.evaluation import pad_lines
+from appliance.evaluation.place import read_only
 from appliance.tracking.drawing import draw
 from appliance.tracking.lookback import Lookback
 from appliance.tracking.record import Record, Summary
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 # More tracks than this are told by number.
 MOST_LISTED = 20
-NO_SOUND = "The sound was not carried over."
+NO_SOUND = "Sound is not carried over."
 
 
 @click.command("annotate")
@@ -75,7 +77,7 @@ def command(  # noqa: PLR0913 - the options
     """Recognise everybody in every frame of a video, and draw it in.
 
     Each face is followed as a track and compared with everybody enrolled. Green boxes bear a name
-    and the similarity, orange ones say unknown, grey ones why nothing could be compared yet. The
+    and the similarity, orange ones say unknown, grey ones why nothing can be compared. The mean
     frame rate and the length are kept, the sound is not. Liveness is not judged, and no door is
     near.
 
@@ -85,6 +87,12 @@ def command(  # noqa: PLR0913 - the options
     """
     _require_apart(source, out, table)
     assemble.check_video(out)
+    if read_only(out):
+        raise InputError(
+            f"The video {out} cannot be written: it is read-only, or its folder is.",
+            hint="Name a file in a folder of yours.",
+            code="video_not_written",
+        )
     if table is not None:
         pad_lines.check(table)
     started = time.monotonic()
@@ -98,11 +106,13 @@ def command(  # noqa: PLR0913 - the options
                 code="no_video",
             )
         film = Film(session, any_size=any_size)
+        worked = time.process_time()
         film.run(camera, out, codec, fps)
+        worked = time.process_time() - worked
         if table is not None:
             pad_lines.write(table, film.record.table)
         broken = [item.reason for item in camera.skipped]
-    spent = time.monotonic() - started
+    spent = Spent(time.monotonic() - started, worked)
     data = {
         "video": str(source),
         "out": str(out),
@@ -133,6 +143,17 @@ def _same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:  # one of them is not there
         return os.path.realpath(one) == os.path.realpath(other)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds. elapsed: of all, the start included. processor: of all cores, for the frames alone.
+
+    The one is what somebody waits; the other is what the work takes where nothing else runs.
+    """
+
+    elapsed: float
+    processor: float
 
 
 class Film:
@@ -190,8 +211,8 @@ class Film:
             yield from self._lookback.see(frame)
         yield from self._lookback.finish()
 
-    def told(self, fps: float, spent: float) -> dict[str, Any]:
-        """The result as JSON. fps: the film's; spent: seconds that all took."""
+    def told(self, fps: float, spent: Spent) -> dict[str, Any]:
+        """The result as JSON. fps: the film's."""
         record, config = self.record, self._session.config
         seconds = record.frames / fps
         tracks = [_track_json(number, it) for number, it in sorted(record.tracks.items())]
@@ -206,9 +227,11 @@ class Film:
             "enrolled": self._known.count,
             "target_far": config.verification.target_far,
             "model": config.model.name,
-            "took_s": round(spent, 2),
-            "frames_per_second": round(record.frames / spent, 1),
-            "times_real_time": round(seconds / spent, 2),
+            "took_s": round(spent.elapsed, 2),
+            "frames_per_second": round(record.frames / spent.elapsed, 1),
+            "times_real_time": round(seconds / spent.elapsed, 2),
+            "processor_s": round(spent.processor, 2),
+            "frames_per_processor_second": round(record.frames / max(spent.processor, 1e-3), 1),
             "timings_ms": self._perception.timings.rounded(),
         }
 
@@ -252,7 +275,8 @@ def _for_people(console: Console, data: Mapping[str, Any]) -> None:
             console.print(f"and {more} more (--json tells all).")
     console.print(
         f"{data['took_s']:.1f} s in all: {data['frames_per_second']:.3g} frames a second, "
-        f"{data['times_real_time']:.2g} times real time.",
+        f"{data['times_real_time']:.2g} times real time. The frames took {data['processor_s']:.2f} "
+        f"s of processor time: {data['frames_per_processor_second']:.3g} a second.",
         markup=False,
     )
     written = data["out"] + (f" and {data['csv']}" if data["csv"] else "")

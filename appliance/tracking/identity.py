@@ -28,8 +28,8 @@ INTERVAL_S, OLD_S = 0.1, 0.5
 BETTER, AS_GOOD = 0.01, 0.03
 # So many embeddings in a row that do not agree with the track's are another person's.
 DOUBTS = 2
-# A face that comes back is the one that went where a stranger would be so once in this many.
-RETURN_FAR = 1e-4
+# Two looks are at one person where two strangers would be so alike once in this many times.
+SAME_FAR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,37 @@ class Evidence:
     """What is known of one track's identity, and whether another look is worth its time."""
 
     def __init__(self, known: Known) -> None:
-        self.identity: Identity | None = None
+        self._identity: Identity | None = None
         self._known = known
         self._probes: list[Embedding] = []
         self._doubted = 0
+        self._suspended = False
         self._at: float | None = None
 
-    def wants(self, quality: Quality, at: float) -> bool:
-        """Whether a good face should be embedded now. at: seconds, as of `Frame.at`."""
+    @property
+    def identity(self) -> Identity | None:
+        """Who it is; None: nothing was compared yet, or it may be somebody else by now."""
+        return None if self._suspended or self.doubted else self._identity
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the latest good look was at another face, and one more decides."""
+        return self._doubted > 0
+
+    def suspend(self) -> None:
+        """The face may be another one: it bears no name until it is seen to be the same."""
+        self._suspended = not self.empty
+
+    def wants(self, quality: Quality, at: float, *, check: bool = False) -> bool:
+        """Whether a good face should be embedded now. at: seconds, as of `Frame.at`.
+
+        check: see whether it still is the same person, soon as that may be.
+        """
         if self._at is None or not self._probes:
             return True
         if at - self._at < INTERVAL_S - ROUNDING_S:
             return False
-        if self._doubted or len(self._probes) < FIRST:
+        if check or self._suspended or self.doubted or len(self._probes) < FIRST:
             return True
         worst = max(self._known.handicap(probe.quality) for probe in self._probes)
         better = worst - self._known.handicap(quality) > BETTER
@@ -99,22 +117,26 @@ class Evidence:
     def take(self, embedding: Embedding, at: float) -> bool:
         """Take one embedding into account; False: this is another person than so far."""
         self._at = at
-        if self._probes and not self._agrees(embedding):
+        if self._suspended and self.likeness(embedding) is None:
+            return False
+        if self._probes and self._agreement(embedding) is None:
             self._doubted += 1
             return self._doubted < DOUBTS
-        self._doubted = 0
+        self._doubted, self._suspended = 0, False
         if self._kept(embedding):
-            self.identity = self._known.identified(self._probes)
+            self._identity = self._known.identified(self._probes)
         return True
 
     def likeness(self, embedding: Embedding) -> float | None:
-        """The cosine to a face that comes into sight; None: it is somebody else's, or unknown."""
-        if not self._probes:
+        """The cosine to a face that comes into sight; None: it is somebody else's, or unknown.
+
+        Nobody takes over a name: the face has to be given the same one by itself. Two people may
+        be alike enough to be taken for one track, and not for that person.
+        """
+        if self._identity is None:
             return None
-        curves = matching.applicable(self._known.calibration, len(self._probes), 1)
-        asked = max(matching.threshold(curve, RETURN_FAR) for curve in curves)
-        alike = self._alike(embedding)
-        return alike if alike >= asked + self._known.handicap(embedding.quality) else None
+        alone = self._known.identified([embedding]).name
+        return self._agreement(embedding) if alone == self._identity.name else None
 
     @property
     def empty(self) -> bool:
@@ -125,9 +147,12 @@ class Evidence:
         mean = matching.fused([probe.vector for probe in self._probes])
         return float(mean @ embedding.vector)
 
-    def _agrees(self, embedding: Embedding) -> bool:
-        off = self._known.handicap(embedding.quality)
-        return self._alike(embedding) >= matching.agreement(self._known.calibration) + off
+    def _agreement(self, embedding: Embedding) -> float | None:
+        """The cosine to the track's mean; None where it is too low for one person's."""
+        curves = matching.applicable(self._known.calibration, len(self._probes), 1)
+        asked = max(matching.threshold(curve, SAME_FAR) for curve in curves)
+        alike = self._alike(embedding)
+        return alike if alike >= asked + self._known.handicap(embedding.quality) else None
 
     def _kept(self, embedding: Embedding) -> bool:
         """Keep the best; whether the new one is among them."""

@@ -17,7 +17,10 @@ COLUMNS = (
 
 @dataclass
 class Summary:
-    """One track. frames: in how many it was seen; last: as it was seen latest. Seconds."""
+    """One track. frames: in how many it was seen. Seconds.
+
+    last: as it was seen latest, and where it ever could be compared, as it was compared latest.
+    """
 
     last: Seen
     first_s: float
@@ -44,7 +47,9 @@ class Record:
             if known is None:
                 self.tracks[one.track] = Summary(one, frame.at, frame.at)
             else:
-                known.last, known.last_s, known.frames = one, frame.at, known.frames + 1
+                known.last_s, known.frames = frame.at, known.frames + 1
+                if one.identity is not None or known.last.identity is None:
+                    known.last = one
         self.frames += 1
         self.faces += len(seen)
 
