@@ -19,6 +19,8 @@ OURS = (
     *("aligned.png", "aligned_points.png", "embedding.png", "nearest.png", "nearest_product.png"),
     *("like.png", "like_embedding.png", "like_product.png"),
 )
+# How a folder is called in which the files are made before they are put into their place.
+_DRAFT = ".explained."
 
 
 def check(folder: Path) -> None:
@@ -26,11 +28,12 @@ def check(folder: Path) -> None:
     try:
         if not folder.parent.is_dir():
             raise InputError(f"The folder {folder.parent} does not exist.", hint="Make it first.")
-        if not folder.exists():
-            return
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder.", hint="Name a folder for --out.")
-        foreign = any(folder.iterdir()) and not (folder / MARK).is_file()
+            if folder.exists() or folder.is_symlink():
+                raise InputError(f"{folder} is no folder.", hint="Name a folder for --out.")
+            return
+        members = [item for item in folder.iterdir() if not item.name.startswith(_DRAFT)]
+        foreign = members and not (folder / MARK).is_file()
     except OSError as error:
         raise _unwritten(folder, error) from error
     if foreign:
@@ -47,8 +50,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     They are biometric data, so a folder that is made, and every file, is its owner's alone.
     InputError where that fails; check(folder) has passed.
     """
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
+        draft = _draft(folder)
         try:
             draft.mkdir(mode=0o700)
             for name, content in files.items():
@@ -59,6 +62,20 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
                 shutil.rmtree(draft)
     except OSError as error:
         raise _unwritten(folder, error) from error
+
+
+def _draft(folder: Path) -> Path:
+    """Where the files are made: beside the folder, or in it where it is there already.
+
+    It may be a disk of its own then, or `.`, and what is beside it somebody else's. What a power
+    cut left of an earlier draft goes.
+    """
+    name = f"{_DRAFT}{secrets.token_hex(4)}"
+    if not folder.is_dir():
+        return folder.with_name(name)
+    for left in folder.glob(f"{_DRAFT}*"):
+        shutil.rmtree(left)
+    return folder / name
 
 
 def _put(draft: Path, folder: Path, files: Mapping[str, bytes]) -> None:

@@ -42,11 +42,45 @@ def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
         folder.check(tmp_path)
 
 
+def test_the_working_folder_is_a_place_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder.check(Path())
+    folder.write(Path(), FIRST)
+    assert names(tmp_path) == sorted(FIRST)
+
+
+def test_a_folder_that_is_there_may_be_a_disk_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, place = Path.replace, tmp_path / "disk"
+    place.mkdir()
+
+    def within(self: Path, target: Path) -> Path:
+        if place not in self.parents:
+            raise OSError(18, "Invalid cross-device link")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", within)
+    folder.write(place, FIRST)
+    assert names(place) == sorted(FIRST)
+    assert names(tmp_path) == ["disk"]
+
+
+def test_what_a_power_cut_left_of_a_draft_goes(tmp_path: Path) -> None:
+    (left := tmp_path / ".explained.0123abcd").mkdir()
+    (left / "embedding.png").touch()
+    folder.check(tmp_path)
+    folder.write(tmp_path, FIRST)
+    assert names(tmp_path) == sorted(FIRST)
+
+
 @pytest.mark.parametrize(
-    ("place", "sentence"), [("no/where", "does not exist"), ("file", "is no folder")]
+    ("place", "sentence"),
+    [("no/where", "does not exist"), ("file", "is no folder"), ("link", "is no folder")],
 )
 def test_a_place_that_cannot_be_is_told_at_once(tmp_path: Path, place: str, sentence: str) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nothing")
     with pytest.raises(InputError, match=sentence):
         folder.check(tmp_path / place)
 
