@@ -57,8 +57,9 @@ STAGES = frozenset(
     | {"motion", "predictor", "quality", "qr", "scene", "tracker"}
 )
 SHARED = frozenset(
-    {"acceleration", "cuda", "engine_files", "external_delegate", "interpreter", "manifest", "mesh"}
-    | {"onnx_runtime", "parity", "processor", "tensorrt_engine", "trusted_files", "warp"}
+    {"acceleration", "cuda", "engine_files", "external_delegate", "in_memory", "interpreter"}
+    | {"manifest", "mesh", "onnx_runtime", "parity", "processor", "tensorrt_engine"}
+    | {"trusted_files", "warp"}
 )
 
 # Foreign libraries that stay in one room, so that it alone has to change with them.

@@ -19,13 +19,13 @@ from appliance.cli.measuring import (
     effort_of,
     embed,
     embedding_options,
-    error_json,
     fail_after,
+    noted,
+    plot_option,
     say_unreadable,
     with_model,
 )
 from appliance.cli.session import Session, json_option
-from appliance.errors import InputError
 from appliance.evaluation import det, groups
 from appliance.evaluation.dataset import Dataset, known_people, load
 from appliance.evaluation.lfw import report
@@ -81,12 +81,7 @@ command.add_command(pad)
 @command.command("lfw")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--model", help="Another embedder of the manifest than the configured one.")
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="DET.png",
-    help="Draw the detection error trade-off into this file (.png, .svg or .pdf).",
-)
+@plot_option("the detection error trade-off", "DET.png")
 @click.option(
     "--groups",
     type=click.Path(path_type=Path),
@@ -136,24 +131,11 @@ def lfw(session: Session, /, folder: Path, model: str | None, **options: Any) ->
     error = None
     if plot is not None:
         gathered = gather(dataset, embedded, partial(matching.handicap, calibration))
-        error = _drawn(plot, data, gathered, calibration.data)
+        error = noted(data, "plot", plot, partial(_draw, plot, data, gathered, calibration.data))
     data["seconds"] = round(time.monotonic() - started, 1)
     session.result(data, lambda console: _for_people(console, data))
     if error is not None:
         fail_after(session, error)
-
-
-def _drawn(
-    path: Path, data: dict[str, Any], gathered: Embeddings, calibrated_on: str
-) -> InputError | None:
-    """Draw, and note it in the report. The error where the picture could not be written."""
-    try:
-        _draw(path, data, gathered, calibrated_on)
-    except InputError as error:
-        data |= {"plot": None, "error": error_json(error)}
-        return error
-    data["plot"] = str(path)
-    return None
 
 
 def _groups(folder: Path, named: Path | None, dataset: Dataset) -> groups.Groups | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import click
 
 import appliance
 from appliance import assemble, workbench
-from appliance.cli.measuring import error_json, fail_after
+from appliance.cli.measuring import fail_after, noted, plot_option
 from appliance.cli.session import Session, json_option, printable
 from appliance.errors import InputError
 from appliance.evaluation import detector_plot
@@ -78,12 +79,7 @@ MOST_NAMED = 5
     default=0.5,
     help="Intersection over union from which on a box is on a labelled face. Default: 0.5.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE.png",
-    help="Draw recall, false alarms and times into this file (.png, .svg or .pdf).",
-)
+@plot_option("recall, false alarms and times")
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
@@ -136,7 +132,7 @@ def detectors(session: Session, /, folder: Path, **options: Any) -> None:
     data["notes"] = _notes(data, labels)
     error = None
     if plot is not None:
-        error = _drawn(plot, data)
+        error = noted(data, "plot", plot, partial(_draw, plot, data))
     data["seconds"] = round(time.monotonic() - started, 1)
     _say_unreadable(session, data)
     session.result(data, lambda console: _for_people(console, data))
@@ -173,7 +169,7 @@ def _notes(data: dict[str, Any], labels: Labels) -> list[str]:
     return notes
 
 
-def _drawn(path: Path, data: dict[str, Any]) -> InputError | None:
+def _draw(path: Path, data: Mapping[str, Any]) -> None:
     width, height = data["median_size"]
     heading = (
         f"Detectors on {data['with_faces']:,} pictures with a face and "
@@ -183,13 +179,7 @@ def _drawn(path: Path, data: dict[str, Any]) -> InputError | None:
         f"Pictures of {width} by {height} pixels (median), faces from {data['smallest']:g} of the "
         f"shorter side on, one thread each. {' '.join(data['notes'])}"
     )
-    try:
-        detector_plot.draw(path, data, TITLES, heading, caption)
-    except InputError as error:
-        data |= {"plot": None, "error": error_json(error)}
-        return error
-    data["plot"] = str(path)
-    return None
+    detector_plot.draw(path, data, TITLES, heading, caption)
 
 
 def _say_unreadable(session: Session, data: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import click
 
 import appliance
 from appliance import assemble
-from appliance.cli.measuring import error_json, fail_after
+from appliance.cli.measuring import fail_after, noted, plot_option
 from appliance.cli.pad_shown import CAVEAT, for_people, notes
 from appliance.cli.session import Session, json_option, printable
 from appliance.errors import InputError, UsageError
@@ -80,12 +80,7 @@ def _attempts(_context: click.Context, _option: click.Parameter, value: str) -> 
     is_flag=True,
     help="Take each picture of a sub-folder for a presentation of its own, not for a clip's frame.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE.png",
-    help="Draw rates, outcomes and scores into this file (.png, .svg or .pdf).",
-)
+@plot_option("rates, outcomes and scores")
 @click.option(
     "--csv",
     "table",
@@ -219,16 +214,8 @@ def _written(
     }
     if plot is not None:
         tasks["plot"] = (plot, partial(_draw, plot, data, judged))
-    errors = []
-    for kind, (path, task) in tasks.items():
-        try:
-            task()
-        except InputError as error:  # noqa: PERF203 - three at most
-            data |= {kind: None, "error": error_json(error)}
-            errors.append(error)
-        else:
-            data[kind] = str(path)
-    return errors
+    found = [noted(data, kind, path, task) for kind, (path, task) in tasks.items()]
+    return [error for error in found if error is not None]
 
 
 def _write_lines(path: Path, text: Callable[[Sequence[Judged]], str], of: Sequence[Judged]) -> None:

@@ -15,7 +15,7 @@ import click
 from appliance import assemble, auto
 from appliance.cli.session import Session, leave, printable, report
 from appliance.config import Config
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, InputError, UsageError
 from appliance.evaluation.cache import Cache, default_folder
 from appliance.evaluation.dataset import Dataset
 from appliance.evaluation.degrade import Spoilt, one_each, spoil_all
@@ -52,6 +52,16 @@ def embedding_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def plot_option(what: str, metavar: str = "FILE.png") -> Callable[[Command], Command]:
+    """--plot. what: is drawn, for its help."""
+    return click.option(
+        "--plot",
+        type=click.Path(path_type=Path),
+        metavar=metavar,
+        help=f"Draw {what} into this file (.png, .svg or .pdf).",
+    )
 
 
 def effort_of(
@@ -102,6 +112,22 @@ def say_unreadable(session: Session, told: dict[str, Any]) -> None:
 def error_json(error: ApplianceError) -> dict[str, str]:
     """An error that stands in a report beside what was measured."""
     return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def noted(
+    data: dict[str, Any], kind: str, path: Path, write: Callable[[], None]
+) -> InputError | None:
+    """Write a file beside a report, and note it there as `kind`. The error where that fails.
+
+    What was measured is told all the same; see `fail_after`.
+    """
+    try:
+        write()
+    except InputError as error:
+        data |= {kind: None, "error": error_json(error)}
+        return error
+    data[kind] = str(path)
+    return None
 
 
 def fail_after(session: Session, error: ApplianceError) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from appliance.errors import InputError
 from appliance.evaluation.place import read_only
 from appliance.evaluation.rates import Trials
+from appliance.evaluation.sheet import BLUE, FAINT, GREEN, INK, LINE, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +34,7 @@ _FAR_TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 _FRR_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 _FAR_RANGE = (1e-6, 0.2)
 _LEAST_FRR = 0.001
-_COLOURS = ("#0b5fa5", "#c2410c", "#3f7d20")
-_INK, _FAINT, _LINE = "#1f2933", "#52606d", "#d5dbe1"
+_COLOURS = (BLUE, RED, GREEN)
 _POINTS = 400
 # Characters in a line of the caption, and its height as a share of the picture's.
 _CAPTION_WIDTH = 128
@@ -60,12 +60,15 @@ def check(path: Path) -> None:
             f"{path} is no name of a picture that can be drawn.",
             hint=f"Let it end in one of: {', '.join(SUFFIXES)}.",
         )
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no file.", hint="Name a file for the picture.")
-    if not path.parent.is_dir():
-        raise InputError(f"The folder {path.parent} does not exist.", hint="Make it first.")
-    if read_only(path):
-        raise _not_written(path, "it is read-only")
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no file.", hint="Name a file for the picture.")
+        if not path.parent.is_dir():
+            raise InputError(f"The folder {path.parent} does not exist.", hint="Make it first.")
+        if read_only(path):
+            raise _not_written(path, "it is read-only")
+    except OSError as error:
+        raise _not_written(path, (error.strerror or str(error)).lower()) from error
     if find_spec("matplotlib") is None:
         raise InputError(
             "A plot needs matplotlib, which is not installed.",
@@ -106,15 +109,15 @@ def draw(path: Path, lines: Sequence[Line], heading: str, caption: str) -> None:
         _mark_target(axes, target)
     for line, colour in zip(lines, _COLOURS, strict=False):
         _draw_line(axes, line, colour, highest)
-    axes.set_title(heading, loc="left", fontsize=12.5, color=_INK, pad=22, fontweight="bold")
-    axes.legend(loc="upper right", frameon=True, framealpha=0.95, edgecolor=_LINE, fontsize=9)
+    axes.set_title(heading, loc="left", fontsize=12.5, color=INK, pad=22, fontweight="bold")
+    axes.legend(loc="upper right", frameon=True, framealpha=0.95, edgecolor=LINE, fontsize=9)
     figure.text(
         0.1,
         foot,
         "\n".join(told),
         va="top",
         fontsize=8,
-        color=_FAINT,
+        color=FAINT,
         linespacing=1.35,
     )
     save(figure, path)
@@ -126,10 +129,10 @@ def save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(draft)
         draft.replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: more rows than a picture can hold
         with suppress(OSError):
             draft.unlink()
-        raise _not_written(path, (error.strerror or str(error)).lower()) from error
+        raise _not_written(path, (getattr(error, "strerror", "") or str(error)).lower()) from error
 
 
 def _scale(axes: Axes, lines: Sequence[Line]) -> float:
@@ -147,19 +150,19 @@ def _scale(axes: Axes, lines: Sequence[Line]) -> float:
     shown = [tick for tick in _FRR_TICKS if tick <= highest]
     axes.set_yticks([probit(tick) for tick in shown])
     axes.set_yticklabels([f"{100 * tick:g} %" for tick in shown])
-    axes.set_xlabel("False accept rate (impostors let in)", color=_INK, fontsize=10)
-    axes.set_ylabel("False reject rate (genuine refused)", color=_INK, fontsize=10)
-    axes.grid(color=_LINE, linewidth=0.6)
+    axes.set_xlabel("False accept rate (impostors let in)", color=INK, fontsize=10)
+    axes.set_ylabel("False reject rate (genuine refused)", color=INK, fontsize=10)
+    axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_FAINT, labelsize=9, length=0)
+    axes.tick_params(colors=FAINT, labelsize=9, length=0)
     for side in axes.spines.values():
-        side.set_color(_LINE)
+        side.set_color(LINE)
     return highest
 
 
 def _mark_target(axes: Axes, target: str) -> None:
     place = probit(float(target))
-    axes.axvline(place, color=_FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.axvline(place, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         f"target {target}",
         (place, 1.0),
@@ -168,7 +171,7 @@ def _mark_target(axes: Axes, target: str) -> None:
         textcoords="offset points",
         ha="center",
         fontsize=8.5,
-        color=_FAINT,
+        color=FAINT,
     )
 
 

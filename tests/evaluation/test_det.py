@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from appliance.errors import InputError
 from appliance.evaluation import det
-from appliance.evaluation.det import Line, check, draw, probit, trade_off
+from appliance.evaluation.det import Line, check, draw, probit, save, trade_off
 from appliance.evaluation.lfw import at_targets
 from appliance.evaluation.rates import Trials
 from tests.toys import CALIBRATION
@@ -92,6 +92,7 @@ def test_a_picture_is_drawn_also_where_no_error_was_seen_or_no_trial_made(tmp_pa
         ("folder.png", "is no file"),
         ("nowhere/det.png", "does not exist"),
         ("locked.png", "it is read-only"),
+        (f"{'x' * 300}.png", "cannot be written: file name too long"),
     ],
 )
 def test_where_no_picture_could_be_written_is_told_before_the_work(
@@ -126,4 +127,12 @@ def test_a_disk_that_is_full_leaves_nothing(
     lines = [Line("one", *pair, at_targets(*pair, CALIBRATION, enrolled=1))]
     with pytest.raises(InputError, match="no space left on device"):
         draw(tmp_path / "det.png", lines, "toys", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_than_a_picture_can_hold_is_told(tmp_path: Path) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="the extra [plot] is not installed")
+    endless = figure.Figure(figsize=(1, 500), dpi=150)
+    with pytest.raises(InputError, match="cannot be written: image size"):
+        save(endless, tmp_path / "det.png")
     assert list(tmp_path.iterdir()) == []

@@ -212,6 +212,7 @@ def test_boxes_from_a_table(tmp_path: Path) -> None:
     [
         ("path,left,top\n", "lacks the column 'width'"),
         ("path,left,top,width,height\nnine.jpg,1,2,3,4\n", r"line 2: there is no file nine\.jpg"),
+        (f"path,left,top,width,height\n{'x' * 300},1,2,3,4\n", "line 2: there is no file xxx"),
         ("path,left,top,width,height\none.jpg,1,2,3,x\n", "line 2: 1,2,3,x is no box"),
         ("path,left,top,width,height\none.jpg,1,2,0,4\n", "is no box"),
         ("path,left,top,width,height\none.jpg,1,2,nan,4\n", "is no box"),
@@ -229,6 +230,8 @@ def test_a_table_that_is_wrong_is_told_by_its_line(
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         find(tmp_path / "missing")
+    with pytest.raises(InputError, match="file name too long"):
+        find(tmp_path / ("x" * 300))
     with pytest.raises(InputError, match="holds no labelled picture"):
         find(tmp_path)
     (tmp_path / "boxes.csv").write_bytes(b"\xff\xfe\x00")

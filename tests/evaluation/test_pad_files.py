@@ -119,6 +119,11 @@ def test_another_layout_is_refused_with_the_right_one(
     assert caught.value.hint
 
 
+def test_a_name_that_no_disk_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="file name too long"):
+        find(tmp_path / ("x" * 300))
+
+
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", files(tmp_path, "file.jpg") / "file.jpg"):
         with pytest.raises(InputError, match="is not a folder"):
