@@ -11,9 +11,10 @@ import click
 import appliance
 from appliance import assemble, workbench
 from appliance.cli.measuring import with_model
-from appliance.cli.session import Session, json_option, json_text, leave
+from appliance.cli.session import Session, json_option, json_text, leave, printable
 from appliance.errors import ExitCode, InputError
 from appliance.explanation import drawn, folder, page, report
+from appliance.explanation.distances import fixed
 from appliance.explanation.look import HOG_DOUBT, Seen, Tools, compared, look, nearest
 from appliance.reports.rates import percent
 
@@ -168,14 +169,15 @@ def _like(config: Config, data: dict[str, Any], seen: Seen, other: Seen) -> dict
 
 
 def _for_people(console: Console, data: dict[str, Any], out: Path) -> None:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
+
+    def say(line: str) -> None:
+        console.print(printable(line), markup=False)
 
     counts = ", ".join(f"{name} {len(boxes)}" for name, boxes in data["detections"].items())
-    console.print(
-        f"{data['picture']}: {len(data['faces'])} faces confirmed by the mesh; found by {counts}.",
-        markup=False,
-    )
+    faces = "1 face" if len(data["faces"]) == 1 else f"{len(data['faces'])} faces"
+    say(f"{data['picture']}: {faces} confirmed by the mesh; found by {counts}.")
     if data["decision"] == "no_face":
         console.print("[bold red]no_face[/]")
     else:
@@ -190,16 +192,17 @@ def _for_people(console: Console, data: dict[str, Any], out: Path) -> None:
     if rows:
         table = Table("Like", "Cosine", "Squared distance", "Distance", "Threshold", "", box=None)
         for row in rows:
-            ways = (f"{row[key]:.3f}" for key in ("similarity", "squared_distance", "distance"))
+            ways = (fixed(row[key]) for key in ("similarity", "squared_distance", "distance"))
             mark = "[green]reaches it[/]" if row["accepted"] else "[red]does not[/]"
-            table.add_row(escape(row["name"]), *ways, f"{row['threshold']:.3f}", mark)
+            table.add_row(Text(printable(row["name"])), *ways, fixed(row["threshold"]), mark)
         console.print(table)
         far = percent(rows[0]["target_far"])
-        console.print(f"Threshold: the cosine for a false-accept rate of {far}, one against one.")
-        console.print(f"Distances: {data['distances']['conversion']}.", markup=False)
+        say(f"Threshold: the cosine for a false-accept rate of {far}, one against one.")
+        say(f"Distances: {data['distances']['conversion']}.")
     if data.get("like", {}).get("decision") == "no_face":
-        console.print(f"No face was found in {data['like']['picture']}.", markup=False)
+        say(f"No face was found in {data['like']['picture']}.")
     if others := data.get("nearest", {}).get("other_model"):
-        console.print(f"Never compared, enrolled with another model: {', '.join(others)}.")
-    console.print(f"Page: {out / folder.PAGE}", markup=False)
-    console.print("It shows a face and holds an embedding: biometric data, yours to delete.")
+        say(f"Never compared, enrolled with another model: {', '.join(others)}.")
+    say(f"Page: {out / folder.PAGE}")
+    shown = "the picture" if data["decision"] == "no_face" else "a face, and an embedding"
+    say(f"It holds {shown}: biometric data, yours to delete.")

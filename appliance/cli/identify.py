@@ -14,7 +14,7 @@ from appliance import assemble
 from appliance.attempt import Attempt
 from appliance.cli.session import Session, from_option, json_option, leave
 from appliance.cli.sources import is_without_infrared, opened_camera, seeing
-from appliance.cli.wording import describe_match, distances_json
+from appliance.cli.wording import describe_match, distances_json, threshold_json, threshold_told
 from appliance.errors import ExitCode
 from appliance.matching import Anybody
 from appliance.reports.verdicts import liveness_json
@@ -87,7 +87,7 @@ def _distances(verdict: Verdict, nearest: Sequence[tuple[str, Match]]) -> dict[s
         return None
     return {
         "candidates": [distances_json(match.similarity) for _, match in nearest],
-        "threshold": distances_json(verdict.match.threshold),
+        "threshold": threshold_json(verdict.match.threshold),
     }
 
 
@@ -102,8 +102,5 @@ def _for_people(console: Console, verdict: Verdict, nearest: Sequence[tuple[str,
         console.print(f"  {match.similarity:6.3f}  {escape(name)}  ({distances})")
     if verdict.match is not None:
         console.print(f"  {describe_match(verdict.match)}")
-        limit = distances_json(verdict.match.threshold)
-        console.print(
-            f"  the threshold as a distance: {limit['distance']:.3f}, squared "
-            f"{limit['squared_distance']:.3f}"
-        )
+        told_as = threshold_told(verdict.match.threshold)
+        console.print(f"  the threshold as a distance: {told_as}")

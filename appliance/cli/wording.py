@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from appliance.explanation.distances import of_cosine
+from appliance.explanation.distances import of_cosine, of_threshold
 from appliance.reports.rates import percent
 from appliance.types import DoorEvent, Match
 
@@ -55,6 +55,21 @@ def distances_json(similarity: float) -> dict[str, float]:
     """What a cosine is as the Euclidean distance of the two unit vectors, and as its square."""
     alike = of_cosine(similarity)
     return {"distance": round(alike.distance, 5), "squared_distance": round(alike.squared, 5)}
+
+
+def threshold_json(threshold: float) -> dict[str, float | None]:
+    """The same of a threshold, which may lie beyond 1: then no distance reaches it."""
+    if of_threshold(threshold) is None:
+        return {"distance": None, "squared_distance": None}
+    return {**distances_json(threshold)}
+
+
+def threshold_told(threshold: float) -> str:
+    """The same for people."""
+    limit = of_threshold(threshold)
+    if limit is None:
+        return "none, for no two faces are so alike"
+    return f"at most {limit.distance:.3f}, squared {limit.squared:.3f}"
 
 
 def _worth(match: Match) -> str:

@@ -31,11 +31,24 @@ class Known:
     alike: Alike
 
 
+def fixed(value: float, digits: int = 3) -> str:
+    """A number with so many decimals. What is rounded to nought has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def of_cosine(cosine: float) -> Alike:
     """The three of a cosine; what rounding puts beyond 1 counts as 1."""
     inside = min(max(cosine, -1.0), 1.0)
     squared = 2.0 - 2.0 * inside
     return Alike(inside, squared, math.sqrt(squared))
+
+
+def of_threshold(threshold: float) -> Alike | None:
+    """The three of a threshold on the cosine; None where it lies beyond 1 and nothing reaches it.
+
+    What a poor picture pays, or a rate far below what was measured, can put it there.
+    """
+    return of_cosine(threshold) if threshold <= 1.0 else None
 
 
 def of_squared(squared: float) -> Alike:

@@ -7,8 +7,13 @@ import html
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-# Nothing is loaded and nothing runs, whatever a name holds.
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+from appliance.explanation.distances import fixed
+
+# Nothing is loaded and nothing runs, whatever a name holds; nor can a link be turned elsewhere.
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1f2933; --faint: #52606d; --line: #d5dbe1;
   --paper: #ffffff; --card: #f5f7f9; --good: #06662c; --bad: #b00020; --link: #0b5fa5 }
@@ -85,8 +90,8 @@ def table(
 
 
 def number(value: float, digits: int) -> str:
-    """A number with a real minus sign."""
-    return f"{value:.{digits}f}".replace("-", "\u2212")
+    """A number with a real minus sign, and none before nought."""
+    return fixed(value, digits).replace("-", "\u2212")
 
 
 def text(value: object) -> str:

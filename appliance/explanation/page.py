@@ -268,17 +268,13 @@ def _like(report: Report, files: Pictures) -> Iterator[str]:
         yield f'<p class="bad">No face was found in {text(like["picture"])}.</p>'
         return
     if "compared" not in like:
+        yield f"<p>There is no face to compare the one in {text(like['picture'])} with.</p>"
+        yield _aligned(files, like["picture"])
         return
     yield from _comparisons("One picture against one", "Picture", [_comparison(like["compared"])])
     yield from _worth(like["compared"])
     yield '<div class="row">'
-    yield figure(
-        files,
-        "like.png",
-        f"The face in {like['picture']}, aligned.",
-        f"{like['picture']}, aligned.",
-        "small pixels",
-    )
+    yield _aligned(files, like["picture"])
     name = f"The embedding of {like['picture']}"
     yield _pair(files, "like", name, like["compared"]["similarity"])
     yield "</div>"
@@ -300,9 +296,12 @@ def _distances(report: Report) -> Iterator[str]:
 
 def _foot(report: Report) -> Iterator[str]:
     yield "<footer>"
+    held = "show somebody's face and hold what it is recognised by: biometric data"
+    if report["decision"] == "no_face":
+        held = "hold the picture, and whoever is in it"
     yield (
-        "<p class='faint'>This page and the files beside it show somebody's face and hold what it "
-        "is recognised by: biometric data. Delete them when they have served.</p>"
+        f"<p class='faint'>This page and the files beside it {held}. Delete them when they have "
+        "served.</p>"
     )
     made = f"face-access-appliance {report['version']}"
     print_ = report.get("embedding", {}).get("fingerprint")
@@ -311,6 +310,11 @@ def _foot(report: Report) -> Iterator[str]:
 
 
 # --- parts --------------------------------------------------------------------------------
+
+
+def _aligned(files: Pictures, picture: str) -> str:
+    face = f"The face in {picture}, aligned."
+    return figure(files, "like.png", face, f"{picture}, aligned.", "small pixels")
 
 
 def _pair(files: Pictures, stem: str, title: str, cosine: float) -> str:
@@ -350,7 +354,8 @@ def _comparison(item: Report) -> tuple[str, ...]:
         if item["accepted"]
         else '<span class="bad">does not</span>'
     )
-    limits = number(item["threshold"], 3), number(item["threshold_squared_distance"], 3)
+    squared = item["threshold_squared_distance"]
+    limits = number(item["threshold"], 3), "none" if squared is None else number(squared, 3)
     return (item["name"], *_ways(item), *limits, mark)
 
 
@@ -361,10 +366,15 @@ def _worth(item: Report) -> Iterator[str]:
         if item["handicap"] >= 0.0005
         else ""
     )
+    beyond = (
+        " No two faces, not even two prints of one picture, are so alike."
+        if item["threshold_squared_distance"] is None
+        else ""
+    )
     yield (
         f"<p>The threshold is that of one comparison with one person who is claimed, at a "
         f"false-accept rate of {item['target_far']:g}, derived from the model's calibration."
-        f"{handicap} Strangers come as close as this at a rate of "
+        f"{handicap}{beyond} Strangers come as close as this at a rate of "
         f"{'at most ' if item['far_is_bound'] else ''}{item['far']:.2g}.</p>"
     )
 

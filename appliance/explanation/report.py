@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from appliance.explanation.distances import CONVERSION, KNOWN, Alike
+from appliance.explanation.distances import CONVERSION, KNOWN, Alike, of_threshold
 from appliance.explanation.look import HOG_DOUBT, HOG_SURE, Compared, Face, Seen
 from appliance.types import Box, Match, Quality
 from appliance.vision.quality import QualityLimits
@@ -110,9 +110,10 @@ def alike_json(alike: Alike) -> dict[str, float]:
 
 
 def _match(match: Match) -> dict[str, Any]:
+    limit = of_threshold(match.threshold)
     return {
         "threshold": round(match.threshold, 5),
-        "threshold_squared_distance": round(2 - 2 * match.threshold, 5),
+        "threshold_squared_distance": None if limit is None else round(limit.squared, 5),
         "target_far": match.target_far,
         "far": match.far,
         "far_is_bound": match.far_is_bound,

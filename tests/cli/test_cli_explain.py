@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from appliance import assemble, workbench
+from appliance.cli import explain
 from appliance.explanation import folder
-from appliance.types import Box
+from appliance.types import Box, Frame
+from appliance.vision.mesh import eye_centres
 from tests.cli.runs import BIDEN, OBAMA, OBAMA3, Appliance, Outcome, read, write
+from tests.models.test_openface_dlib68 import small_predictor
 from tests.toys import ALICE, BOB, CALIBRATION, Toy, ToyDetector, paint, toy_perception
 
 
@@ -115,6 +120,7 @@ def test_people_are_told_of_distances_and_of_what_was_written(
     told = appliance("explain", one, "--like", other, "--out", appliance.folder / "out")
     assert told.code == 0
     assert "Squared distance" in told.out
+    assert "one.png: 1 face confirmed by the mesh" in told.out
     assert "d^2 = 2 - 2 cos" in told.out
     assert "biometric data" in told.out
     assert str(appliance.folder / "out" / folder.PAGE) in told.out
@@ -170,6 +176,88 @@ def test_bad_pictures_are_told_in_a_sentence(name: str, spoilt: Path, appliance:
 def test_what_is_no_picture(films: dict[str, Path], appliance: Appliance) -> None:
     told = appliance("explain", films["bob"], "--out", appliance.folder / "out")
     assert (told.code, "is a video" in told.sentence) == (3, True)
+
+
+def test_a_face_in_the_other_picture_alone_is_shown(toys: None, appliance: Appliance) -> None:
+    wall = write(appliance.folder / "wall.png", paint())
+    face = write(appliance.folder / "face.png", paint(Toy(ALICE)))
+    told = explained(appliance, wall, "--like", face)
+    assert (told.code, told.data["like"]["decision"]) == (1, "explained")
+    page = (appliance.folder / "out" / folder.PAGE).read_text(encoding="utf-8")
+    assert "There is no face to compare the one in face.png with." in page
+    shown = len(Page(page).images)
+    assert shown == sum(name.endswith(".png") for name in told.data["files"]) == 3
+
+
+def test_names_are_shown_and_not_obeyed(toys: None, appliance: Appliance) -> None:
+    name = 'x\x1b[31m\n<svg onload=alert(1)>"[red].png'
+    appliance.json(
+        "enroll",
+        "--name",
+        "<b>[red]bo",
+        "--from",
+        write(appliance.folder / "bo.png", paint(Toy(BOB))),
+    )
+    odd = write(appliance.folder / "odd.png", paint(Toy(ALICE))).rename(appliance.folder / name)
+    told = appliance("explain", odd, "--like", odd, "--out", appliance.folder / "out")
+    assert told.code == 0
+    assert "\x1b" not in told.out
+    assert 'x\\x1b[31m\\n<svg onload=alert(1)>"[red].png: 1 face confirmed' in told.out
+    assert "<b>[red]bo " in told.out
+    text = (appliance.folder / "out" / folder.PAGE).read_text(encoding="utf-8")
+    page = Page(text)
+    assert not {"svg", "b"} & set(page.tags)
+    assert not [image for image in page.images if set(image) - {"alt", "src", "width", "height"}]
+    assert "&lt;b&gt;[red]bo" in text
+
+
+def test_people_of_another_model_are_named_as_they_are_called() -> None:
+    data = {
+        "picture": "door.jpg",
+        "detections": {"hog": []},
+        "faces": [{}, {}],
+        "decision": "explained",
+        "quality": {"good": True, "faults": [], "measures": {}},
+        "nearest": {"people": [], "other_model": ["[bold]eve", "carl"]},
+    }
+    text = StringIO()
+    explain._for_people(Console(file=text, width=200), data, Path("out"))
+    assert "another model: [bold]eve, carl." in text.getvalue()
+    assert "door.jpg: 2 faces confirmed" in text.getvalue()
+
+
+def test_dlibs_points_are_crosses_and_their_gap_is_told(
+    toys: None, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbench, "read_installed", lambda *_: small_predictor())
+    face = write(appliance.folder / "face.png", paint(Toy(ALICE, width=90)))
+    drawn = []
+    for model in ({}, {"landmarks68": "points68.dat"}):
+        appliance.configure(model={"threads": 1, **model})
+        told = explained(appliance, face)
+        assert told.code == 0
+        drawn.append(read(appliance.folder / "out" / "landmarks68.png").astype(int))
+    without, crossed = drawn
+    blue = (crossed[..., 0] > 200) & (crossed[..., 2] < 120)
+    assert blue.sum() > 500
+    assert (without[blue] != crossed[blue]).any(axis=1).mean() > 0.9
+    landmarks = told.data["landmarks"]
+    ours, theirs = (np.array(landmarks[name]) for name in ("points68", "predictor68"))
+    assert ours.shape == theirs.shape == (68, 2)
+    (mesh,) = toy_perception().search(Frame(read(face), 0.0, "face", still=True))
+    left, right = eye_centres(mesh.points)
+    gap = np.median(np.linalg.norm(ours - theirs, axis=1)) / np.linalg.norm(right - left)
+    assert landmarks["gap68"] == pytest.approx(gap, rel=1e-2)
+    page = (appliance.folder / "out" / folder.PAGE).read_text(encoding="utf-8")
+    assert f"the median gap is {landmarks['gap68']:.3f} distances between the eyes" in page
+
+
+def test_another_file_than_dlibs_is_refused(toys: None, appliance: Appliance) -> None:
+    (appliance.folder / "points.dat").write_bytes(b"something else")
+    appliance.configure(model={"landmarks68": "points.dat"})
+    told = appliance("explain", OBAMA3, "--out", appliance.folder / "out")
+    assert (told.code, "points.dat" in told.sentence) == (3, True)
+    assert not (appliance.folder / "out").exists()
 
 
 def test_bad_options(toys: None, appliance: Appliance) -> None:
