@@ -25,7 +25,7 @@ from appliance.cli.measuring import (
     with_model,
 )
 from appliance.cli.session import Session, json_option
-from appliance.cli.wording import distances_json
+from appliance.cli.wording import distances_json, threshold_json, threshold_told
 from appliance.config import Config
 from appliance.errors import ApplianceError, InputError, ModelError, UsageError
 from appliance.evaluation.calibrate import curves, left_out, require_enough
@@ -182,11 +182,17 @@ def _configs(session: Session, names: tuple[str, ...], *, every: bool) -> list[C
 
 
 def _require_strangers(entry: Entry, dataset: Dataset) -> None:
-    """InputError where a network was trained on some of these people.
+    """InputError where a network was trained on some of these people, or may not be used at all.
 
     It tells them apart better than anybody whom it has never seen, so thresholds measured on them
     would let strangers in.
     """
+    if entry.training is not None and (why := entry.training.objection) is not None:
+        raise ModelError(
+            f"{entry.name} must not stand at a door, for {why}.",
+            hint="Train anew: `appliance train triplet` calibrates what it finds fit for use.",
+            code="not_fit",
+        )
     known = (known_people(dataset, entry.training) or 0) if entry.training else 0
     # One or two may only share a hash (see name_hashes), and would move no threshold.
     if known > 1 + len(dataset.people) // 1000:
@@ -321,14 +327,14 @@ def _told(table: dict[str, Any], target_far: float) -> dict[str, Any]:
     }
 
 
-def _at_target(table: dict[str, Any], target_far: float) -> dict[str, float] | None:
+def _at_target(table: dict[str, Any], target_far: float) -> dict[str, float | None] | None:
     """What the config's rate asks for; None of a curve that no manifest would take."""
     try:
         curve = Curve.model_validate(table)
     except ValidationError:
         return None
     similarity = matching.threshold(curve, target_far)
-    return {"similarity": round(similarity, 5), **distances_json(similarity)}
+    return {"similarity": round(similarity, 5), **threshold_json(similarity)}
 
 
 def _for_people(console: Console, data: dict[str, Any]) -> None:
@@ -379,8 +385,8 @@ def _targets_for_people(console: Console, model: dict[str, Any]) -> None:
             continue
         console.print(
             f"{protocol}: verification.target_far of {model['target_far']:g} asks for a "
-            f"similarity of {asked['similarity']:.4f}, a Euclidean distance of at most "
-            f"{asked['distance']:.4f} ({asked['squared_distance']:.4f} squared)."
+            f"similarity of {asked['similarity']:.4f}, a Euclidean distance of "
+            f"{threshold_told(asked['similarity'])}."
         )
 
 

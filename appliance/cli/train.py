@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -187,10 +188,10 @@ def _order(options: Mapping[str, Any]) -> Order:
         _check_place(out)
     model = options["model"]
     name = options["name"] or f"{model}_triplet"
-    if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
         raise UsageError(
             f"--name {name!r} is no name for a model.",
-            hint="Letters, digits, hyphens and underscores.",
+            hint="Letters, digits, hyphens and underscores, 64 at most, a letter or digit first.",
         )
     keys = ("margin", "epochs", "patience", "rate", "batch", "seed", "threads")
     return Order(
@@ -200,7 +201,8 @@ def _order(options: Mapping[str, Any]) -> Order:
         course=Settings(**{key: options[key] for key in keys}),
         train=options["train_share"],
         steer=options["steer_share"],
-        out=out,
+        # Where a link leads: a folder cannot be moved into the place of the link itself.
+        out=None if out is None else out.resolve(),
         describe=options["describe"],
     )
 
@@ -210,7 +212,8 @@ def _check_place(out: Path) -> None:
     where = out.resolve()
     try:
         taken = where.exists() and (not where.is_dir() or any(where.iterdir()))
-        if not taken and where.parent.is_dir() and not read_only(where):
+        mount = where.is_mount()
+        if not taken and not mount and where.parent.is_dir() and not read_only(where):
             return
     except OSError as error:
         raise InputError(f"{out} cannot be read: {error.strerror}.") from error
@@ -219,6 +222,12 @@ def _check_place(out: Path) -> None:
             f"{out} is there already, and not empty.",
             hint="Name a new folder; nothing is written over.",
             code="not_empty",
+        )
+    if mount:
+        raise InputError(
+            f"{out} is where a disk is mounted, and the finished folder is moved into place whole.",
+            hint="Name a new folder on that disk.",
+            code="not_written",
         )
     raise InputError(
         f"The folder {out.parent} does not exist, or may not be written to.",
@@ -259,6 +268,7 @@ def _begun(order: Order, ground: Ground, trained: Trained) -> dict[str, Any]:
         "people": {part: len(some) for part, some in people.items()},
         "pictures": {part: len(ground.rows(some)) for part, some in people.items()},
         "left_out": len(ground.before) - len(ground.usable),
+        "alike": ground.alike,
         "trained_parameters": int(
             sum(math.prod(value.shape) for value in trained.tail.parameters.values())
         ),
@@ -268,6 +278,7 @@ def _begun(order: Order, ground: Ground, trained: Trained) -> dict[str, Any]:
                 "loss": None if epoch.loss is None else round(epoch.loss, 6),
                 "triplets": epoch.triplets,
                 "frr": round(epoch.frr, 5),
+                "frr_pairs": round(epoch.frr_pairs, 5),
             }
             for epoch in fitted.epochs
         ],
@@ -298,14 +309,14 @@ def _finish(  # noqa: PLR0913, PLR0917 - the whole of one training
         data["_changes"] = judged.changes[order.name]
         if objections or order.out is None:
             return
-        told = training_run.calibrate(session, order, ground, files, effort, draft)
+        told = training_run.calibrate(session, order, ground, files, judged, effort, draft)
         data["calibration"] = {
             name: {key: told[name][key] for key in ("images", "missed", "refused", "curves")}
             for name in told
         }
+        data["written"] = str(order.out)
         shown = {key: value for key, value in data.items() if key[0] != "_"}
         export.published(draft, order.out, shown)
-        data["written"] = str(order.out)
 
 
 def _judged_json(judged: Judged) -> dict[str, Any]:
@@ -342,20 +353,30 @@ def _for_people(console: Console, data: dict[str, Any]) -> None:
         for part, verb in (("train", "trained on"), ("steer", "steer"), ("judge", "judge"))
     )
     console.print(f"{parts}; {data['left_out']} pictures that a door refuses left out.")
+    if data["alike"]:
+        console.print(
+            f"{data['alike']} people share a name's words or a photograph with another, and got "
+            "the same part."
+        )
     first, best = data["epochs"][0], data["epochs"][data["best_epoch"]]
     console.print(
         f"{data['trained_parameters']:,} parameters of {data['model']} trained ({data['tune']}); "
         f"{data['epochs'][-1]['epoch']} epochs, the best {data['best_epoch']}: of the people who "
-        f"steer, FRR at FAR {STEERED_AT:g} {percent(first['frr'])} before and "
+        f"steer, FRR over people at FAR {STEERED_AT:g} {percent(first['frr'])} before and "
         f"{percent(best['frr'])} then."
     )
-    table = Table("File", "FAR", "FRR before [95 %]", "FRR after [95 %]", "Change", box=None)
+    columns = ("FRR before [95 %]", "FRR after [95 %]", "Change")
+    table = Table("File", "FAR", "Over", *columns, box=None)
     for name, rates in data["judged"].items():
         for far, row in rates.items():
-            table.add_row(name, far, *_row(row))
+            table.add_row(name, far, "pairs", *_row(row))
+            table.add_row(name, far, "people", *_row(row["people"]))
     if data["judged"]:
         console.print(table)
-        console.print("On the people who judge: they were neither trained on nor steered by.")
+        console.print(
+            "On the people who judge: they were neither trained on nor steered by. Over people, "
+            "everybody counts once; over pairs, those with many pictures count more."
+        )
     for name, near in data["parity"].items():
         console.print(
             f"{name} against PyTorch on {near['faces']} faces: cosine least "

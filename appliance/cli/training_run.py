@@ -28,14 +28,14 @@ from appliance.evaluation.handicap import LEAST_FACES, measured
 from appliance.evaluation.manifest_file import merge
 from appliance.evaluation.protocols import gather
 from appliance.evaluation.workers import Workers
-from appliance.training import aligned, export
+from appliance.training import aligned, export, verdict
 from appliance.training.comparison import Change, compared
 from appliance.training.crops import cut_out, features, mirrored
 from appliance.training.files import unwritten
 from appliance.training.fit import Epoch, Faces, Fitted, embedded, fit
 from appliance.training.fit import Settings as Course
 from appliance.training.graph import Graph
-from appliance.training.people import Split, only, split
+from appliance.training.people import Split, alike, only, split
 from appliance.training.tail import Plan, Tail, Tune, plan
 from appliance.types import Floats, Landmarks, Pixels
 from appliance.vision.interpreter import TfliteModel, network_input
@@ -76,7 +76,8 @@ class Ground:
     """What training begins with.
 
     eight_bit: the int8 file of the same network. before: what became of every picture, by the
-    network as it is. usable: rows of `dataset.pictures` that a door would take.
+    network as it is. usable: rows of `dataset.pictures` that a door would take. alike: how many
+    people got the part of another whose name or photograph is the same.
     """
 
     config: Config
@@ -89,6 +90,7 @@ class Ground:
     before: Sequence[Embedded]
     usable: Indices
     people: Split
+    alike: int
 
     @property
     def person(self) -> Indices:
@@ -122,12 +124,7 @@ def prepare(session: Session, order: Order, folder: Path, effort: Effort) -> Gro
     config = _on_cpu(with_model(session.config, order.model))
     models = assemble.manifest(config)
     parent = models.entry(order.model, "embedder")
-    if (parent.precision, parent.runtime) != ("float32", "tflite"):
-        raise ModelError(
-            f"{parent.name} is stored as {parent.precision}; training begins from float32.",
-            hint="Train openface or mobilefacenet; the int8 file is made from it.",
-            code="not_trainable",
-        )
+    require_trainable(parent)
     assemble.aligner(config)
     graph = Graph(models.read(parent), parent.name)
     eight_bit = export.eight_bit_original(models, parent)
@@ -136,10 +133,11 @@ def prepare(session: Session, order: Order, folder: Path, effort: Effort) -> Gro
     dataset = load(folder)
     before = embed(session, config, dataset, effort)
     rows = [row for row, it in enumerate(before) if it.fault is None and it.vector is not None]
-    each = np.bincount(
-        [dataset.pictures[row].person for row in rows], minlength=len(dataset.people)
-    )
-    people = split(each.tolist(), order.train, order.steer, order.course.seed)
+    person = np.array([dataset.pictures[row].person for row in rows], np.int64)
+    each = np.bincount(person, minlength=len(dataset.people))
+    vectors = [vector for row in rows if (vector := before[row].vector) is not None]
+    together = alike(dataset.people, np.array(vectors), person)
+    people = split(each.tolist(), order.train, order.steer, order.course.seed, together)
     ground = Ground(
         config,
         models,
@@ -151,10 +149,28 @@ def prepare(session: Session, order: Order, folder: Path, effort: Effort) -> Gro
         before,
         np.array(rows, np.int64),
         people,
+        len(together) - len(np.unique(together)),
     )
     if order.out is not None:
         _require_calibration(ground)
     return ground
+
+
+def require_trainable(parent: Entry) -> None:
+    """ModelError for a network that training cannot begin from."""
+    if (parent.precision, parent.runtime) != ("float32", "tflite"):
+        raise ModelError(
+            f"{parent.name} is stored as {parent.precision}; training begins from float32.",
+            hint="Train openface or mobilefacenet; the int8 file is made from it.",
+            code="not_trainable",
+        )
+    # Those it was trained on would be dealt out anew: some would judge it, and calibrate it.
+    if parent.training is not None:
+        raise ModelError(
+            f"{parent.name} has been trained on some people already, who cannot judge it.",
+            hint=f"Begin from {parent.training.parent}, with all the pictures at once.",
+            code="not_trainable",
+        )
 
 
 def _on_cpu(config: Config) -> Config:
@@ -164,8 +180,9 @@ def _on_cpu(config: Config) -> Config:
 
 
 def _refuse_taken(models: Manifest, name: str) -> None:
+    files = {Path(entry.file).stem for entry in models.entries.values()}
     for taken in (name, f"{name}_int8"):
-        if taken in models.entries:
+        if taken in files or taken in models.entries:
             raise InputError(
                 f"There is a model called {taken!r} in {models.folder} already.",
                 hint="Give the new one another name with --name.",
@@ -344,12 +361,17 @@ def calibrate(  # noqa: PLR0913, PLR0917 - likewise
     order: Order,
     ground: Ground,
     files: Sequence[export.Exported],
+    judged: Judged,
     effort: Effort,
     draft: Path,
 ) -> dict[str, Any]:
-    """Measure the thresholds of each staged file on everybody held back, and write them to it."""
+    """Measure the thresholds of each staged file on everybody held back, and write them to it.
+
+    judged: nobody may object to it (training.verdict).
+    """
     held = only(ground.dataset, ground.people.held_back)
     manifest = draft / export.MANIFEST
+    export.acquitted(draft, {name: verdict.tables(rates) for name, rates in judged.changes.items()})
     words = order.describe or f"{len(held.pictures)} pictures of {len(held.people)} people"
     words += "; people whom the network was not trained on"
     pays = _handicaps(session, order, _of(ground.config, draft, files[0].name), held, effort)

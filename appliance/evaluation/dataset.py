@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,8 @@ class Dataset:
 
 def people_sha256(dataset: Dataset) -> str:
     """Tells whether two data sets are of the same people, by their names."""
-    return hashlib.sha256("\n".join(sorted(dataset.people)).encode()).hexdigest()
+    names = sorted(_spelt(name) for name in dataset.people)
+    return hashlib.sha256(_bytes("\n".join(names))).hexdigest()
 
 
 def name_hashes(dataset: Dataset) -> str:
@@ -73,7 +75,17 @@ def known_people(dataset: Dataset, calibration: Calibration | Training) -> int |
 
 
 def _hash(name: str, salt: str) -> bytes:
-    return hashlib.sha256(f"{salt}\n{name}".encode()).digest()[:_HASH_BYTES]
+    return hashlib.sha256(_bytes(f"{salt}\n{_spelt(name)}")).digest()[:_HASH_BYTES]
+
+
+def _spelt(name: str) -> str:
+    """One encoding of a name: folders copied from a Mac have accents as characters of their own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _bytes(text: str) -> bytes:
+    """Names of folders need not be UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def load(folder: Path) -> Dataset:

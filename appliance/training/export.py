@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def parity(of: Exported, inputs: Floats, trained: Floats) -> Parity:
     given = np.stack([unit(model.run(face[np.newaxis])[0].reshape(-1)) for face in inputs])
     cosines = (given * trained).sum(axis=1)
     found = Parity(len(inputs), float(cosines.min()), float(cosines.mean()))
-    if of.precision == "float32" and found.least < LEAST_COSINE:
+    if of.precision == "float32" and not found.least >= LEAST_COSINE:
         raise ModelError(
             f"The exported file {of.file} computes something else than what was trained: a cosine "
             f"of {found.least:.6f} on one of {found.faces} faces.",
@@ -119,7 +119,8 @@ def staged(
 
     told: what the manifest says of the training, see vision.manifest.Training, and
     `weights_licence` and `description`. The new entries have no calibration, without which no door
-    uses them. InputError where it cannot be written, ModelError where the manifest cannot be read.
+    uses them, and may have none before they are `acquitted`. InputError where it cannot be
+    written, ModelError where the manifest cannot be read.
     """
     import tomli_w
 
@@ -152,6 +153,20 @@ def staged(
         tables[made.name] = dict(sorted(table.items(), key=lambda it: isinstance(it[1], dict)))
     manifest["models"] = dict(sorted(tables.items()))
     replace(to / MANIFEST, (HEADER + tomli_w.dumps(manifest)).encode())
+
+
+def acquitted(draft: Path, judged: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write to a staged manifest what the people who judge say, without which none is calibrated.
+
+    judged: by model, tables as vision.manifest.JudgedRate. InputError where it cannot be written.
+    """
+    import tomli_w
+
+    path = draft / MANIFEST
+    manifest = tomllib.loads(path.read_text(encoding="utf-8"))
+    for name, rates in judged.items():
+        manifest["models"][name]["training"]["judged"] = list(rates)
+    replace(path, (HEADER + tomli_w.dumps(manifest)).encode())
 
 
 def published(draft: Path, folder: Path, report: Mapping[str, Any]) -> None:

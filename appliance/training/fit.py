@@ -2,12 +2,14 @@
 
 Batches as FaceNet's (arXiv:1503.03832, section 3.2): all pairs of one person's pictures as anchor
 and positive, semi-hard negatives from the whole batch. Pictures of people with a single one are
-among them, for they are strangers to everybody. Everything that is drawn comes from one seed.
+among them, for they are strangers to everybody. Everything that is drawn comes from one seed, and
+threads add numbers up in one order: the same call gives the same network, bit for bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +46,15 @@ class Faces:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. rate: Adam's step. hold: pull back to where training began (L2, Adam's loss).
+    """How to train. rate: Adam's step. batch: faces; each_person: of one person in it, at most.
 
-    batch: faces; each_person: pictures of one person in a batch, at most. patience: epochs without
-    a gain after which training ends.
+    patience: epochs without a gain after which training ends.
     """
 
     margin: float = MARGIN
     epochs: int = 30
     patience: int = 8
     rate: float = 1e-4
-    hold: float = 0.0
     batch: int = 1800
     each_person: int = 40
     seed: int = 0
@@ -65,18 +65,25 @@ class Settings:
 class Epoch:
     """What one pass gave; number 0 is the network as it was. loss: mean of all triplets.
 
-    loss is None where there was none. frr: at STEERED_AT, of the people who steer.
+    loss is None where there was none. frr: at STEERED_AT, of the people who steer, each of whom
+    counts once: over pairs, those few with most of the pictures would steer alone. frr_pairs: over
+    all their pairs.
     """
 
     number: int
     loss: float | None
     triplets: int
     frr: float
+    frr_pairs: float
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The course of training. best: its epoch with the lowest FRR, the earliest of equals."""
+    """The course of training.
+
+    best: its epoch with the lowest FRR over people among those that reject no more pairs than the
+    network as it was, for both are judged by (training.verdict); the earliest of equals.
+    """
 
     epochs: tuple[Epoch, ...]
     best: Epoch
@@ -92,30 +99,43 @@ def fit(
     there is nothing to keep, and KeyboardInterrupt goes on.
     """
     torch = pytorch()
-    torch.manual_seed(settings.seed)
-    torch.set_num_threads(settings.threads)
     generator = np.random.default_rng(settings.seed)
-    begun = {name: value.detach().clone() for name, value in tail.parameters.items()}
-    optimiser = torch.optim.Adam(tail.parameters.values(), lr=settings.rate)
-    epochs = [Epoch(0, None, 0, _judged(tail, steer))]
-    tell(epochs[0])
-    best, kept, interrupted = epochs[0], tail.snapshot(), False
-    try:
-        while epochs[-1].number - best.number < settings.patience:
-            if epochs[-1].number >= settings.epochs:
-                break
-            loss, count = _pass(tail, train, settings, optimiser, begun, generator)
-            done = Epoch(len(epochs), loss, count, _judged(tail, steer))
-            if done.frr < best.frr:
-                best, kept = done, tail.snapshot()
-            epochs.append(done)
-            tell(done)
-    except KeyboardInterrupt:
-        if len(epochs) == 1:
-            raise
-        interrupted = True
+    with _repeatable(settings):
+        optimiser = torch.optim.Adam(tail.parameters.values(), lr=settings.rate)
+        epochs = [Epoch(0, None, 0, *_judged(tail, steer))]
+        tell(epochs[0])
+        best, kept, interrupted = epochs[0], tail.snapshot(), False
+        try:
+            while epochs[-1].number - best.number < settings.patience:
+                if epochs[-1].number >= settings.epochs:
+                    break
+                loss, count = _pass(tail, train, settings, optimiser, generator)
+                done = Epoch(len(epochs), loss, count, *_judged(tail, steer))
+                if done.frr < best.frr and done.frr_pairs <= epochs[0].frr_pairs:
+                    best, kept = done, tail.snapshot()
+                epochs.append(done)
+                tell(done)
+        except KeyboardInterrupt:
+            if len(epochs) == 1:
+                raise
+            interrupted = True
     tail.restore(kept)
     return Fitted(tuple(epochs), best, interrupted)
+
+
+@contextmanager
+def _repeatable(settings: Settings) -> Iterator[None]:
+    """Threads that add gradients up in whatever order they come would change the last digits."""
+    torch = pytorch()
+    threads = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(strict)
+        torch.set_num_threads(threads)
 
 
 def embedded(tail: Tail, features: Floats) -> Floats:
@@ -129,17 +149,26 @@ def embedded(tail: Tail, features: Floats) -> Floats:
     return np.asarray(np.concatenate(parts), np.float32)
 
 
-def _judged(tail: Tail, steer: Faces) -> float:
-    return frr(embedded(tail, steer.features), steer.person, STEERED_AT)
+def _judged(tail: Tail, steer: Faces) -> tuple[float, float]:
+    """FRR of the people who steer, over people and over pairs."""
+    vectors = _numbers(embedded(tail, steer.features))
+    rejected = frr(vectors, steer.person, STEERED_AT)
+    return rejected.people, rejected.pairs
 
 
-def _pass(  # noqa: PLR0913, PLR0917 - what one pass over the people needs
-    tail: Tail,
-    train: Faces,
-    settings: Settings,
-    optimiser: Any,
-    begun: dict[str, Any],
-    generator: np.random.Generator,
+def _numbers(vectors: Floats) -> Floats:
+    """The same. InputError where training has left the numbers behind: nothing is learnt there."""
+    if not np.isfinite(vectors).all():
+        raise InputError(
+            "Training went astray: the network gives values that are no finite numbers.",
+            hint="Take smaller steps: a lower --rate.",
+            code="training_diverged",
+        )
+    return vectors
+
+
+def _pass(
+    tail: Tail, train: Faces, settings: Settings, optimiser: Any, generator: np.random.Generator
 ) -> tuple[float | None, int]:
     """One pass: (mean cost of a triplet, how many there were)."""
     torch = pytorch()
@@ -147,21 +176,14 @@ def _pass(  # noqa: PLR0913, PLR0917 - what one pass over the people needs
     for rows in batches(train.person, settings, generator):
         features = torch.from_numpy(_drawn(train, rows, generator))
         embedding = tail(features)
-        vectors = embedding.detach().numpy()
+        vectors = _numbers(embedding.detach().numpy())
         found = semi_hard(squared_distances(vectors), train.person[rows], settings.margin)
         if not len(found):
             continue
         loss = triplet_loss(embedding, found.anchor, found.positive, found.negative, settings)
-        held = sum(((tail.parameters[name] - old) ** 2).sum() for name, old in begun.items())
         optimiser.zero_grad()
-        (loss + settings.hold * held).backward()
+        loss.backward()
         optimiser.step()
-        if not bool(torch.isfinite(loss)):
-            raise InputError(
-                "Training went astray: its loss is no finite number.",
-                hint="Take smaller steps: a lower --rate.",
-                code="training_diverged",
-            )
         total += float(loss.detach()) * len(found)
         count += len(found)
     return (total / count if count else None), count

@@ -36,7 +36,7 @@ def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> 
         [100 * epoch.frr for epoch in fitted.epochs],
         color=_RATE,
         linewidth=1.8,
-        label=f"FRR at FAR {STEERED_AT:g}, people held back",
+        label=f"FRR at FAR {STEERED_AT:g}, people who steer",
     )
     rates.plot(fitted.best.number, 100 * fitted.best.frr, "o", color=_RATE, markersize=8)
     rates.set_ylabel("False rejects, %", color=_RATE, fontsize=10)
@@ -57,9 +57,10 @@ def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> 
 def _caption(fitted: Fitted, judged: Sequence[Change]) -> str:
     lines = [f"Dot: the epoch that was kept, {fitted.best.number} of {fitted.epochs[-1].number}."]
     lines += [
-        f"Judged on people who had no say, FAR {change.far:g}: FRR {change.before.value:.1%} "
-        f"before, {change.after.value:.1%} after "
+        f"Judged on people who had no say, FAR {change.far:g}, each counting once: FRR "
+        f"{change.before.value:.1%} before, {change.after.value:.1%} after "
         f"(95 %: {change.after.interval[0]:.1%} to {change.after.interval[1]:.1%})."
         for change in judged
+        if change.counted == "people"
     ]
     return "\n".join(lines)

@@ -12,7 +12,8 @@ def objections(fitted_gain: bool, changes: Mapping[str, Sequence[Change]]) -> li
     """Why it may not be used, a sentence each; empty where it may.
 
     fitted_gain: whether any epoch was better than the network as it was, on the people who steer.
-    changes: by file, on the people who judge.
+    changes: by file, on the people who judge. One rate that grew, however little, over pairs or
+    over people, is enough: what is no more than chance is no gain either.
     """
     if not fitted_gain:
         return ["No epoch was better than the network as it was, on the people who steer training."]
@@ -21,7 +22,7 @@ def objections(fitted_gain: bool, changes: Mapping[str, Sequence[Change]]) -> li
         if not rates:
             found.append(f"{file}: too few strangers to state any false accept rate.")
         found += [
-            f"{file} rejects more of the people held back at a FAR of {change.far:g}: "
+            f"{file} rejects more of the {change.counted} held back at a FAR of {change.far:g}: "
             f"{change.after.value:.2%} instead of {change.before.value:.2%}."
             for change in rates
             if change.worse
@@ -30,17 +31,35 @@ def objections(fitted_gain: bool, changes: Mapping[str, Sequence[Change]]) -> li
 
 
 def told(changes: Sequence[Change]) -> dict[str, Any]:
-    """The JSON of one file's rates, by FAR."""
-    return {
-        f"{change.far:.0e}".replace("e-0", "e-"): {
-            "frr_before": _number(change.before),
-            "frr_before_ci": _interval(change.before),
-            "frr_after": _number(change.after),
-            "frr_after_ci": _interval(change.after),
-            "difference": _number(change.difference),
-            "difference_ci": _interval(change.difference),
+    """The JSON of one file's rates, by FAR: over pairs, and under `people` over people."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        place = found.setdefault(f"{change.far:.0e}".replace("e-0", "e-"), {})
+        place |= _rates(change) if change.counted == "pairs" else {"people": _rates(change)}
+    return found
+
+
+def tables(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """The same for a manifest, see vision.manifest.JudgedRate."""
+    return [
+        {
+            "far": change.far,
+            "counted": change.counted,
+            "before": _number(change.before),
+            "after": _number(change.after),
         }
         for change in changes
+    ]
+
+
+def _rates(change: Change) -> dict[str, Any]:
+    return {
+        "frr_before": _number(change.before),
+        "frr_before_ci": _interval(change.before),
+        "frr_after": _number(change.after),
+        "frr_after_ci": _interval(change.after),
+        "difference": _number(change.difference),
+        "difference_ci": _interval(change.difference),
     }
 
 

@@ -189,17 +189,40 @@ class Twin(_Table):
     median_cosine: float = Field(ge=-1, le=1)
 
 
+class JudgedRate(_Table):
+    """FRR at one FAR, of people who had no say in the training, by the parent and by the network.
+
+    counted: whether every pair of pictures counts once, or every person.
+    """
+
+    far: float = Field(gt=0, lt=1)
+    counted: Literal["pairs", "people"]
+    before: float = Field(ge=0, le=1)
+    after: float = Field(ge=0, le=1)
+
+
 class Training(_Table):
-    """What a network was made from by training on pictures of people, and on whom.
+    """What a network was made from by training on pictures of people, on whom, and what came of it.
 
     parent, parent_sha256: the network that training began from. people_sha256, people_hashes: of
-    those it was trained on, as in Calibration: on them its error rates say nothing.
+    those it was trained on, as in Calibration: on them its error rates say nothing. judged: by
+    people who were held back; empty where that has not been done.
     """
 
     parent: str
     parent_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     people_sha256: str
     people_hashes: str = Field(pattern=r"^(?:[A-Za-z0-9+/]{4})*$")
+    judged: tuple[JudgedRate, ...] = ()
+
+    @property
+    def objection(self) -> str | None:
+        """Why no door may use the network, as a clause; None where one may."""
+        if not self.judged:
+            return "no people who were held back from its training have judged it"
+        if any(rate.after > rate.before for rate in self.judged):
+            return f"it rejects more of the people who were held back than {self.parent!r} did"
+        return None
 
 
 class Entry(_Table):
@@ -229,6 +252,14 @@ class Entry(_Table):
         told = self.output.live_index is not None and self.output.activation == "softmax"
         if self.role == "liveness" and not told:
             raise ValueError("a liveness model needs live_index and the activation softmax")
+        return self
+
+    @model_validator(mode="after")
+    def _a_worse_network_has_no_thresholds(self) -> Entry:
+        """Without a calibration no door uses it."""
+        why = self.training.objection if self.training else None
+        if why is not None and self.calibration is not None:
+            raise ValueError(f"the model {self.name!r} must not have a calibration, for {why}")
         return self
 
 

@@ -11,16 +11,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from appliance.cli import train, training_run
 from appliance.cli.calibrate import _require_strangers
 from appliance.cli.training_run import Judged
-from appliance.errors import InputError
+from appliance.errors import InputError, ModelError
 from appliance.evaluation.dataset import Dataset, Picture, name_hashes, people_sha256
-from appliance.training.comparison import Change, Share
+from appliance.training.comparison import Change, Counted, Share
 from appliance.training.export import Parity
 from appliance.training.fit import Epoch, Fitted
 from appliance.training.people import Split
+from appliance.vision.manifest import Entry, JudgedRate, Training, load, shipped_folder
 from tests.cli.runs import Appliance
 
 NOTHING = np.zeros((8, 8, 3), np.uint8)
@@ -50,6 +52,7 @@ class TestRefusals:
             ("--out", "new", "--dry-run"),
             ("--dry-run", "--train-share", "0.6", "--steer-share", "0.4"),
             ("--dry-run", "--name", "a/b"),
+            ("--dry-run", "--name", "n" * 65),
             ("--dry-run", "--margin", "0"),
         ],
     )
@@ -76,8 +79,20 @@ class TestRefusals:
         assert done.code == 3
         assert "float32" in done.sentence
 
-    def test_the_name_of_a_model_that_is_there(self, appliance: Appliance) -> None:
-        words = ("--dry-run", "--model", "mobilefacenet", "--name", "mobilefacenet")
+    def test_nothing_is_moved_over_a_mounted_disk(
+        self, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Path, "is_mount", lambda _: True)
+        out = appliance.folder / "disk"
+        done = appliance("train", "triplet", appliance.folder, "--out", out)
+        assert done.code == 3
+        assert "a disk is mounted" in done.sentence
+
+    @pytest.mark.parametrize("name", ["mobilefacenet", "antispoof"])
+    def test_the_name_of_a_model_or_file_that_is_there(
+        self, appliance: Appliance, name: str
+    ) -> None:
+        words = ("--dry-run", "--model", "mobilefacenet", "--name", name)
         done = appliance("train", "triplet", appliance.folder, *words)
         assert done.code == 3
         assert "already" in done.sentence
@@ -102,22 +117,35 @@ class TestRefusals:
         assert "at least two" in done.sentence
 
 
-def change(after: float) -> Change:
-    gap = after - 0.5
-    return Change(1e-3, Share(0.5, (0.4, 0.6)), Share(after, (0, 1)), Share(gap, (gap, gap)))
+def changes(after: float, people: float) -> list[Change]:
+    """After a training from 50 %, over pairs and over people."""
+    outcome: list[tuple[float, Counted]] = [(after, "pairs"), (people, "people")]
+    return [
+        Change(
+            1e-3,
+            Share(0.5, (0.4, 0.6)),
+            Share(rate, (0, 1)),
+            Share(rate - 0.5, (rate - 0.5, rate - 0.5)),
+            counted,
+        )
+        for rate, counted in outcome
+    ]
 
 
-def as_if(monkeypatch: pytest.MonkeyPatch, after: float, best: int = 1) -> list[str]:
+def as_if(
+    monkeypatch: pytest.MonkeyPatch, after: float, best: int = 1, people_after: float = 0.3
+) -> list[str]:
     """A training whose outcome is known; the list of what was done with it."""
     done: list[str] = []
-    epochs = (Epoch(0, None, 0, 0.5), Epoch(1, 0.1, 7, 0.4))
+    epochs = (Epoch(0, None, 0, 0.5, 0.5), Epoch(1, 0.1, 7, 0.4, 0.4))
     people = Split(np.arange(2), np.arange(2, 4), np.arange(4, 6))
     ground = SimpleNamespace(
-        people=people, rows=lambda some: some, before=[0] * 7, usable=np.arange(6)
+        people=people, rows=lambda some: some, before=[0] * 7, usable=np.arange(6), alike=2
     )
     tail = SimpleNamespace(parameters={"1": np.zeros((3, 2))})
     fitted = Fitted(epochs, epochs[best], interrupted=False)
-    judged = Judged({"it": Parity(3, 0.99999, 1.0)}, {"openface_triplet": [change(after)]})
+    rates = {"openface_triplet": changes(after, people_after)}
+    judged = Judged({"it": Parity(3, 0.99999, 1.0)}, rates)
 
     def calibrate(*_: object) -> dict[str, Any]:
         done.append("calibrated")
@@ -145,17 +173,33 @@ def test_a_better_network_is_calibrated_and_written(
     assert told.data["usable"] is True
     assert told.data["written"] == str(out)
     assert told.data["judged"]["openface_triplet"]["1e-3"]["frr_after"] == 0.3
+    assert told.data["alike"] == 2
     assert done == ["calibrated"]
     kept = json.loads((out / "report.json").read_text())
     assert kept["trained_parameters"] == 6
+    assert kept["written"] == str(out)
     assert [path.name for path in appliance.folder.iterdir() if path.name[0] == "."] == []
 
 
-@pytest.mark.parametrize(("after", "best"), [(0.51, 1), (0.3, 0)])
-def test_a_worse_network_is_refused_and_leaves_nothing(
-    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, after: float, best: int
+def test_a_link_to_an_empty_folder_is_followed(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = as_if(monkeypatch, after, best)
+    as_if(monkeypatch, 0.3)
+    (appliance.folder / "there").mkdir()
+    link = appliance.folder / "link"
+    link.symlink_to("there")
+    told = appliance.json("train", "triplet", appliance.folder, "--out", link)
+    assert told.code == 0
+    assert (appliance.folder / "there" / "report.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("after", "best", "people"), [(0.51, 1, 0.3), (0.3, 1, 0.51), (0.3, 0, 0.3)]
+)
+def test_a_worse_network_is_refused_and_leaves_nothing(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, after: float, best: int, people: float
+) -> None:
+    done = as_if(monkeypatch, after, best, people)
     before = sorted(appliance.folder.iterdir())
     told = appliance.json("train", "triplet", appliance.folder, "--out", appliance.folder / "tuned")
     assert told.code == 1
@@ -172,21 +216,66 @@ def test_people_are_told_that_it_must_not_stand_at_a_door(
     as_if(monkeypatch, 0.6)
     told = appliance("train", "triplet", appliance.folder, "--dry-run")
     assert told.code == 1
-    assert "rejects more of the people held back" in told.out
+    assert "rejects more of the pairs held back" in told.out
     assert "must not stand at a door" in told.out
 
 
-def test_no_threshold_is_measured_on_people_who_were_trained_on() -> None:
-    def data(first: int, last: int) -> Dataset:
-        people = [f"person{number}" for number in range(first, last)]
-        return Dataset(people, [Picture(Path(f"{name}.jpg"), 0) for name in people])
-
-    seen = data(0, 50)
-    training: Any = SimpleNamespace(
-        people_sha256=people_sha256(seen), people_hashes=name_hashes(seen)
+def acquitted(seen: Dataset, *rates: JudgedRate) -> Training:
+    return Training(
+        parent="openface",
+        parent_sha256="0" * 64,
+        people_sha256=people_sha256(seen),
+        people_hashes=name_hashes(seen),
+        judged=rates,
     )
-    entry: Any = SimpleNamespace(name="tuned", training=training)
+
+
+BETTER = JudgedRate(far=1e-3, counted="pairs", before=0.5, after=0.4)
+WORSE = JudgedRate(far=1e-4, counted="people", before=0.5, after=0.5001)
+
+
+def data(first: int, last: int) -> Dataset:
+    people = [f"person{number}" for number in range(first, last)]
+    return Dataset(people, [Picture(Path(f"{name}.jpg"), 0) for name in people])
+
+
+def test_no_threshold_is_measured_on_people_who_were_trained_on() -> None:
+    entry: Any = SimpleNamespace(name="tuned", training=acquitted(data(0, 50), BETTER))
     _require_strangers(entry, data(50, 90))
     with pytest.raises(InputError, match="trained on 10 of the 50 people") as refused:
         _require_strangers(entry, data(40, 90))
     assert refused.value.code == "trained_on"
+
+
+@pytest.mark.parametrize("judged", [(), (BETTER, WORSE)])
+def test_a_network_that_was_not_acquitted_is_not_calibrated(judged: tuple[JudgedRate, ...]) -> None:
+    training = acquitted(data(0, 50), *judged)
+    entry: Any = SimpleNamespace(name="tuned", training=training)
+    with pytest.raises(ModelError, match="must not stand at a door") as refused:
+        _require_strangers(entry, data(50, 90))
+    assert refused.value.code == "not_fit"
+
+
+@pytest.mark.parametrize("judged", [(), (BETTER, WORSE)])
+def test_no_manifest_gives_thresholds_to_a_network_that_was_not_acquitted(
+    judged: tuple[JudgedRate, ...],
+) -> None:
+    ours = load(shipped_folder()).entry("openface")
+    plain = ours.model_dump()
+    assert ours.calibration is not None
+    fit = Entry.model_validate(plain | {"training": acquitted(data(0, 50), BETTER).model_dump()})
+    assert fit.calibration == ours.calibration
+    unfit = plain | {"training": acquitted(data(0, 50), *judged).model_dump()}
+    with pytest.raises(ValidationError, match="must not have a calibration"):
+        Entry.model_validate(unfit)
+    assert Entry.model_validate(unfit | {"calibration": None}).calibration is None
+
+
+def test_those_who_were_trained_on_do_not_come_back_as_judges() -> None:
+    ours = load(shipped_folder()).entry("openface")
+    training_run.require_trainable(ours)
+    again = ours.model_copy(update={"training": acquitted(data(0, 50), BETTER)})
+    with pytest.raises(ModelError, match="trained on some people already") as refused:
+        training_run.require_trainable(again)
+    assert refused.value.code == "not_trainable"
+    assert "openface" in refused.value.hint

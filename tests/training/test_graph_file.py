@@ -134,6 +134,14 @@ def test_a_staged_folder_is_a_folder_of_models(
     assert tuned.calibration is None
     assert made.entry(PARENT).calibration == models.entry(PARENT).calibration
     assert not draft.exists()
+    assert tuned.training.objection is not None
+    rate = {"far": 1e-3, "counted": "people", "before": 0.5, "after": 0.4}
+    export.acquitted(tmp_path / "made", {"tuned": [rate]})
+    again = load(tmp_path / "made").entries
+    assert (again["tuned"].training or tuned.training).objection is None
+    unjudged = again["tuned_int8"].training
+    assert unjudged is not None
+    assert unjudged.objection is not None
 
 
 def test_a_disk_without_room_is_told_in_one_sentence(models: Manifest, tmp_path: Path) -> None:
