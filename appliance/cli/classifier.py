@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from appliance import assemble, auto
+from appliance.cli.measuring import error_json, fail_after
 from appliance.cli.session import Session, from_option, json_option, leave, printable
 from appliance.cli.sources import opened_camera
 from appliance.config import Config
@@ -20,11 +21,12 @@ from appliance.training import (
     classifier_file,
     classifier_kinds,
     classifier_plot,
+    files,
     representations,
 )
 from appliance.training import classifier_training as training
-from appliance.training.classifier import KINDS, Classifier, Kind, Prediction, probabilities
-from appliance.training.classifier_confidence import calibration_error
+from appliance.training.classifier import KINDS, Classifier, Kind, Prediction
+from appliance.training.classifier_confidence import calibration_error, held_out
 from appliance.training.classifier_training import Material, Plan, Trained
 from appliance.training.classifier_validation import NEAREST, accuracy, confused, known
 from appliance.types import Box, Frame, Landmarks
@@ -36,6 +38,16 @@ if TYPE_CHECKING:
     from appliance.perception import Perception
 
 UNKNOWN = "unknown"
+# The row of a picture without a face; every row has the same keys.
+_NOBODY: Mapping[str, Any] = {
+    "source": "",
+    "name": None,
+    "likest": None,
+    "confidence": None,
+    "similarity": None,
+    "box": None,
+    "faults": ["no_face"],
+}
 # How long the camera is looked through for a face.
 _LOOK_S = 10.0
 # Mistakes that people are told; --json has this many, too.
@@ -123,22 +135,23 @@ def train(session: Session, /, folder: Path, **options: Any) -> None:
       appliance classifier train embeddings/ --kind mlp --compare --plot faces.png
     """
     started = time.monotonic()
-    if options["plot"]:
-        classifier_plot.check(options["plot"])
+    plot: Path | None = options["plot"]
+    if plot is not None:
+        classifier_plot.check(plot)
     plan = _plan(session, options)
     found = training.material(representations.read(folder), str(folder), options["least"])
+    out = options["out"] or folder
+    files.check_writable(out)
     calibration = _calibration(session.config, found)
     with session.progress(f"Training, {plan.kind}", training.steps(found, plan)) as advance:
         done = training.train(found, plan, calibration, advance)
-    out = options["out"] or folder
     digest = classifier_file.write(out, done.classifier)
-    told = _told(found, plan, done)
-    told |= {"out": str(out), "sha256": digest, "plot": None}
-    if options["plot"]:
-        _draw(options["plot"], found)
-        told["plot"] = str(options["plot"])
+    told = _told(found, plan, done) | {"out": str(out), "sha256": digest, "plot": None}
+    error = None if plot is None else _drawn(plot, found, told)
     told["seconds"] = round(time.monotonic() - started, 1)
     session.result(told, lambda console: _for_people(console, told))
+    if error is not None:
+        fail_after(session, error)
 
 
 @command.command("infer")
@@ -156,8 +169,8 @@ def train(session: Session, /, folder: Path, **options: Any) -> None:
 def infer(session: Session, /, folder: Path, sources: tuple[Path, ...], **options: Any) -> None:
     """Say whose face is in a picture, by the classifier in DIR: the largest face's, or all.
 
-    The exit code is 0 when every picture shows somebody known, and 1 when somebody is unknown or
-    a picture shows no face.
+    The exit code is 0 when every picture shows somebody known, and 1 when somebody is unknown, a
+    picture shows no face, or one that was found in a folder cannot be read.
 
     \b
     Example:
@@ -168,19 +181,24 @@ def infer(session: Session, /, folder: Path, sources: tuple[Path, ...], **option
     config = _config(session, classifier, options["model"])
     perception = assemble.perception(config, liveness=False, recorded=bool(sources))
     rows: list[dict[str, Any]] = []
-    for frame in _frames(session, sources, perception):
+    unread: list[str] = []
+    for frame in _frames(session, sources, perception, unread):
         faces = _chosen(perception.search(frame), every=options["multi"])
         rows += [_row(perception, classifier, frame, face) for face in faces]
         if not faces:
-            rows.append({"source": frame.source, "name": None, "faults": ["no_face"]})
+            rows.append({**_NOBODY, "source": frame.source})
+    for why in unread:
+        session.say(f"Warning: {printable(why)}")
     told = {
         "kind": classifier.kind,
         "model": config.model.name,
         "least_similarity": round(classifier.least_similarity, 5),
         "predictions": rows,
+        "warnings": unread,
     }
     session.result(told, lambda console: _predicted(console, told, multi=options["multi"]))
-    leave(ExitCode.OK if rows and all(row["name"] for row in rows) else ExitCode.NO)
+    known_all = bool(rows) and not unread and all(row["name"] for row in rows)
+    leave(ExitCode.OK if known_all else ExitCode.NO)
 
 
 def _plan(session: Session, options: Mapping[str, Any]) -> Plan:
@@ -247,24 +265,32 @@ def _config(session: Session, classifier: Classifier, wanted: str | None) -> Con
     return config
 
 
-def _frames(session: Session, sources: Sequence[Path], perception: Perception) -> Iterator[Frame]:
-    """All frames of the files; of the camera the first that shows a face, or else its last."""
+def _frames(
+    session: Session, sources: Sequence[Path], perception: Perception, unread: list[str]
+) -> Iterator[Frame]:
+    """All frames of the files; of the camera the first that shows a face, or else its last.
+
+    unread: is told of files that could not be used, and why.
+    """
     if sources:
         with (
-            closing(assemble.file_camera(sources)) as files,
-            session.progress("Looking at pictures", files.length) as advance,
+            closing(assemble.file_camera(sources)) as pictures,
+            session.progress("Looking at pictures", pictures.length) as advance,
         ):
-            for frame in files.frames():
+            for frame in pictures.frames():
                 yield frame
                 advance()
+            unread += [item.reason for item in pictures.skipped]
         return
     clock = assemble.clock()
     with opened_camera(session, sources) as camera:
-        until = clock.monotonic() + _LOOK_S
+        until, last = clock.monotonic() + _LOOK_S, None
         for frame in camera.frames():
+            last = frame
             if perception.search(frame) or clock.monotonic() >= until:
-                yield frame
-                return
+                break
+        if last is not None:
+            yield last
 
 
 def _chosen(faces: Sequence[Landmarks], *, every: bool) -> list[Landmarks]:
@@ -293,15 +319,21 @@ def _rounded(box: Box) -> list[int]:
     return [round(it) for it in (box.left, box.top, box.width, box.height)]
 
 
-def _draw(path: Path, found: Material) -> None:
-    model = found.origin.model or "unknown model"
-    heading = f"Embeddings by {model}"
-    classifier_plot.draw(path, found.vectors, found.classes, found.people, heading)
+def _drawn(path: Path, found: Material, told: dict[str, Any]) -> InputError | None:
+    """Draw, and note it in the report. The error where the picture could not be written."""
+    heading = f"Embeddings by {found.origin.model or 'unknown model'}"
+    try:
+        classifier_plot.draw(path, found.vectors, found.classes, found.people, heading)
+    except InputError as error:
+        told["error"] = error_json(error)
+        return error
+    told["plot"] = str(path)
+    return None
 
 
 def _told(found: Material, plan: Plan, done: Trained) -> dict[str, Any]:
     held = done.held[plan.kind]
-    shares = probabilities(held.scores, done.classifier.temperature)
+    shares = held_out(held.scores, found.classes, held.fold)
     limit = done.classifier.least_similarity
     return {
         "kind": plan.kind,
@@ -311,6 +343,7 @@ def _told(found: Material, plan: Plan, done: Trained) -> dict[str, Any]:
         "people": len(found.people),
         "pictures": len(found.classes),
         "left_out": list(found.left_out),
+        "copies": found.copies,
         "folds": done.folds,
         "accuracy": {name: _accuracy(done, name, found) for name in done.held},
         "confidence": {
@@ -325,7 +358,7 @@ def _told(found: Material, plan: Plan, done: Trained) -> dict[str, Any]:
             "strangers": done.limit.strangers,
             "known": {
                 key: round(value, 5)
-                for key, value in vars(known(held, found.classes, limit)).items()
+                for key, value in vars(known(held, found.classes, done.limits)).items()
             },
         },
         "confused": [
@@ -358,6 +391,10 @@ def _for_people(console: Console, told: dict[str, Any]) -> None:
         left = len(told["left_out"])
         who = "1 person is" if left == 1 else f"{left} people are"
         console.print(f"{who} left out for having too few pictures.")
+    if told["copies"]:
+        many = told["copies"]
+        which = "1 picture is a copy of another" if many == 1 else f"{many} pictures are copies"
+        console.print(f"{which}: held out, it is easy, for its twin was trained on.")
     table = Table("Held-out pictures", "Named rightly", "Mean over people", "Worst fold", box=None)
     for name, row in told["accuracy"].items():
         spread = f"± {percent(row['standard_error'])}"
@@ -420,7 +457,7 @@ def _predicted(console: Console, told: dict[str, Any], *, multi: bool) -> None:
 
 def _sentence(row: dict[str, Any], told: dict[str, Any], *, multi: bool) -> str:
     """The line that OpenFace's classifier prints, and its own for whoever is unknown."""
-    if "likest" not in row:
+    if row.get("likest") is None:
         return "No face was found."
     where = f" @ x={row['box'][0] + row['box'][2] // 2}" if multi else ""
     if row["name"] is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from appliance import assemble, auto
-from appliance.cli.measuring import fail_after
+from appliance.cli.measuring import error_json, fail_after
 from appliance.cli.session import Session, json_option, printable
 from appliance.config import Config
 from appliance.errors import InputError, UsageError
@@ -123,14 +123,12 @@ def align(session: Session, /, raw: Path, aligned: Path, **options: Any) -> None
             data, aligned, settings, aligning.in_processes(workers), advance, assemble.clock()
         )
     told = _alignment_told(data, aligned, done, time.monotonic() - started)
+    error = None if done.alignment.crops else _nothing(raw, len(data.pictures))
+    if error is not None:
+        told["error"] = error_json(error)
     session.result(told, lambda console: _alignment_for_people(console, told))
-    if not done.alignment.crops:
-        why = InputError(
-            f"None of the {len(data.pictures)} pictures of {raw} could be aligned.",
-            hint="alignment.json says why; is a face of at least 36 pixels in each?",
-            code="nothing_aligned",
-        )
-        fail_after(session, why)
+    if error is not None:
+        fail_after(session, error)
 
 
 @command.command("embed")
@@ -258,6 +256,14 @@ def _aligning_bench(config: Config, settings: Settings) -> aligning.Bench:
 
 def _embedding_bench(config: Config, size: int) -> embedding.Bench:
     return embedding.Bench(assemble.embedder(config), size)
+
+
+def _nothing(raw: Path, pictures: int) -> InputError:
+    return InputError(
+        f"None of the {pictures} pictures of {raw} could be aligned.",
+        hint="alignment.json says why; is a face of at least 36 pixels in each?",
+        code="nothing_aligned",
+    )
 
 
 def _alignment_told(

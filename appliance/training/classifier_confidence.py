@@ -43,6 +43,19 @@ def temperature(scores: _Scores, classes: _Classes) -> float:
     return spread * float(np.exp(found.x))
 
 
+def held_out(scores: _Scores, classes: _Classes, fold: _Classes) -> _Scores:
+    """(rows, n) probabilities of each picture, at the temperature that the other folds ask for.
+
+    By these it is told how good the confidence is: at the temperature of all it would be judged
+    by the pictures that it was chosen on.
+    """
+    shares = np.empty_like(scores)
+    for number in np.unique(fold):
+        held = fold == number
+        shares[held] = probabilities(scores[held], temperature(scores[~held], classes[~held]))
+    return shares
+
+
 def calibration_error(shares: _Scores, classes: _Classes) -> float:
     """The expected calibration error of (rows, n) probabilities, over ten equal bins.
 

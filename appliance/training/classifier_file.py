@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -32,10 +33,13 @@ from appliance.training.classifier_kinds import require_sklearn
 FORMAT: Literal[1] = 1
 RECORD = "classifier.json"
 _ESTIMATOR = "classifier-{:.16}.skops"
+_OURS = re.compile(r"classifier-[0-9a-f]{16}\.skops")
 _LIBRARY = "scikit-learn"
 AGAIN = "Train it anew: `appliance classifier train DIR --kind svm`."
-# Unpacked; that of 2,835 people is 20 MB.
+# Unpacked; that of 2,835 people is 20 MB. The tree of types is 22 kB at most, however many people
+# there are; JSON takes many times its size in memory.
 _MOST_BYTES = 1 << 30
+_MOST_OF_TREE = 1 << 22
 
 _Type = tuple[str, str, str]
 _PLAIN: frozenset[_Type] = frozenset(
@@ -67,7 +71,7 @@ class _Strict(BaseModel):
 
 
 class _File(_Strict):
-    name: str = Field(pattern=r"^classifier-[0-9a-f]{16}\.skops$")
+    name: str = Field(pattern=f"^{_OURS.pattern}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=1)
 
@@ -114,7 +118,7 @@ def write(folder: Path, classifier: Classifier) -> str:
     )
     files.replace_json(folder / RECORD, record.model_dump(mode="json"))
     for old in folder.glob(_ESTIMATOR.format("*")):
-        if old.name != name:
+        if old.name != name and _OURS.fullmatch(old.name):  # a user's own is left alone
             with suppress(OSError):  # an earlier one's, which nothing names any more
                 old.unlink()
     return sha256(folder)
@@ -237,6 +241,8 @@ def _types(path: Path, content: bytes) -> Iterator[_Type]:
             names = {item.filename for item in archive.infolist()}
             if not all(name == "schema.json" or name.endswith(".npy") for name in names):
                 raise ValueError("foreign members")  # noqa: TRY301 - likewise
+            if archive.getinfo("schema.json").file_size > _MOST_OF_TREE:
+                raise ValueError("too large a tree")  # noqa: TRY301 - likewise
             schema = json.loads(archive.read("schema.json"))
         yield from _named(schema)
     except Exception as error:

@@ -22,6 +22,10 @@ FOLDS = 5
 TARGET_FPIR = 0.01
 # How many people a sentence names.
 _NAMED = 3
+# What the scores of all pictures for all people may take, and how many such tables there are while
+# a temperature is looked for, besides one for each kind and for the nearest template.
+_MOST_BYTES = 8 << 30
+_TABLES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +33,8 @@ class Material:
     """What is trained on.
 
     vectors: (rows, d) float32 unit vectors. classes: (rows,) int64 of 0..n-1, at least two rows
-    of each. people: n names. left_out: the people who have too few pictures.
+    of each. people: n names. left_out: the people who have too few pictures. copies: rows that
+    have the same numbers as an earlier one, as of a picture that is there twice.
     """
 
     vectors: Floats
@@ -37,6 +42,7 @@ class Material:
     people: tuple[str, ...]
     origin: Origin
     left_out: tuple[str, ...] = ()
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,16 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A classifier, and what was measured. held: of each kind, and of the nearest template."""
+    """A classifier, and what was measured.
+
+    limit: from which similarity on somebody is known. limits: (n,) the same for the pictures of
+    each person as if that person were not there (see `classifier_unknown.without_each`). held: of
+    each kind, and of the nearest template.
+    """
 
     classifier: Classifier
     limit: Limit
+    limits: NDArray[np.float64]
     held: dict[str, Held]
     folds: int
 
@@ -83,12 +95,14 @@ def material(found: Representations, where: str, least: int | None = None) -> Ma
     place = np.full(len(found.people), -1)
     place[kept] = np.arange(len(kept))
     rows = place[labels] >= 0
+    vectors, left_out = unit(found.vectors)[rows], set(there) - set(kept)
     return Material(
-        unit(found.vectors)[rows],
+        vectors,
         place[labels][rows].astype(np.int64),
         tuple(found.people[who] for who in kept),
         Origin(found.model, found.fingerprint, found.dimensions),
-        tuple(found.people[who] for who in there if who not in set(kept)),
+        tuple(found.people[who] for who in sorted(left_out)),
+        len(vectors) - len(np.unique(vectors, axis=0)),
     )
 
 
@@ -98,15 +112,16 @@ def train(
     """Hold pictures out to measure, then train on all of them.
 
     calibration: the model's own, where it is known. `advance` is called `steps(known, plan)` times.
+    InputError `too_large` where the scores would not fit into memory.
     """
+    _require_room(known, plan)
     folds = count_of(known.classes, plan.folds)
     held = validate(plan.kinds, known.vectors, known.classes, folds, plan.seed, advance)
     estimator = classifier_kinds.fit(plan.kind, known.vectors, known.classes, plan.seed)
     advance()
     likely = templates(known.vectors, known.classes, len(known.people))
-    limit = classifier_unknown.limit(
-        known.vectors, known.classes, likely, plan.target_fpir, calibration
-    )
+    strangers = (known.vectors, known.classes, likely, plan.target_fpir, calibration)
+    limit = classifier_unknown.limit(*strangers)
     classifier = Classifier(
         kind=plan.kind,
         people=known.people,
@@ -116,7 +131,20 @@ def train(
         least_similarity=limit.similarity,
         origin=known.origin,
     )
-    return Trained(classifier, limit, held, folds)
+    return Trained(classifier, limit, classifier_unknown.without_each(*strangers), held, folds)
+
+
+def _require_room(known: Material, plan: Plan) -> None:
+    table = len(known.classes) * len(known.people) * 8
+    needed = table * (len(plan.kinds) + 1 + _TABLES)
+    if needed > _MOST_BYTES:
+        raise InputError(
+            f"The scores of {len(known.classes):,} pictures for {len(known.people):,} people take "
+            f"{needed / (1 << 30):.1f} GiB of memory, more than {_MOST_BYTES >> 30}.",
+            hint="Train on fewer people, such as those with many pictures (--min-pictures), or "
+            "without --compare.",
+            code="too_large",
+        )
 
 
 def steps(known: Material, plan: Plan) -> int:

@@ -52,14 +52,51 @@ def limit(
     n people can show a rate of 3 / n at best. Where the target is smaller, the model's shipped
     calibration speaks as well: its threshold for a picture against one of n people.
     """
-    count = len(templates)
     own = at_rate(*strangers(vectors, classes, templates), target_fpir)
-    shipped = None
-    if calibration is not None and count * target_fpir < _RULE_OF_THREE:
-        least = int(np.bincount(classes).min())
-        curves = applicable(calibration, least, 1)
-        shipped = max(threshold(curve, target_fpir / count) for curve in curves)
-    return Limit(own, shipped, count)
+    return Limit(own, _shipped(classes, target_fpir, calibration), len(templates))
+
+
+def without_each(
+    vectors: Floats,
+    classes: NDArray[np.int64],
+    templates: Floats,
+    target_fpir: float,
+    calibration: Calibration | None,
+) -> NDArray[np.float64]:
+    """(n,) the limit that would be chosen if one of the people were not there, for each of them.
+
+    By that it is told how often a picture of theirs passes under another's name. By the limit
+    itself it would look too good: of few people none passes, for the highest of these very
+    pictures sets it. With two people nobody is left to be a stranger, so it is the limit itself.
+    """
+    count = len(templates)
+    if count < 3:
+        chosen = limit(vectors, classes, templates, target_fpir, calibration)
+        return np.full(count, chosen.similarity)
+    cosines = _to_others(vectors, classes, templates)
+    likest = cosines.argmax(axis=1)
+    highest = cosines.max(axis=1)
+    cosines[np.arange(len(classes)), likest] = -np.inf
+    second = cosines.max(axis=1)
+    weights = _weights(classes)
+    own = np.empty(count)
+    for who in range(count):
+        left = classes != who
+        alike = np.where(likest == who, second, highest)
+        own[who] = at_rate(alike[left], weights[left], target_fpir)
+    shipped = _shipped(classes, target_fpir, calibration)
+    return own if shipped is None else np.maximum(own, shipped)
+
+
+def _shipped(
+    classes: NDArray[np.int64], target_fpir: float, calibration: Calibration | None
+) -> float | None:
+    """What the model's calibration asks for; None where it is not needed or not known."""
+    pictures = np.bincount(classes)
+    if calibration is None or len(pictures) * target_fpir >= _RULE_OF_THREE:
+        return None
+    curves = applicable(calibration, int(pictures.min()), 1)
+    return max(threshold(curve, target_fpir / len(pictures)) for curve in curves)
 
 
 def strangers(
@@ -69,9 +106,20 @@ def strangers(
 
     The weights of a person's pictures add up to 1.
     """
+    return _to_others(vectors, classes, templates).max(axis=1), _weights(classes)
+
+
+def _to_others(
+    vectors: Floats, classes: NDArray[np.int64], templates: Floats
+) -> NDArray[np.float64]:
+    """(rows, n) the cosine of each picture to each template, -inf to its own."""
     cosines = np.asarray(vectors @ templates.T, np.float64)
     cosines[np.arange(len(classes)), classes] = -np.inf
-    return cosines.max(axis=1), 1.0 / np.bincount(classes)[classes]
+    return cosines
+
+
+def _weights(classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(1.0 / np.bincount(classes)[classes], np.float64)
 
 
 def at_rate(cosines: NDArray[np.float64], weights: NDArray[np.float64], target: float) -> float:

@@ -117,9 +117,10 @@ def accuracy(held: Held, classes: _Classes) -> Accuracy:
     return Accuracy(float(right.mean()), float(people.mean()), tuple(folds))
 
 
-def known(held: Held, classes: _Classes, least: float) -> Known:
-    """What a limit on the similarity makes of these pictures."""
-    passed, right = held.cosines >= least, held.said == classes
+def known(held: Held, classes: _Classes, least: float | NDArray[np.float64]) -> Known:
+    """What a limit on the similarity makes of these pictures: one for all, or (n,) by whose."""
+    limits = np.broadcast_to(least, int(classes.max()) + 1)[classes]
+    passed, right = held.cosines >= limits, held.said == classes
     return Known(
         float(np.mean(passed & right)), float(np.mean(passed & ~right)), float(np.mean(~passed))
     )

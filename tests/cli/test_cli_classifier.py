@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from appliance import assemble
 from appliance.cli import classifier as cli
 from appliance.config import Config
+from appliance.errors import InputError
 from appliance.training import classifier_file, representations
 from appliance.training.classifier import Classifier, Origin
 from appliance.training.representations import Representations
@@ -144,6 +146,68 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_the_work(
     folder = embeddings(tmp_path / "e")
     done = appliance("classifier", "train", folder, "--plot", tmp_path / "faces.txt")
     assert (done.code, kept) == (3, [])
+
+
+def test_a_folder_that_takes_nothing_is_told_before_the_work(
+    appliance: Appliance, kept: list[Classifier], tmp_path: Path
+) -> None:
+    folder = embeddings(tmp_path / "e")
+    (tmp_path / "file").touch()
+    done = appliance("classifier", "train", folder, "--out", tmp_path / "file" / "out")
+    assert (done.code, kept) == (3, [])
+
+
+def test_what_was_measured_is_told_though_it_cannot_be_drawn(
+    appliance: Appliance,
+    kept: list[Classifier],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise InputError("The disk is full.", code="not_written")
+
+    monkeypatch.setattr(cli.classifier_plot, "draw", full)
+    done = appliance.json(
+        "classifier", "train", embeddings(tmp_path / "e"), "--plot", tmp_path / "faces.png"
+    )
+    assert (done.code, len(kept)) == (3, 1)
+    assert done.data["accuracy"]["svm"]["pictures"] == 1.0
+    assert (done.data["plot"], done.data["error"]["code"]) == (None, "not_written")
+
+
+class Empty:
+    """A pipeline that sees nobody."""
+
+    def search(self, _: object) -> list[Any]:
+        return []
+
+
+def test_a_damaged_picture_of_a_folder_is_not_passed_over_in_silence(
+    appliance: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there(monkeypatch, Origin("openface", mark("openface"), 128))
+    monkeypatch.setattr(assemble, "perception", lambda *_, **__: Empty())
+    (tmp_path / "1.jpg").write_bytes(OBAMA.read_bytes())
+    (tmp_path / "2.jpg").write_bytes(BIDEN.read_bytes()[:9000])
+    done = appliance.json("classifier", "infer", "anywhere", "--from", tmp_path)
+    assert done.code == 1
+    assert [(row["source"], row["faults"]) for row in done.data["predictions"]] == [
+        ("1.jpg", ["no_face"])
+    ]
+    assert len(done.data["warnings"]) == 1
+    assert "2.jpg" in done.data["warnings"][0]
+    assert "2.jpg" in done.err
+
+
+def test_a_camera_that_ends_without_a_face_gives_its_last_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Camera:
+        def frames(self) -> list[str]:
+            return ["first", "last"]
+
+    monkeypatch.setattr(cli, "opened_camera", lambda *_: nullcontext(Camera()))
+    assert [*cli._frames(None, (), Empty(), [])] == ["last"]  # type: ignore[arg-type] # stand-ins
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from appliance.errors import InputError, ModelError
 from appliance.training import classifier_file, classifier_plot, classifier_unknown, network
 from appliance.training import classifier_training as training
 from appliance.training.classifier import probabilities, templates, unit
-from appliance.training.classifier_confidence import calibration_error, temperature
+from appliance.training.classifier_confidence import calibration_error, held_out, temperature
 from appliance.training.classifier_training import Material, Plan, material
 from appliance.training.classifier_validation import NEAREST, accuracy, confused, known
 from appliance.training.network import Layer, Normalisation, assembled
@@ -121,6 +121,18 @@ def test_the_confidence_is_the_share_that_is_right() -> None:
     assert calibration_error(probabilities(20 * sure, 1.0), classes) > 0.2
 
 
+def test_a_confidence_is_told_that_its_own_pictures_did_not_choose() -> None:
+    random = np.random.default_rng(0)
+    scores, classes = random.normal(size=(60, 3)), random.integers(0, 3, 60)
+    fold = np.arange(60) % 3
+    before = held_out(scores, classes, fold)
+    turned = np.where(fold == 1, (classes + 1) % 3, classes)
+    after = held_out(scores, turned, fold)
+    assert np.array_equal(before[fold == 1], after[fold == 1])
+    assert not np.allclose(before[fold != 1], after[fold != 1])
+    assert before.sum(axis=1) == pytest.approx(1)
+
+
 def test_nobody_is_certain_after_a_few_pictures() -> None:
     classes = np.arange(10) % 2
     scores = np.where(classes[:, None] == np.arange(2), 1.0, -1.0)
@@ -182,6 +194,32 @@ def test_a_limit_sorts_the_known(machine: training.Trained) -> None:
     assert middle.right == pytest.approx(0.5, abs=0.05)
 
 
+def test_a_persons_own_pictures_have_no_say_in_the_limit_that_they_are_told_by() -> None:
+    found = known_of(faces((4, 5, 6, 7), spread=0.5))
+    likely = templates(found.vectors, found.classes, 4)
+    told = classifier_unknown.without_each(found.vectors, found.classes, likely, 0.2, None)
+    for who in range(4):
+        left = found.classes != who
+        others = np.searchsorted(np.unique(found.classes[left]), found.classes[left])
+        gone = np.delete(likely, who, axis=0)
+        wanted = classifier_unknown.limit(found.vectors[left], others, gone, 0.2, None)
+        assert told[who] == pytest.approx(wanted.similarity, abs=1e-7)
+
+
+def test_a_picture_under_a_wrong_name_is_not_hidden_by_a_limit_that_it_set() -> None:
+    found = faces(SIX)
+    found.vectors[5] = found.vectors[8]  # one of the first person's looks like the second
+    done = trained(found, "knn")
+    held, classes = done.held["knn"], known_of(found).classes
+    assert known(held, classes, done.classifier.least_similarity).wrong == 0
+    assert known(held, classes, done.limits).wrong == pytest.approx(1 / 24)
+
+
+def test_of_two_people_the_limit_itself_is_told() -> None:
+    done = trained(faces((5, 5)), "svm")
+    assert done.limits.tolist() == [done.classifier.least_similarity] * 2
+
+
 # --- what cannot be trained on
 
 
@@ -215,6 +253,22 @@ def test_a_vector_without_direction_is_refused() -> None:
     found = faces((3, 3))
     found.vectors[4] = 0
     assert "row 5" in refusal(found).message
+
+
+def test_copies_of_a_picture_are_counted() -> None:
+    found = faces((3, 3))
+    assert material(found, "here").copies == 0
+    found.vectors[1], found.vectors[4] = found.vectors[0], found.vectors[0]
+    assert material(found, "here").copies == 2
+
+
+def test_what_would_not_fit_into_memory_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training, "_MOST_BYTES", 1000)
+    with pytest.raises(InputError, match="24 pictures for 4 people take") as caught:
+        trained(faces(SIX), "knn")
+    assert caught.value.code == "too_large"
 
 
 def test_people_without_a_row_are_nobodys_class() -> None:

@@ -153,6 +153,25 @@ def test_an_interrupted_writing_leaves_the_old_one(
     assert classifier_file.read(folder).kind == "svm"
 
 
+def test_what_the_appliance_did_not_write_stays(
+    record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import skops
+
+    class Skops:
+        @staticmethod
+        def dumps(_: object) -> bytes:
+            return b"another"
+
+    monkeypatch.setattr(skops, "io", Skops, raising=False)  # it takes seconds to be loaded
+    monkeypatch.setitem(sys.modules, "skops.io", Skops)
+    before = estimator_of(record)
+    (record / "classifier-mine.skops").write_bytes(b"mine")
+    classifier_file.write(record, replace(classifier("knn"), estimator=None))
+    assert not before.exists()
+    assert (record / "classifier-mine.skops").read_bytes() == b"mine"
+
+
 def test_an_altered_estimator_is_refused(record: Path) -> None:
     path = estimator_of(record)
     content = bytearray(path.read_bytes())
@@ -269,6 +288,14 @@ def test_a_bomb_is_not_unpacked(record: Path, monkeypatch: pytest.MonkeyPatch) -
         archive.writestr("schema.json", b"[" * 200_000)
     forge(record, buffer.getvalue())
     refused(record, "bad_classifier")
+
+
+def test_a_tree_of_types_that_is_far_too_large_is_not_read(
+    record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier_file, "_MOST_OF_TREE", 1000)
+    forge(record, zipped([0] * 999))
+    assert "(ValueError)" in refused(record, "bad_classifier")
 
 
 @pytest.mark.slow
