@@ -229,7 +229,7 @@ class Film:
             "model": config.model.name,
             "took_s": round(spent.elapsed, 2),
             "frames_per_second": round(record.frames / spent.elapsed, 1),
-            "times_real_time": round(seconds / spent.elapsed, 2),
+            "times_real_time": round(seconds / spent.elapsed, 4),
             "processor_s": round(spent.processor, 2),
             "frames_per_processor_second": round(record.frames / max(spent.processor, 1e-3), 1),
             "timings_ms": self._perception.timings.rounded(),

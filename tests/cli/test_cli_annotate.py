@@ -335,6 +335,23 @@ def test_somebody_is_greeted_once_a_visit_and_no_stranger_is(
     assert "No door is driven" in told.err
 
 
+def test_who_looks_through_the_camera_stops_it_by_ctrl_c_and_nothing_was_kept(
+    alice: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(ToyFilm):
+        def frames(self) -> Iterator[Frame]:
+            yield from super().frames()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(assemble, "camera", lambda _: Stopped(hall(3)))
+    before = alice.snapshot()
+    told = alice.json("greet", "--silent")
+    assert told.code == 0, told
+    *_, end = lines(told.out)
+    assert end == {"event": "ended", "frames": 3, "greeted": {"alice": 1}, "voice_faults": []}
+    assert alice.snapshot() == before
+
+
 def test_where_nothing_sounds_the_greeting_is_read(
     alice: Appliance, shows: Callable[[Sequence[Frame]], None]
 ) -> None:
