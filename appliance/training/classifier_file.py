@@ -33,13 +33,14 @@ from appliance.training.classifier_kinds import require_sklearn
 FORMAT: Literal[1] = 1
 RECORD = "classifier.json"
 _ESTIMATOR = "classifier-{:.16}.skops"
+_ARRAY = re.compile(r"[0-9]+\.npy")
 _OURS = re.compile(r"classifier-[0-9a-f]{16}\.skops")
 _LIBRARY = "scikit-learn"
 AGAIN = "Train it anew: `appliance classifier train DIR --kind svm`."
 # Unpacked; that of 2,835 people is 20 MB. The tree of types is 22 kB at most, however many people
 # there are; JSON takes many times its size in memory.
 _MOST_BYTES = 1 << 30
-_MOST_OF_TREE = 1 << 22
+_MOST_OF_TREE = 1 << 20
 
 _Type = tuple[str, str, str]
 _PLAIN: frozenset[_Type] = frozenset(
@@ -238,8 +239,9 @@ def _types(path: Path, content: bytes) -> Iterator[_Type]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(item.file_size for item in archive.infolist()) > _MOST_BYTES:
                 raise ValueError("too large")  # noqa: TRY301 - told as the others are
-            names = {item.filename for item in archive.infolist()}
-            if not all(name == "schema.json" or name.endswith(".npy") for name in names):
+            names = [item.filename for item in archive.infolist()]
+            arrays = (name for name in names if name != "schema.json")
+            if len(set(names)) < len(names) or not all(map(_ARRAY.fullmatch, arrays)):
                 raise ValueError("foreign members")  # noqa: TRY301 - likewise
             if archive.getinfo("schema.json").file_size > _MOST_OF_TREE:
                 raise ValueError("too large a tree")  # noqa: TRY301 - likewise

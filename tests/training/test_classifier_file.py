@@ -265,6 +265,13 @@ def test_a_forged_file_is_refused_before_anything_of_it_is_loaded(
     assert "nothing of it was loaded" in refused(record, "untrusted")
 
 
+HARMLESS = {
+    "__class__": "LinearSVC",
+    "__module__": "sklearn.svm._classes",
+    "__loader__": "ObjectNode",
+}
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -273,12 +280,25 @@ def test_a_forged_file_is_refused_before_anything_of_it_is_loaded(
         zipped([]),
         zipped({"__class__": "dict", "__module__": "builtins", "__loader__": "DictNode"}),
         zipped({}, **{"evil.pkl": b"cos\nsystem\n(S'true'\ntR."}),
+        zipped(HARMLESS, **{"../1.npy": b""}),
     ],
-    ids=("empty", "no zip", "no node", "broken off", "a pickle"),
+    ids=("empty", "no zip", "no node", "broken off", "a pickle", "a way out"),
 )
-def test_a_file_that_is_none_of_skops_is_refused(record: Path, content: bytes) -> None:
+def test_a_file_that_is_none_of_skops_is_refused(
+    record: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skops.io", None)  # whoever imports it fails
     forge(record, content)
     refused(record, "bad_classifier")
+
+
+def test_two_members_of_one_name_are_refused(record: Path) -> None:
+    """What is checked must be what is loaded."""
+    buffer = io.BytesIO(zipped(HARMLESS))
+    with zipfile.ZipFile(buffer, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("schema.json", json.dumps(HARMLESS))
+    forge(record, buffer.getvalue())
+    assert "(ValueError)" in refused(record, "bad_classifier")
 
 
 def test_a_bomb_is_not_unpacked(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
