@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from appliance.explanation import pictures
 from appliance.explanation.look import Face, Hog, Seen, hog
-from appliance.types import Floats, Pixels
+from appliance.types import Box, Floats, Pixels
 
 
 def of_picture(seen: Seen) -> tuple[dict[str, bytes], Hog]:
     """detections.png, hog.png and, of a face, hog_face.png; and what the second was made of."""
     gradients = hog(seen)
     drawn = {
-        "detections.png": pictures.detections(seen.frame.bgr, seen.found, seen.doubted),
+        "detections.png": pictures.detections(
+            seen.frame.bgr, seen.found, seen.doubted, _chosen(seen)
+        ),
         "hog.png": gradients.whole,
     }
     if gradients.window is not None:
         drawn["hog_face.png"] = gradients.window
     return _files(drawn), gradients
+
+
+def _chosen(seen: Seen) -> Box | None:
+    """Which face is explained, where there are several."""
+    return seen.faces[0].box if len(seen.faces) > 1 else None
 
 
 def of_face(seen: Seen, face: Face) -> dict[str, bytes]:

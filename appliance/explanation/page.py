@@ -88,7 +88,11 @@ def _lead(report: Report) -> Iterator[str]:
         yield f'<p class="lead"><span class="bad">No face was found.</span> {size}</p>'
         return
     count = "One face was found" if faces == 1 else f"{faces} faces were found"
-    which = "" if faces == 1 else " The largest is explained; a door wants one person alone."
+    which = (
+        ""
+        if faces == 1
+        else " The largest, marked below, is explained; a door wants one person alone."
+    )
     good = report["quality"]["good"]
     faults = ", ".join(it.replace("_", " ") for it in report["quality"]["faults"])
     word = "A door would compare it" if good else f"A door would refuse it: {text(faults)}"

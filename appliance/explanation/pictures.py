@@ -58,10 +58,16 @@ def fitted(bgr: Pixels, longest: int = WHOLE) -> tuple[Pixels, float]:
     return np.asarray(cv2.resize(bgr, size, interpolation=way), np.uint8), factor
 
 
-def detections(bgr: Pixels, found: Mapping[str, Sequence[Box]], doubted: Sequence[Box]) -> Pixels:
+def detections(
+    bgr: Pixels,
+    found: Mapping[str, Sequence[Box]],
+    doubted: Sequence[Box],
+    chosen: Box | None = None,
+) -> Pixels:
     """The picture with what each detector found, and its score.
 
     found: by the detector's name; doubted: what HOG saw and was not sure of, drawn dashed.
+    chosen: of several faces, the one that is explained; it is marked as such.
     """
     canvas, factor = fitted(bgr)
     labels: list[tuple[Box, str, tuple[int, int, int]]] = []
@@ -72,6 +78,8 @@ def detections(bgr: Pixels, found: Mapping[str, Sequence[Box]], doubted: Sequenc
         for box in (it.scaled(factor) for it in boxes):
             framed(canvas, box, COLOURS[name])
             labels.append((box, f"{name} {box.score:.2f}", COLOURS[name]))
+    if chosen is not None:
+        labels.append((chosen.scaled(factor), "explained", PAPER))
     taken: list[Box] = []
     for box, text, colour in labels:
         taken.append(_label(canvas, box, text, colour, taken))

@@ -140,6 +140,13 @@ def test_without_a_face_it_shows_what_it_looked_at(toys: None, appliance: Applia
 def test_of_several_faces_the_largest_is_explained(toys: None, appliance: Appliance) -> None:
     both = paint(Toy(ALICE, x=230, width=90), Toy(BOB, x=60, width=60))
     told = explained(appliance, write(appliance.folder / "two.png", both))
+    # Its mark is white; with one face there is none to be told apart.
+    shown = read(appliance.folder / "out" / "detections.png")
+    assert (shown > 200).all(axis=2).sum() > 50
+    explained(appliance, write(appliance.folder / "one.png", paint(Toy(ALICE))))
+    alone = read(appliance.folder / "out" / "detections.png")
+    assert (alone > 200).all(axis=2).sum() == 0
+    explained(appliance, appliance.folder / "two.png")
     assert [face["width"] for face in told.data["faces"]] == sorted(
         (face["width"] for face in told.data["faces"]), reverse=True
     )
