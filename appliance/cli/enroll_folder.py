@@ -265,5 +265,5 @@ def _note(item: Mapping[str, Any]) -> str:
     if item.get("error"):
         return str(item["error"]["message"])
     rejected = len(item.get("frames_rejected", ()))
-    dropped = [f"{rejected} not used"] if rejected else []
-    return "; ".join([*dropped, *item.get("warnings", ())])
+    dropped = [f"{rejected} not used."] if rejected else []
+    return " ".join([*dropped, *item.get("warnings", ())])
