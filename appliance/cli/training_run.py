@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from appliance.evaluation.handicap import LEAST_FACES, measured
 from appliance.evaluation.manifest_file import merge
 from appliance.evaluation.protocols import gather
 from appliance.evaluation.workers import Workers
+from appliance.host import available_memory_mb
 from appliance.training import aligned, export, verdict
 from appliance.training.comparison import Change, compared
 from appliance.training.crops import cut_out, features, mirrored
@@ -46,8 +48,10 @@ _COMPARED = 200
 # People whose pictures are spoilt to see how quality moves similarities: each takes seconds, and a
 # few hundred are enough (evaluation.handicap).
 _SPOILT = 400
-# What the trained part is fed with is held in memory.
-_MOST_BYTES = 4 << 30
+# What the trained part is fed with is held in memory, and training on it takes as much again.
+_SHARE_OF_MEMORY = 0.5
+# Where the system does not tell how much there is.
+_MEMORY_MB = 4000.0
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 # Shows the course of training: a context that gives what hears of every epoch.
@@ -243,15 +247,8 @@ def learn(session: Session, order: Order, ground: Ground, effort: Effort, show: 
         for part in (ground.people.train, ground.people.steer, ground.people.judge)
     )
     some = judge[:: max(1, len(judge) // _COMPARED)]
-    size = int(np.prod(ground.graph.shape(ground.cut.tensor)[1:])) * 4
-    needed = size * (2 * len(train) + len(steer))
-    if needed > _MOST_BYTES:
-        raise InputError(
-            f"Training this part of the network on {len(train) + len(steer):,} faces takes "
-            f"{needed / (1 << 30):.1f} GiB of memory, more than {_MOST_BYTES >> 30}.",
-            hint="Train less of the network (--tune last), or on fewer pictures.",
-            code="too_large",
-        )
+    size = math.prod(ground.graph.shape(ground.cut.tensor)[1:]) * 4
+    require_memory(size * (2 * len(train) + len(steer)), len(train) + len(steer))
     crops = _crops(session, ground, np.concatenate([train, steer, some]), effort)
     network = TfliteModel(ground.graph.cut(ground.cut.tensor), name="cut", threads=1)
     of = partial(_features, session, ground, network)
@@ -270,6 +267,19 @@ def learn(session: Session, order: Order, ground: Ground, effort: Effort, show: 
     with show(order.course.epochs) as tell:
         fitted = fit(tail, faces, held, order.course, tell)
     return Trained(tail, fitted, (sample, embedded(tail, sampled)))
+
+
+def require_memory(needed: int, faces: int) -> None:
+    """InputError where so many bytes for so many faces would leave too little for the rest."""
+    available = available_memory_mb()
+    most = (_MEMORY_MB if available is None else available) * _SHARE_OF_MEMORY
+    if needed / 1e6 > most:
+        raise InputError(
+            f"Training this part of the network on {faces:,} faces holds {needed / 1e6:,.0f} MB of "
+            f"them in memory, where {most:,.0f} MB at most can be had.",
+            hint="Train less of the network (--tune last), or on fewer pictures.",
+            code="too_large",
+        )
 
 
 def _crops(session: Session, ground: Ground, rows: Indices, effort: Effort) -> dict[int, Pixels]:

@@ -79,11 +79,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The course of training.
-
-    best: its epoch with the lowest FRR over people among those that reject no more pairs than the
-    network as it was, for both are judged by (training.verdict); the earliest of equals.
-    """
+    """The course of training. best: its epoch with the lowest FRR, the earliest of equals."""
 
     epochs: tuple[Epoch, ...]
     best: Epoch
@@ -111,7 +107,7 @@ def fit(
                     break
                 loss, count = _pass(tail, train, settings, optimiser, generator)
                 done = Epoch(len(epochs), loss, count, *_judged(tail, steer))
-                if done.frr < best.frr and done.frr_pairs <= epochs[0].frr_pairs:
+                if done.frr < best.frr:
                     best, kept = done, tail.snapshot()
                 epochs.append(done)
                 tell(done)

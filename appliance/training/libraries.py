@@ -23,6 +23,12 @@ def pytorch() -> Any:
         import torch
     except ImportError:
         raise _missing() from None
+    except OSError as error:  # one of its own libraries is not there, or is for another machine
+        raise InputError(
+            f"PyTorch is installed and cannot be loaded: {error}.",
+            hint="Install it anew, with the wheel for this machine.",
+            code="missing_library",
+        ) from None
     return torch
 
 

@@ -345,7 +345,9 @@ def _first_fault(error: ValidationError | TypeError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    place = ".".join(str(part) for part in first["loc"])
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {why}" if place else why
 
 
 def shipped_folder() -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tomli_w
 from pydantic import ValidationError
 
 from appliance.cli import train, training_run
@@ -22,7 +23,14 @@ from appliance.training.comparison import Change, Counted, Share
 from appliance.training.export import Parity
 from appliance.training.fit import Epoch, Fitted
 from appliance.training.people import Split
-from appliance.vision.manifest import Entry, JudgedRate, Training, load, shipped_folder
+from appliance.vision.manifest import (
+    SCHEMA,
+    Entry,
+    JudgedRate,
+    Training,
+    load,
+    shipped_folder,
+)
 from tests.cli.runs import Appliance
 
 NOTHING = np.zeros((8, 8, 3), np.uint8)
@@ -220,6 +228,15 @@ def test_people_are_told_that_it_must_not_stand_at_a_door(
     assert "must not stand at a door" in told.out
 
 
+def lean(table: dict[str, Any]) -> dict[str, Any]:
+    """Without what TOML has no word for."""
+    return {
+        key: lean(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
 def acquitted(seen: Dataset, *rates: JudgedRate) -> Training:
     return Training(
         parent="openface",
@@ -258,16 +275,25 @@ def test_a_network_that_was_not_acquitted_is_not_calibrated(judged: tuple[Judged
 
 @pytest.mark.parametrize("judged", [(), (BETTER, WORSE)])
 def test_no_manifest_gives_thresholds_to_a_network_that_was_not_acquitted(
-    judged: tuple[JudgedRate, ...],
+    tmp_path: Path, judged: tuple[JudgedRate, ...]
 ) -> None:
     ours = load(shipped_folder()).entry("openface")
-    plain = ours.model_dump()
+    plain = ours.model_dump(by_alias=True, mode="json")
     assert ours.calibration is not None
-    fit = Entry.model_validate(plain | {"training": acquitted(data(0, 50), BETTER).model_dump()})
+    fit = Entry.model_validate(
+        plain | {"training": acquitted(data(0, 50), BETTER).model_dump(mode="json")}
+    )
     assert fit.calibration == ours.calibration
-    unfit = plain | {"training": acquitted(data(0, 50), *judged).model_dump()}
+    unfit = plain | {"training": acquitted(data(0, 50), *judged).model_dump(mode="json")}
     with pytest.raises(ValidationError, match="must not have a calibration"):
         Entry.model_validate(unfit)
+    path = tmp_path / "manifest.toml"
+    table = lean(unfit)
+    del table["name"]
+    path.write_text(tomli_w.dumps({"schema": SCHEMA, "models": {"openface": table}}))
+    with pytest.raises(ModelError, match=r"malformed: the model 'openface' must not") as refused:
+        load(tmp_path)
+    assert "Value error" not in refused.value.message
     assert Entry.model_validate(unfit | {"calibration": None}).calibration is None
 
 
@@ -279,3 +305,14 @@ def test_those_who_were_trained_on_do_not_come_back_as_judges() -> None:
         training_run.require_trainable(again)
     assert refused.value.code == "not_trainable"
     assert "openface" in refused.value.hint
+
+
+@pytest.mark.parametrize("available", [800.0, None])
+def test_faces_that_do_not_fit_into_memory_are_refused_before_they_are_cut_out(
+    monkeypatch: pytest.MonkeyPatch, available: float | None
+) -> None:
+    monkeypatch.setattr(training_run, "available_memory_mb", lambda: available)
+    training_run.require_memory(400_000_000, 9)
+    with pytest.raises(InputError, match="9 faces holds 2,001 MB") as refused:
+        training_run.require_memory(2_001_000_000, 9)
+    assert refused.value.code == "too_large"
