@@ -228,7 +228,7 @@ class Film:
             "target_far": config.verification.target_far,
             "model": config.model.name,
             "took_s": round(spent.elapsed, 2),
-            "frames_per_second": round(record.frames / spent.elapsed, 1),
+            "frames_per_second": round(record.frames / spent.elapsed, 3),
             "times_real_time": round(seconds / spent.elapsed, 4),
             "processor_s": round(spent.processor, 2),
             "frames_per_processor_second": round(record.frames / max(spent.processor, 1e-3), 1),
@@ -256,11 +256,11 @@ def _for_people(console: Console, data: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    frames = "1 frame" if data["frames"] == 1 else f"{data['frames']} frames"
     tracks = "1 track" if len(data["tracks"]) == 1 else f"{len(data['tracks'])} tracks"
     faces = "1 face" if data["faces"] == 1 else f"{data['faces']} faces"
     console.print(
-        f"{data['frames']} frames ({data['seconds']:.1f} s at {data['fps']:g} a second), {faces} "
-        f"in {tracks}.",
+        f"{frames} ({data['seconds']:.1f} s at {data['fps']:g} a second), {faces} in {tracks}.",
         markup=False,
     )
     if data["tracks"]:

@@ -23,6 +23,8 @@ from appliance.vision.manifest import Calibration
 FIRST, MOST = 3, 5
 # Seconds between two embeddings of a track at the least, and when an old one is checked.
 INTERVAL_S, OLD_S = 0.1, 0.5
+# Seconds without a look that could be compared, after which a followed face bears no name any more.
+STALE_S = 2.0
 # Handicaps, in similarity: by how much a view must be better to be taken for that alone, and by
 # how much the kept ones may be poorer than the best, whose lead they would spoil.
 BETTER, AS_GOOD = 0.01, 0.03
@@ -99,6 +101,11 @@ class Evidence:
         """The face may be another one: it bears no name until it is seen to be the same."""
         self._suspended = not self.empty
 
+    def not_seen(self, at: float) -> None:
+        """No good look was to be had now; after STALE_S of that it may be anybody."""
+        if self._at is not None and at - self._at >= STALE_S - ROUNDING_S:
+            self.suspend()
+
     def wants(self, quality: Quality, at: float, *, check: bool = False) -> bool:
         """Whether a good face should be embedded now. at: seconds, as of `Frame.at`.
 
@@ -117,8 +124,10 @@ class Evidence:
     def take(self, embedding: Embedding, at: float) -> bool:
         """Take one embedding into account; False: this is another person than so far."""
         self._at = at
-        if self._suspended and self.likeness(embedding) is None:
-            return False
+        if self._suspended:
+            alone = self._known.identified([embedding]).name
+            if self.likeness(embedding, alone) is None:
+                return False
         if self._probes and self._agreement(embedding) is None:
             self._doubted += 1
             return self._doubted < DOUBTS
@@ -127,16 +136,15 @@ class Evidence:
             self._identity = self._known.identified(self._probes)
         return True
 
-    def likeness(self, embedding: Embedding) -> float | None:
+    def likeness(self, embedding: Embedding, alone: str | None) -> float | None:
         """The cosine to a face that comes into sight; None: it is somebody else's, or unknown.
 
-        Nobody takes over a name: the face has to be given the same one by itself. Two people may
-        be alike enough to be taken for one track, and not for that person.
+        alone: who that face is by itself. Nobody takes over a name: it has to be the same one. Two
+        people may be alike enough to be taken for one track, and not for that person.
         """
-        if self._identity is None:
+        if self._identity is None or alone != self._identity.name:
             return None
-        alone = self._known.identified([embedding]).name
-        return self._agreement(embedding) if alone == self._identity.name else None
+        return self._agreement(embedding)
 
     @property
     def empty(self) -> bool:

@@ -7,7 +7,8 @@ else by the place. The pairs are those of the least total cost (`assignment`). W
 look like itself of a frame ago (`continuity`), its track ends there as if it had been lost.
 
 Nobody inherits a name: with the place alone comes the number and not the name, and at every search
-each face is embedded to see whether it still is the same one.
+each face is embedded to see whether it still is the same one. Where it cannot be for long, its name
+is withheld.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class _Newcomer:
     face: Landmarks
     embedding: Embedding | None
     fault: Fault | None
+    name: str | None = None
 
 
 class Tracker:
@@ -210,7 +212,7 @@ class Tracker:
         if quality is None or not quality.good:
             return _Newcomer(face, None, quality.faults[0] if quality else None)
         embedding = replace(self._perception.embed(frame, face), quality=quality)
-        return _Newcomer(face, embedding, None)
+        return _Newcomer(face, embedding, None, self._known.identified([embedding]).name)
 
     def _costs(self, new: Sequence[_Newcomer], at: float) -> NDArray[np.float64]:
         """(newcomers, away): who may be whom, by face before place."""
@@ -218,7 +220,7 @@ class Tracker:
         for row, newcomer in enumerate(new):
             for column, track in enumerate(self._away):
                 if newcomer.embedding is not None and not track.evidence.empty:
-                    alike = track.evidence.likeness(newcomer.embedding)
+                    alike = track.evidence.likeness(newcomer.embedding, newcomer.name)
                     costs[row, column] = NEVER if alike is None else 1 - alike
                 elif at - track.seen_at <= PLACE_S:
                     overlap = newcomer.face.box.overlap(track.face.box)
@@ -253,6 +255,7 @@ class Tracker:
         quality = self._perception.describe(frame, track.face, embed=False).quality
         if quality is None or not quality.good:
             track.fault = quality.faults[0] if quality else None
+            track.evidence.not_seen(at)
             return None
         track.fault = None
         if not track.evidence.wants(quality, at, check=check):

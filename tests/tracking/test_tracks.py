@@ -213,6 +213,12 @@ def test_who_turns_away_and_back_bears_the_name_again() -> None:
     ]
 
 
+def test_a_name_is_not_borne_for_long_where_nothing_can_be_compared() -> None:
+    first, *rest = film(*[[left(ALICE)]] * 30)
+    frames = [first, *map(dimmed, rest[:24]), *rest[24:]]
+    assert story(frames) == [*[[(1, "alice")]] * 20, *[[(1, None)]] * 5, *[[(1, "alice")]] * 5]
+
+
 class LookalikeEmbedder(ToyEmbedder):
     """Carol is like Alice enough to be one track, and too little to bear her name."""
 
