@@ -306,13 +306,9 @@ def test_no_frame_bears_the_name_of_who_had_gone_by_then() -> None:
     assert told[11:] == [(2, "bob")] * 4
 
 
-def test_who_is_traced_back_stops_at_a_cut() -> None:
-    # Nobody followed the one before the cut: too small to be found, not to be traced.
-    tiny = [Toy(BOB, x=80, width=20)]
-    frames = [
-        *film(*[tiny] * 2),
-        *film(*[[left(ALICE)]] * 5, start=0.2, take=1),
-    ]
+def test_who_is_traced_back_is_not_traced_over_a_cut() -> None:
+    # Bob came after the first search and went before the second: nobody followed him.
+    frames = [*film([], [left(BOB)]), *film(*[[left(ALICE)]] * 5, start=0.2, take=1)]
     assert shown(frames) == [[], [], *[[(1, "alice")]] * 5]
 
 
