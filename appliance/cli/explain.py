@@ -183,6 +183,8 @@ def _for_people(console: Console, data: dict[str, Any], out: Path) -> None:
     else:
         quality = data["quality"]
         faults = ", ".join(quality["faults"])
+        if len(data["faces"]) > 1:
+            say("The largest face is explained; a door refuses several faces.")
         console.print(f"Quality: {'good' if quality['good'] else faults}")
         for name, row in quality["measures"].items():
             if not row["ok"]:

@@ -35,6 +35,9 @@ _WHAT_HOG_DOES: Final = (
     "through a window of 10 by 10 cells, with those of faces."
 )
 
+# The upper end of the calibration's curves: beyond it a rate is a bound, not a measurement.
+_HALF: Final = 0.5
+
 Report = Mapping[str, Any]
 Pictures = Mapping[str, bytes]
 
@@ -93,8 +96,9 @@ def _lead(report: Report) -> Iterator[str]:
         if faces == 1
         else " The largest, marked below, is explained; a door wants one person alone."
     )
-    good = report["quality"]["good"]
-    faults = ", ".join(it.replace("_", " ") for it in report["quality"]["faults"])
+    good = report["quality"]["good"] and faces == 1
+    several = ["several faces"] if faces > 1 else []
+    faults = ", ".join([*several, *(it.replace("_", " ") for it in report["quality"]["faults"])])
     word = "A door would compare it" if good else f"A door would refuse it: {text(faults)}"
     mark = "good" if good else "bad"
     yield f'<p class="lead">{count}. <span class="{mark}">{word}.</span>{which} {size}</p>'
@@ -120,6 +124,9 @@ def _found(report: Report, files: Pictures) -> Iterator[str]:
     rows += [("HOG", number(it["score"], 2), _place(it), "not sure") for it in doubts]
     rows += [("Mesh", number(it["score"], 2), _place(it), "confirmed") for it in report["faces"]]
     heads = ("By", "Score", "Left, top, width, height (pixels)", "")
+    if not rows:
+        yield "<p>No detector found anything, and HOG had no doubts either.</p>"
+        return
     yield from table("What was found, and how surely", heads, rows, numbers={1})
     yield "<p class='faint'>Scores cannot be compared between detectors. "
     told = (f"{_DETECTORS[name]}: {text(meaning)}" for name, meaning in report["scores"].items())
@@ -378,9 +385,16 @@ def _worth(item: Report) -> Iterator[str]:
     yield (
         f"<p>The threshold is that of one comparison with one person who is claimed, at a "
         f"false-accept rate of {item['target_far']:g}, derived from the model's calibration."
-        f"{handicap}{beyond} Strangers come as close as this at a rate of "
-        f"{'at most ' if item['far_is_bound'] else ''}{item['far']:.2g}.</p>"
+        f"{handicap}{beyond} {_strangers(item)}.</p>"
     )
+
+
+def _strangers(item: Report) -> str:
+    """How many strangers come as close; the calibration ends at a half and at its lowest rate."""
+    if item["far"] >= _HALF:
+        return "Every second stranger comes as close as this, or more of them"
+    bound = "at most " if item["far_is_bound"] else ""
+    return f"Strangers come as close as this at a rate of {bound}{item['far']:.2g}"
 
 
 def _ways(item: Report) -> tuple[str, str, str]:

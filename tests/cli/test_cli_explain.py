@@ -133,6 +133,7 @@ def test_without_a_face_it_shows_what_it_looked_at(toys: None, appliance: Applia
     assert set(told.data["files"]) == {folder.PAGE, folder.MARK, "detections.png", "hog.png"}
     page = (appliance.folder / "out" / folder.PAGE).read_text(encoding="utf-8")
     assert "No face was found" in page
+    assert "No detector found anything" in page
     face = write(appliance.folder / "face.png", paint(Toy(ALICE)))
     assert explained(appliance, face, "--like", wall).code == 1
 
@@ -140,6 +141,8 @@ def test_without_a_face_it_shows_what_it_looked_at(toys: None, appliance: Applia
 def test_of_several_faces_the_largest_is_explained(toys: None, appliance: Appliance) -> None:
     both = paint(Toy(ALICE, x=230, width=90), Toy(BOB, x=60, width=60))
     told = explained(appliance, write(appliance.folder / "two.png", both))
+    page = (appliance.folder / "out" / folder.PAGE).read_text(encoding="utf-8")
+    assert "A door would refuse it: several faces" in page
     # Its mark is white; with one face there is none to be told apart.
     shown = read(appliance.folder / "out" / "detections.png")
     assert (shown > 200).all(axis=2).sum() > 50
@@ -231,6 +234,7 @@ def test_people_of_another_model_are_named_as_they_are_called() -> None:
     explain._for_people(Console(file=text, width=200), data, Path("out"))
     assert "another model: [bold]eve, carl." in text.getvalue()
     assert "door.jpg: 2 faces confirmed" in text.getvalue()
+    assert "a door refuses several faces" in text.getvalue()
 
 
 def test_dlibs_points_are_crosses_and_their_gap_is_told(

@@ -70,6 +70,8 @@ def test_a_threshold_that_nothing_reaches_is_no_distance() -> None:
     told = "".join(page._comparisons("", "", [page._comparison(row)])) + "".join(page._worth(row))
     assert ">none<" in told
     assert "No two faces" in told
+    assert "at a rate of at most 1e-06" in told
+    assert "Every second stranger" in "".join(page._worth(row | {"far": 0.5}))
 
 
 def test_the_thresholds_of_the_tutorials() -> None:
