@@ -32,6 +32,7 @@ from appliance.vision.acquisition import Acquisition, rivals
 # That of a million pictures takes seconds itself, so it waits this many times as long as it took.
 RECORD_EVERY_S = 5.0
 _RECORD_SHARE = 20.0
+_LONGEST_NAME = 255
 NO_FACE, SEVERAL_FACES, UNREADABLE = "no_face", "several_faces", "unreadable"
 DEGENERATE = "degenerate"
 
@@ -292,7 +293,7 @@ def _places(pictures: Sequence[Picture]) -> list[str]:
     for picture in pictures:
         wanted = [f"{picture.path.stem}.png", f"{picture.path.name}.png"]
         number = 2
-        while (place := f"{picture.person}/{wanted[0]}").casefold() in taken:
+        while (place := f"{picture.person}/{_short(wanted[0])}").casefold() in taken:
             if len(wanted) == 1:
                 wanted.append(f"{picture.path.name}-{number}.png")
                 number += 1
@@ -300,6 +301,15 @@ def _places(pictures: Sequence[Picture]) -> list[str]:
         taken.add(place.casefold())
         places.append(place)
     return places
+
+
+def _short(name: str) -> str:
+    """The name, or one of its own that a file system takes: most allow 255 bytes."""
+    whole = name.encode()
+    if len(whole) <= _LONGEST_NAME:
+        return name
+    told = f"-{hashlib.sha256(whole).hexdigest()[:16]}.png"
+    return whole[: _LONGEST_NAME - len(told)].decode(errors="ignore") + told
 
 
 def _difference(before: Alignment, settings: Settings) -> str:

@@ -9,7 +9,6 @@ as at the door. It is for a desk; no door asks a classifier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,9 +114,3 @@ def probabilities(values: NDArray[np.float64], temperature: float) -> NDArray[np
     scaled = values / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
-
-
-def named(people: Sequence[str], classes: NDArray[np.int64]) -> dict[str, int]:
-    """How many rows each of the people has."""
-    counts = np.bincount(classes, minlength=len(people))
-    return dict(zip(people, counts.tolist(), strict=True))

@@ -41,10 +41,6 @@ class DataSet:
     loose: int = 0
     others: int = 0
 
-    def of(self, person: str) -> tuple[Picture, ...]:
-        """The pictures of one person."""
-        return tuple(item for item in self.pictures if item.person == person)
-
 
 def load(folder: Path) -> DataSet:
     """Read FOLDER/NAME/PICTURE; of a folder like LFW's, FOLDER/images/NAME/PICTURE.

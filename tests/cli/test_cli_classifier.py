@@ -15,7 +15,7 @@ from appliance import assemble
 from appliance.cli import classifier as cli
 from appliance.config import Config
 from appliance.errors import InputError
-from appliance.training import classifier_file, representations
+from appliance.training import classifier_file, classifier_plot, representations
 from appliance.training.classifier import Classifier, Origin
 from appliance.training.representations import Representations
 from tests.cli.runs import BIDEN, OBAMA, OBAMA2, OBAMA3, Appliance
@@ -166,7 +166,7 @@ def test_what_was_measured_is_told_though_it_cannot_be_drawn(
     def full(*_: object) -> None:
         raise InputError("The disk is full.", code="not_written")
 
-    monkeypatch.setattr(cli.classifier_plot, "draw", full)
+    monkeypatch.setattr(classifier_plot, "draw", full)
     done = appliance.json(
         "classifier", "train", embeddings(tmp_path / "e"), "--plot", tmp_path / "faces.png"
     )
@@ -207,7 +207,8 @@ def test_a_camera_that_ends_without_a_face_gives_its_last_picture(
             return ["first", "last"]
 
     monkeypatch.setattr(cli, "opened_camera", lambda *_: nullcontext(Camera()))
-    assert [*cli._frames(None, (), Empty(), [])] == ["last"]  # type: ignore[arg-type] # stand-ins
+    shown: list[object] = [*cli._frames(None, (), Empty(), [])]  # type: ignore[arg-type] # stand-ins
+    assert shown == ["last"]
 
 
 @pytest.mark.parametrize(

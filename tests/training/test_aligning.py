@@ -236,6 +236,13 @@ def test_a_folder_that_holds_something_else_stays_as_it_is(place: Path) -> None:
 
 def test_two_pictures_never_share_a_crop(tmp_path: Path) -> None:
     names = ["a/x.bmp", "a/x.jpg", "a/x.jpg.jpg", "a/X.png", "b/x.jpg"]
+    # As long as names may be: what tells two apart does not fit behind them.
+    names += [
+        f"c/{'n' * 251}.bmp",
+        f"c/{'n' * 251}.jpg",
+        f"c/{'é' * 125}.bmp",
+        f"c/{'é' * 125}.jpg",
+    ]
     outcome = run(raw(tmp_path / "raw", *names), tmp_path / "out", Bench4())
     crops = {item.picture: item.crop for item in outcome.alignment.crops}
     assert sorted(crops) == sorted(names)

@@ -23,7 +23,7 @@ def test_a_folder_is_a_person_and_its_pictures_are_hers(tmp_path: Path) -> None:
     found = load(tmp_path)
     assert found.people == ("alice", "bob")
     assert [item.key for item in found.pictures] == ["alice/a.webp", "alice/b.png", "bob/2.JPG"]
-    assert [item.path.name for item in found.of("alice")] == ["a.webp", "b.png"]
+    assert [item.person for item in found.pictures] == ["alice", "alice", "bob"]
 
 
 def test_what_is_nobodys_is_counted_and_passed_over(tmp_path: Path) -> None:
