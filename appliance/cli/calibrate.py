@@ -96,7 +96,7 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
       appliance calibrate --from lfw/ --model mobilefacenet --model mobilefacenet_int8
     """
     every, output, dry_run = (options.pop(name) for name in ("every", "output", "dry_run"))
-    asked = Asked(options.pop("describe"), keep_handicaps=options.pop("keep_handicaps"))
+    describe, keep_handicaps = options.pop("describe"), options.pop("keep_handicaps")
     target = _target(session.config, output, dry_run=dry_run)
     configs = _configs(session, names, every=every)
     source = _manifest_file(session.config)
@@ -105,6 +105,7 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
         models = assemble.manifest(session.config)
         check_holds(target, [models.entry(it.model.name, "embedder") for it in configs])
         source = target if target.exists() else source
+    asked = Asked(describe, source, keep_handicaps=keep_handicaps)
     effort = effort_of(session, **options)
     dataset = load(folder)
     for config in configs:
@@ -112,7 +113,7 @@ def command(session: Session, /, folder: Path, names: tuple[str, ...], **options
     done = _Done()
     for config in configs:
         try:
-            fit = fit_model(session, config, dataset, effort, asked, source)
+            fit = fit_model(session, config, dataset, effort, asked)
         except ApplianceError as error:
             if not done.told:
                 raise
@@ -229,9 +230,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the manifest is to say of the pictures, and whether old handicaps will do."""
+    """What the manifest is to say of the pictures, and whether old handicaps will do.
+
+    source: the manifest whose calibration is replaced.
+    """
 
     describe: str | None
+    source: Path
     keep_handicaps: bool
 
 
@@ -250,16 +255,11 @@ def _handicaps(
     return {measure: risen.table() for measure, risen in found.items()}
 
 
-def fit_model(  # noqa: PLR0913, PLR0917 - one model on one data set, and what the user asked for
-    session: Session,
-    config: Config,
-    dataset: Dataset,
-    effort: Effort,
-    asked: Asked,
-    source: Path,
+def fit_model(
+    session: Session, config: Config, dataset: Dataset, effort: Effort, asked: Asked
 ) -> Fit:
-    """Measure one model. source: the manifest whose calibration it replaces."""
-    before = former(source, config.model.name)
+    """Measure one model."""
+    before = former(asked.source, config.model.name)
     embedded = embed(session, config, dataset, effort)
     require_enough(gather(dataset, embedded))  # before more is measured in vain
     measured_now: dict[str, Any] = {}

@@ -157,8 +157,7 @@ def triplet(session: Session, /, folder: Path, **options: Any) -> None:
             f"Training was interrupted after epoch {trained.fitted.epochs[-1].number}; "
             f"the best so far, epoch {trained.fitted.best.number}, is kept and judged."
         )
-    data = _begun(order, ground, trained)
-    _finish(session, order, ground, trained, effort, data)
+    data = _finished(session, order, ground, trained, effort)
     error = None
     if plot is not None:
         error = _drawn(plot, trained, data)
@@ -287,36 +286,31 @@ def _begun(order: Order, ground: Ground, trained: Trained) -> dict[str, Any]:
     }
 
 
-def _finish(  # noqa: PLR0913, PLR0917 - the whole of one training
-    session: Session,
-    order: Order,
-    ground: Ground,
-    trained: Trained,
-    effort: Effort,
-    data: dict[str, Any],
-) -> None:
-    """Export, judge, and where that goes well calibrate and publish; tells it in `data`."""
+def _finished(
+    session: Session, order: Order, ground: Ground, trained: Trained, effort: Effort
+) -> dict[str, Any]:
+    """Export, judge, and where that goes well calibrate and publish; the report of it all."""
     gain = trained.fitted.best.number > 0
+    data = _begun(order, ground, trained)
     data |= {"judged": {}, "parity": {}, "written": None, "_changes": []}
     if not gain:
-        data |= {"objections": verdict.objections(gain, {}), "usable": False}
-        return
-    files = training_run.files_of(order, ground, trained)
-    with training_run.workshop(order) as draft:
-        judged = training_run.judge(session, order, ground, trained, files, effort, draft)
+        return data | {"objections": verdict.objections(gain, {}), "usable": False}
+    with training_run.workshop(order, ground, trained) as shop:
+        judged = training_run.judge(session, shop, trained, effort)
         objections = verdict.objections(gain, judged.changes)
         data |= _judged_json(judged) | {"objections": objections, "usable": not objections}
         data["_changes"] = judged.changes[order.name]
         if objections or order.out is None:
-            return
-        told = training_run.calibrate(session, order, ground, files, judged, effort, draft)
+            return data
+        told = training_run.calibrate(session, shop, judged, effort)
         data["calibration"] = {
             name: {key: told[name][key] for key in ("images", "missed", "refused", "curves")}
             for name in told
         }
         data["written"] = str(order.out)
         shown = {key: value for key, value in data.items() if key[0] != "_"}
-        export.published(draft, order.out, shown)
+        export.published(shop.draft, order.out, shown)
+    return data
 
 
 def _judged_json(judged: Judged) -> dict[str, Any]:

@@ -116,6 +116,16 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
+class Workshop:
+    """What was ordered, what it was trained from, and its files, which are staged in `draft`."""
+
+    order: Order
+    ground: Ground
+    files: tuple[export.Exported, ...]
+    draft: Path
+
+
+@dataclass(frozen=True, eq=False)
 class Judged:
     """The files, how near each is to PyTorch, and what the people who judge say, by file's name."""
 
@@ -314,35 +324,27 @@ def files_of(order: Order, ground: Ground, trained: Trained) -> tuple[export.Exp
 
 
 @contextmanager
-def workshop(order: Order) -> Iterator[Path]:
+def workshop(order: Order, ground: Ground, trained: Trained) -> Iterator[Workshop]:
     """A folder beside the one that will be made, and nothing of it is left. InputError."""
+    files = files_of(order, ground, trained)
     parent = Path(tempfile.gettempdir()) if order.out is None else order.out.resolve().parent
     try:
         draft = Path(tempfile.mkdtemp(prefix=".training-", dir=parent))
     except OSError as error:
         raise unwritten(parent, error) from error
     try:
-        yield draft
+        yield Workshop(order, ground, files, draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def judge(  # noqa: PLR0913, PLR0917 - what was trained, from what, and where its files lie
-    session: Session,
-    order: Order,
-    ground: Ground,
-    trained: Trained,
-    files: Sequence[export.Exported],
-    effort: Effort,
-    draft: Path,
-) -> Judged:
+def judge(session: Session, shop: Workshop, trained: Trained, effort: Effort) -> Judged:
     """Stage the files as a folder of models, and run each as a door would, on those who judge."""
+    order, ground, files, draft = shop.order, shop.ground, shop.files, shop.draft
     crops, wanted = trained.samples
     inputs = np.concatenate([network_input(crop, ground.parent) for crop in crops])
     parity = {made.name: export.parity(made, inputs, wanted) for made in files}
-    export.staged(
-        ground.models, ground.parent, tuple(files), _training(order, ground, trained), draft
-    )
+    export.staged(ground.models, ground.parent, files, _training(order, ground, trained), draft)
     held = only(ground.dataset, ground.people.held_back)
     rows = _rows_of(ground, ground.people.held_back)
     judging = np.isin(ground.person[rows], ground.people.judge) & np.isin(rows, ground.usable)
@@ -366,19 +368,12 @@ def _vector(of: Embedded) -> Floats:
     return of.vector
 
 
-def calibrate(  # noqa: PLR0913, PLR0917 - likewise
-    session: Session,
-    order: Order,
-    ground: Ground,
-    files: Sequence[export.Exported],
-    judged: Judged,
-    effort: Effort,
-    draft: Path,
-) -> dict[str, Any]:
+def calibrate(session: Session, shop: Workshop, judged: Judged, effort: Effort) -> dict[str, Any]:
     """Measure the thresholds of each staged file on everybody held back, and write them to it.
 
     judged: nobody may object to it (training.verdict).
     """
+    order, ground, files, draft = shop.order, shop.ground, shop.files, shop.draft
     held = only(ground.dataset, ground.people.held_back)
     manifest = draft / export.MANIFEST
     export.acquitted(draft, {name: verdict.tables(rates) for name, rates in judged.changes.items()})
@@ -390,8 +385,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - likewise
         first = {"data": words, "curves": {}, "handicaps": pays}
         merge(manifest, manifest, made.name, first)
         config = _of(ground.config, draft, made.name)
-        asked = Asked(words, keep_handicaps=True)
-        done = fit_model(session, config, held, effort, asked, manifest)
+        asked = Asked(words, manifest, keep_handicaps=True)
+        done = fit_model(session, config, held, effort, asked)
         merge(manifest, manifest, made.name, done.calibration)
         told[made.name] = done.told
     return told
