@@ -307,8 +307,9 @@ ALL: Sequence[Sabotage] = (
     Sabotage(
         "no-helper",
         "faults",
-        "a drop-in without ExecStopPost",
-        "drop_in('ExecStopPost=')",
+        "a drop-in without ExecStopPost, whose watchdog kills outright",
+        # An abort wakes what was stopped, and for a moment its threads may still end the pulse.
+        "drop_in('ExecStopPost=', 'WatchdogSignal=SIGKILL')",
         ("kill -9 inside a pulse", "a hang inside a pulse"),
     ),
     Sabotage(

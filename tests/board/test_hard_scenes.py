@@ -15,7 +15,7 @@ from tests.board.machine import CONTACT, EXIT_BUTTON, RELAY
 from tests.board.scenes import clock, faults, inputs, power
 from tests.board.scenes import torn as torn_scene
 from tests.board.table import Row
-from tests.board.torn import Tally
+from tests.board.torn import Tally, of_each_kind
 
 BEGIN = 1_000_000.0
 
@@ -314,6 +314,13 @@ def test_what_tearing_cost_is_its_own_row(tmp_path: Path) -> None:
     assert red(torn_scene.judge(torn_folder(tmp_path))) == []
     assert only(torn_scene.judge(torn_folder(tmp_path, wrong=[lost])), "anything gone")
     assert only(torn_scene.judge(torn_folder(tmp_path, wrong=[damaged])), "damaged")
+
+
+def test_a_cut_that_damages_and_loses_tells_of_both() -> None:
+    damage, loss = "the audit chain breaks at record 2", "'a' was enrolled and is missing"
+    assert of_each_kind([damage, damage, loss]) == [f"{damage} (and 1 more)", loss]
+    assert of_each_kind([loss, damage]) == [damage, loss]
+    assert of_each_kind([]) == []
 
 
 # --- the clock ----------------------------------------------------------------------------------

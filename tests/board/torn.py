@@ -68,7 +68,10 @@ class Cut:
 
 @dataclass
 class Tally:
-    """What came of them. promises: the most before one cut. wrong: a sentence for each bad cut."""
+    """What came of them. promises: the most before one cut.
+
+    wrong: of each bad cut a sentence on what it damaged and one on what it lost.
+    """
 
     flushes: int = 0
     writes: int = 0
@@ -138,12 +141,25 @@ def replay(
         for cut in cuts(image, entries, wanted, seed):
             tally.cuts[cut.moment.loss.value] += 1
             tally.promises = max(tally.promises, len(cut.promises))
-            if found := look(cut, Path(folder), key):
-                where = f"before entry {cut.moment.at} of {len(entries)}, {cut.moment.loss.value}"
-                more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-                tally.wrong.append(f"{where}: {found[0]}{more}")
+            where = f"before entry {cut.moment.at} of {len(entries)}, {cut.moment.loss.value}"
+            tally.wrong += [f"{where}: {it}" for it in of_each_kind(look(cut, Path(folder), key))]
     tally.seconds = time.monotonic() - began
     return tally
+
+
+def is_loss(complaint: str) -> bool:
+    """Something that was answered is gone; else what is there is damaged."""
+    return "missing" in complaint or "is there" in complaint
+
+
+def of_each_kind(found: Sequence[str]) -> list[str]:
+    """The first damage and the first loss, so that neither hides the other, and how many more."""
+    told = []
+    for loss in (False, True):
+        kind = [it for it in found if is_loss(it) == loss]
+        more = f" (and {len(kind) - 1} more)" if len(kind) > 1 else ""
+        told += [f"{kind[0]}{more}"] if kind else []
+    return told
 
 
 def look(cut: Cut, folder: Path, key: bytes = b"") -> list[str]:
@@ -198,7 +214,7 @@ def summary(tally: Tally) -> str:
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(tally.cuts.items()))
     return (
         f"{tally.in_all} power cuts around {tally.flushes} flushes ({kinds}), up to "
-        f"{tally.promises} answers to keep: {len(tally.wrong)} cuts lost something, "
+        f"{tally.promises} answers to keep: {len(tally.wrong)} complaints, "
         f"{tally.seconds:.0f} s"
     )
 

@@ -42,8 +42,8 @@ def run(board: Board) -> list[Row]:
 def judge(folder: Path) -> list[Row]:
     """The rows, from what the replay found."""
     tally = torn.Tally(**json.loads((folder / "torn.json").read_text()))
-    lost = [it for it in tally.wrong if "missing" in it or "is there" in it]
-    damaged = [it for it in tally.wrong if it not in lost]
+    lost = [it for it in tally.wrong if torn.is_loss(it)]
+    damaged = [it for it in tally.wrong if not torn.is_loss(it)]
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(tally.cuts.items()))
     return [
         Row(
