@@ -87,11 +87,14 @@ def frr(vectors: Floats, person: People, far: float) -> Rejected:
         mine, all_others = person[first : first + _BLOCK], person[first:]
         same = mine[:, np.newaxis] == all_others
         highest = np.concatenate([highest, scores[later & ~same]])
-        highest = np.partition(highest, -min(above, len(highest)))[-above:]
+        # One more than may pass, which tells whether others are as near as the last of those.
+        if len(highest) > above + 1:
+            highest = np.partition(highest, -above - 1)[-above - 1 :]
         own = later & same
         genuine.append(scores[own])
         whose.append(mine[np.nonzero(own)[0]])
-    return _rejected(np.concatenate(genuine), np.concatenate(whose), float(highest.min()))
+    threshold = _threshold(np.sort(highest)[::-1], above)
+    return _rejected(np.concatenate(genuine), np.concatenate(whose), threshold)
 
 
 def _rejected(genuine: Floats, person: People, threshold: float) -> Rejected:
@@ -137,19 +140,22 @@ class _Judged:
         """(1 + rounds, 2): the rates as they are, and with people drawn anew; see Rejected."""
         strangers, genuine = self.strangers, self.genuine
         size = strangers.scores.size
-        threshold = _threshold(strangers.scores, far)
+        above = max(int(far * size), 1)
+        count = min(_RESERVE * above + 1, size)
+        highest = np.argpartition(-strangers.scores, count - 1)[:count]
+        highest = highest[np.argsort(-strangers.scores[highest], kind="stable")]
+        ranked = strangers.scores[highest]
+        threshold = _threshold(ranked, above)
         found: list[Sequence[float]] = [
             _rejected(genuine.scores, genuine.one.astype(np.int64), threshold)
         ]
-        count = min(_RESERVE * max(int(far * size), 1), size)
-        highest = np.argpartition(-strangers.scores, count - 1)[:count]
-        highest = highest[np.argsort(-strangers.scores[highest], kind="stable")]
         pairs_of = np.bincount(genuine.one, minlength=len(strangers.weights[0]))
         for weight, total in zip(strangers.weights, strangers.totals, strict=True):
             pairs = weight[strangers.one[highest]] * weight[strangers.other[highest]]
             reached = np.cumsum(pairs, dtype=np.float64)
             place = int(np.searchsorted(reached, far * total, side="right"))
-            least = strangers.scores[highest[max(place, 1) - 1]]
+            # Whether others are as near is not known of the last that is at hand.
+            least = _threshold(ranked, min(max(place, 1), count if count == size else count - 1))
             below = genuine.one[genuine.scores < least]
             rejected = np.bincount(below, minlength=len(weight))
             found.append(_drawn(weight, rejected, pairs_of))
@@ -168,10 +174,17 @@ def _drawn(weight: Floats, rejected: People, pairs: People) -> tuple[float, floa
     )
 
 
-def _threshold(strangers: NDArray[np.float32], far: float) -> float:
-    """The lowest similarity that no more strangers reach than the share `far`, or one."""
-    above = max(int(far * strangers.size), 1)
-    return float(np.partition(strangers, strangers.size - above)[strangers.size - above])
+def _threshold(ranked: NDArray[np.float32], above: int) -> float:
+    """The lowest similarity that no more than `above` strangers reach.
+
+    ranked: the strangers' similarities, falling; `above` and one more, where there are so many.
+    Where more share the last one that may pass, none of those does: a network that has let all
+    faces fall into one point would else reject nobody, and accept everybody.
+    """
+    last = ranked[above - 1]
+    if above < len(ranked) and ranked[above] == last:
+        return float(np.nextafter(last, np.float32(np.inf)))
+    return float(last)
 
 
 def _changes(

@@ -83,6 +83,16 @@ def test_a_network_that_gives_no_numbers_is_not_taken_for_one_that_rejects_nobod
     assert Change(1e-3, share, share, share).worse
 
 
+def test_a_network_that_takes_all_for_one_is_not_taken_for_one_that_rejects_nobody() -> None:
+    before, person = faces(0.7)
+    after = np.zeros_like(before)
+    after[:, 0] = 1
+    assert frr(after, person, 0.01) == (1.0, 1.0)
+    for change in compared(before, after, person, (0.01,)):
+        assert change.after == Share(1.0, (1.0, 1.0))
+        assert change.worse
+
+
 def test_a_better_network_is_found_better_with_certainty() -> None:
     before, person = faces(0.9)
     after, _ = faces(0.3)

@@ -86,10 +86,9 @@ def test_the_same_seed_gives_the_same_network_bit_for_bit(graph: Graph) -> None:
     assert any((one[name] != third[name]).any() for name in one)
 
 
-@pytest.mark.parametrize("rate", [1e30, float("inf")])
-def test_training_that_leaves_the_numbers_behind_keeps_nothing(graph: Graph, rate: float) -> None:
+def test_training_that_leaves_the_numbers_behind_keeps_nothing(graph: Graph) -> None:
     with pytest.raises(InputError, match="went astray") as refused:
-        trained(graph, "last", replace(QUICK, rate=rate))
+        trained(graph, "last", replace(QUICK, rate=float("inf")))
     assert refused.value.code == "training_diverged"
 
 
