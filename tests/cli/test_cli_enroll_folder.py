@@ -10,6 +10,7 @@ import pytest
 
 from appliance import assemble
 from appliance.cli.enroll_folder import MEASURED_FRR
+from appliance.cli.main import INTERRUPTED
 from appliance.enrolment import roll
 from appliance.errors import StoreError
 from appliance.reports.rates import percent
@@ -173,6 +174,28 @@ def test_a_store_that_fails_in_the_middle_tells_who_was_enrolled(
     assert statuses(told.data) == {"alice": "enrolled"}
     assert told.data["error"]["message"] == "The disk is full."
     assert [it["name"] for it in appliance.json("people", "list").data["people"]] == ["alice"]
+
+
+def test_what_was_interrupted_goes_on_where_it_stopped(
+    appliance: Appliance, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (images / "eve.png").unlink()
+    keep = SqlitePeople.add
+
+    def add(self: SqlitePeople, name: str, *rest: object, **more: object) -> object:
+        if name == "bob":
+            keep(self, name, *rest, **more)  # type: ignore[arg-type]  # handed on as it came
+            raise KeyboardInterrupt  # kept, and not recorded yet
+        return keep(self, name, *rest, **more)  # type: ignore[arg-type]  # handed on as it came
+
+    with monkeypatch.context() as during:
+        during.setattr(SqlitePeople, "add", add)
+        assert appliance("enroll", "--from-folder", images).code == INTERRUPTED
+    assert [it["name"] for it in appliance.json("people", "list").data["people"]] == ["alice"]
+    again = appliance.json("enroll", "--from-folder", images)
+    assert (again.code, statuses(again.data)) == (0, {"alice": "left_alone", "bob": "enrolled"})
+    events = [it["event"] for it in appliance.json("audit", "tail").data["records"]]
+    assert events.count("enrolled") == 2
 
 
 @pytest.mark.parametrize(
