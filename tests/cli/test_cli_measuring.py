@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tomli
 import tomli_w
@@ -322,6 +323,15 @@ def test_calibrating_writes_the_curves_and_keeps_all_else(
         asked = curve["at_target"]
         assert asked["squared_distance"] == pytest.approx(2 - 2 * asked["similarity"], abs=1e-4)
     after = load(models).entries
+    calibration = after["mobilefacenet"].calibration
+    assert calibration is not None
+    for name, told_of in calibration.curves.items():
+        # By hand: beyond the last measured rate, on as its last decade goes, down to 1 in 100,000.
+        far, similar = np.array(told_of.log10_far), np.array(told_of.similarity)
+        a_decade = similar[-1] - np.interp(-(far[-1] + 1), -far, similar)
+        beyond = similar[-1] + (far[-1] + 5) * a_decade
+        wanted = beyond if far[-1] > -5 else np.interp(5, -far, similar)
+        assert curves[name]["at_target"]["similarity"] == pytest.approx(wanted, abs=1e-4)
     assert after["mobilefacenet"].calibration != before["mobilefacenet"].calibration
     assert {name: entry for name, entry in after.items() if name != "mobilefacenet"} == {
         name: entry for name, entry in before.items() if name != "mobilefacenet"
