@@ -266,4 +266,5 @@ def _note(item: Mapping[str, Any]) -> str:
         return str(item["error"]["message"])
     rejected = len(item.get("frames_rejected", ()))
     dropped = [f"{rejected} not used."] if rejected else []
-    return " ".join([*dropped, *item.get("warnings", ())])
+    told = [f"{it[:1].upper()}{it[1:]}" for it in item.get("warnings", ())]
+    return " ".join([*dropped, *told])
