@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # Where milliseconds are marked, on a logarithmic scale.
 _MS_TICKS = tuple(step * 10**power for power in range(-2, 5) for step in (1, 2, 5))
+_MOST_TICKS = 8
 
 check = det.check
 
@@ -56,6 +58,8 @@ def _times(axes: Axes, times: list[Mapping[str, Any]]) -> None:
         low, high = min(values) / 2, max(values) * 2
         axes.set_xlim(low, high)
         ticks = [tick for tick in _MS_TICKS if low <= tick <= high]
+        if len(ticks) > _MOST_TICKS:  # their numbers would touch
+            ticks = [tick for tick in ticks if math.log10(tick).is_integer()]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     for number, time in enumerate(times):
