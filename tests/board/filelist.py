@@ -1,8 +1,9 @@
 """The board's files at a moment, told by the guest: what an installation changed, and left behind.
 
-A list has a line for each path of the root's own file system: what it is, and its name. Below
-HASHED a file is its SHA-256, elsewhere its size and when it was written; a link is where it leads.
-What the running system writes by itself, and what the board is besides the appliance, is left out.
+A list has a line for each path of one file system, the first folder's: what it is, and its name.
+Below HASHED a file is its SHA-256, elsewhere its size and when it was written; a link is where it
+leads. What the running system writes by itself, and what the board is besides the appliance, is
+left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ LEFT_OUT = (
 _PROGRAM = """
 import fnmatch, hashlib, os, stat, sys
 
-device = os.lstat("/").st_dev
+device = os.lstat(sys.argv[1]).st_dev
 
 def below(path, folder):
     return path == folder or path.startswith(folder + "/")
