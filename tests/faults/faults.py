@@ -15,6 +15,7 @@ from pathlib import Path
 
 from appliance.control.words import Result
 from appliance.errors import ApplianceError
+from tests import patience
 from tests.faults import breakers, invariants
 from tests.faults.breakers import Switches
 from tests.faults.outcome import Outcome
@@ -45,7 +46,7 @@ class Patient:
         self.rig = Rig(folder, QUIET, breakable=True)
         self.environment = {
             "FAULTS": str(folder),
-            "FAULTS_VISION_WITHIN_S": "3",
+            "FAULTS_VISION_WITHIN_S": f"{patience.patient(3.0):g}",
             "FAULTS_FIRST_WAIT_S": "0.05",
             **environment,
         }
