@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.place import read_only
+from appliance.evaluation.place import require_writable
 from appliance.evaluation.rates import Trials
 from appliance.evaluation.sheet import BLUE, FAINT, GREEN, INK, LINE, RED
 
@@ -60,15 +60,7 @@ def check(path: Path) -> None:
             f"{path} is no name of a picture that can be drawn.",
             hint=f"Let it end in one of: {', '.join(SUFFIXES)}.",
         )
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no file.", hint="Name a file for the picture.")
-        if not path.parent.is_dir():
-            raise InputError(f"The folder {path.parent} does not exist.", hint="Make it first.")
-        if read_only(path):
-            raise _not_written(path, "it is read-only")
-    except OSError as error:
-        raise _not_written(path, (error.strerror or str(error)).lower()) from error
+    require_writable(path, "picture", _not_written)
     if find_spec("matplotlib") is None:
         raise InputError(
             "A plot needs matplotlib, which is not installed.",

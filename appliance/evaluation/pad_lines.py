@@ -15,7 +15,7 @@ from typing import Any
 from appliance.errors import InputError
 from appliance.evaluation.pad import Presented
 from appliance.evaluation.pad_report import Judged
-from appliance.evaluation.place import read_only
+from appliance.evaluation.place import require_writable
 
 CUE = "cue_"
 _PLAIN = (
@@ -26,15 +26,7 @@ _PLAIN = (
 
 def check(path: Path) -> None:
     """InputError where no file could be written there; to be asked before long work."""
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no file.", hint="Name a file for the lines.")
-        if not path.parent.is_dir():
-            raise InputError(f"The folder {path.parent} does not exist.", hint="Make it first.")
-        if read_only(path):
-            raise _not_written(path, "it is read-only")
-    except OSError as error:
-        raise _not_written(path, (error.strerror or str(error)).lower()) from error
+    require_writable(path, "lines", _not_written)
 
 
 def rows(judged: Sequence[Judged]) -> Iterator[dict[str, Any]]:
