@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.evaluation import det
+from appliance.evaluation.sheet import FAINT, INK, LINE
 from appliance.types import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_INK, _FAINT, _LINE = "#1f2933", "#52606d", "#d5dbe1"
 # Ten that are told apart also with the commoner kinds of colour blindness, with their shapes
 # (after Paul Tol's muted scheme).
 _COLOURS = (
@@ -56,14 +56,14 @@ def draw(
         (right, neighbours(vectors), "t-SNE"),
     ):
         _scatter(axes, plane, classes, people, shown)
-        axes.set_title(title, loc="left", fontsize=10, color=_FAINT)
-    figure.text(0.02, 0.975, heading, va="top", fontsize=12.5, color=_INK, fontweight="bold")
+        axes.set_title(title, loc="left", fontsize=10, color=FAINT)
+    figure.text(0.02, 0.975, heading, va="top", fontsize=12.5, color=INK, fontweight="bold")
     right.legend(
         loc="upper left",
         bbox_to_anchor=(1.01, 1.02),
         frameon=False,
         fontsize=8.5,
-        labelcolor=_INK,
+        labelcolor=INK,
         handletextpad=0.3,
     )
     caption = (
@@ -73,7 +73,7 @@ def draw(
         "on the right only who is near to whom has a meaning."
     )
     figure.text(
-        0.02, 0.09, "\n".join(textwrap.wrap(caption, 190)), va="top", fontsize=8, color=_FAINT
+        0.02, 0.09, "\n".join(textwrap.wrap(caption, 190)), va="top", fontsize=8, color=FAINT
     )
     det.save(figure, path)
 
@@ -127,7 +127,7 @@ def _scatter(
     axes.set_yticks([])
     axes.set_aspect("equal", adjustable="datalim")
     for side in axes.spines.values():
-        side.set_color(_LINE)
+        side.set_color(LINE)
 
 
 def _short(name: str) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.evaluation.det import save
+from appliance.evaluation.sheet import BLUE, FAINT, INK, LINE, RED
 from appliance.training.comparison import Change
 from appliance.training.fit import STEERED_AT, Fitted
 
-_INK, _FAINT, _LINE = "#1f2933", "#52606d", "#d5dbe1"
-_LOSS, _RATE = "#0b5fa5", "#c2410c"
+_LOSS, _RATE = BLUE, RED
 
 
 def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> None:
@@ -27,9 +27,9 @@ def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> 
         linewidth=1.6,
         label="Mean cost of a semi-hard triplet",
     )
-    axes.set_xlabel("Epoch", color=_INK, fontsize=10)
+    axes.set_xlabel("Epoch", color=INK, fontsize=10)
     axes.set_ylabel("Triplet loss", color=_LOSS, fontsize=10)
-    axes.grid(color=_LINE, linewidth=0.6)
+    axes.grid(color=LINE, linewidth=0.6)
     rates = axes.twinx()
     rates.plot(
         [epoch.number for epoch in fitted.epochs],
@@ -43,14 +43,14 @@ def draw(path: Path, fitted: Fitted, judged: Sequence[Change], heading: str) -> 
     # Room for the legend above the line, whose last epochs are often its highest.
     rates.set_ylim(0, 1.35 * max(rates.get_ylim()[1], 1.0))
     for pair in (axes, rates):
-        pair.tick_params(colors=_FAINT, labelsize=9, length=0)
+        pair.tick_params(colors=FAINT, labelsize=9, length=0)
         for side in pair.spines.values():
-            side.set_color(_LINE)
+            side.set_color(LINE)
     lines = [*axes.get_lines(), rates.get_lines()[0]]
     names = [str(line.get_label()) for line in lines]
-    rates.legend(lines, names, loc="upper right", fontsize=9, edgecolor=_LINE)
-    axes.set_title(heading, loc="left", fontsize=12, color=_INK, fontweight="bold", pad=12)
-    figure.text(0.09, 0.04, _caption(fitted, judged), fontsize=8, color=_FAINT, linespacing=1.4)
+    rates.legend(lines, names, loc="upper right", fontsize=9, edgecolor=LINE)
+    axes.set_title(heading, loc="left", fontsize=12, color=INK, fontweight="bold", pad=12)
+    figure.text(0.09, 0.04, _caption(fitted, judged), fontsize=8, color=FAINT, linespacing=1.4)
     save(figure, path)
 
 
