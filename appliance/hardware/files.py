@@ -153,12 +153,16 @@ class FileCamera:
 
     @property
     def fps(self) -> float | None:
-        """Frames a second of the one video that was given; None for pictures and several files."""
-        if len(self._items) != 1 or self._items[0].kind is not Kind.VIDEO:
-            return None
-        (item,) = self._items
-        with contextlib.closing(Video(item.path, item.source)) as video:
-            return video.fps
+        """Frames a second of the one video that was given; None for pictures and several files.
+
+        The mean, except where the rate varies and the container tells only a nominal one.
+        """
+        return self._of_the_video(lambda video: video.fps)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the one video claims to last; None where it does not say, and as `fps`."""
+        return self._of_the_video(lambda video: video.duration)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame in order. Raises InputError at a faulty file, or when no file was usable."""
@@ -192,6 +196,13 @@ class FileCamera:
     def close(self) -> None:
         """Stop; may be called twice."""
         self._closed = True
+
+    def _of_the_video(self, tells: Callable[[Video], float | None]) -> float | None:
+        if len(self._items) != 1 or self._items[0].kind is not Kind.VIDEO:
+            return None
+        (item,) = self._items
+        with contextlib.closing(Video(item.path, item.source)) as video:
+            return tells(video)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -267,9 +278,9 @@ def _shots_of(item: _Item, wants: _Wants, skip: _Skip) -> Iterator[_Shot]:
 
 def _shots_of_video(item: _Item, wants: _Wants, skip: _Skip) -> Iterator[_Shot]:
     with contextlib.closing(Video(item.path, item.source)) as video:
-        interval, index = 1 / video.fps, 0
+        interval, index, moment = 1 / video.fps, 0, 0.0
         while video.advance():
-            at, picture = index * interval, None
+            at, picture, moment = index * interval, None, video.moment
             if wants(at, interval):
                 picture = video.picture()
                 if picture is None:
@@ -281,12 +292,18 @@ def _shots_of_video(item: _Item, wants: _Wants, skip: _Skip) -> Iterator[_Shot]:
                 f"{item.source} is a video without a picture that can be decoded.",
                 hint="Record it again, or convert it to MP4 with H.264.",
             )
-        # The claimed number is an estimate in some containers, so a few missing say nothing.
-        if video.count is not None and index < video.count * 0.9 - 1:
+        # In some containers the claimed number is the length times a nominal rate, so a few missing
+        # say nothing, and many neither where the last one is shown when the film ends.
+        if video.count is not None and index < video.count * 0.9 - 1 and not _ends(video, moment):
             skip(
                 item.source,
                 f"{item.source} breaks off after {index} of {video.count} frames; those were used.",
             )
+
+
+def _ends(video: Video, moment: float) -> bool:
+    """Whether a film whose last picture came at `moment` has been shown to its end."""
+    return video.duration is not None and moment >= video.duration * 0.9
 
 
 def _with_distinct_sources(items: list[_Item]) -> list[_Item]:

@@ -46,6 +46,17 @@ class Video:
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         return int(count) if 0 < count < 1e9 else None
 
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the file claims to last; None where it does not say."""
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        return None if self.count is None or not rate > 0 else self.count / rate
+
+    @property
+    def moment(self) -> float:
+        """When the picture where `advance` has arrived is shown, in seconds, as the file says."""
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
     def advance(self) -> bool:
         """Go to the next picture; False at the end, or where the file breaks."""
         return self._capture.grab()

@@ -138,6 +138,14 @@ def write_video(path: Path, levels: list[int], fourcc: str = "MJPG", fps: float 
     return path
 
 
+def claim_rate(path: Path, fps: int) -> Path:
+    """Let a Matroska file claim a nominal rate that is not its own, as a varying one has."""
+    data, mark = path.read_bytes(), b"\x23\xe3\x83\x84"  # DefaultDuration, four bytes of it
+    at = data.index(mark) + len(mark)
+    path.write_bytes(data[:at] + struct.pack(">I", 10**9 // fps) + data[at + 4 :])
+    return path
+
+
 def rotated_mp4(path: Path) -> Path:
     """Mark an MP4 file as taken with the camera turned by 90 degrees, as phones do."""
     data = path.read_bytes()

@@ -270,6 +270,19 @@ def test_a_video_that_breaks_gives_the_frames_up_to_there(
     ]
 
 
+def test_a_whole_video_of_a_varying_rate_does_not_break_off(tmp_path: Path) -> None:
+    path = make.write_video(tmp_path / "varying.mkv", [0, 100] * 10, "mp4v", fps=4.0)
+    make.claim_rate(path, 30)
+    camera = FileCamera([path], FakeClock())
+    assert (camera.fps, camera.length, camera.duration) == (30.0, 150, 5.0)
+    assert len(list(camera.frames())) == 20
+    assert camera.skipped == []
+    os.truncate(path, path.stat().st_size // 2)
+    camera = FileCamera([path], FakeClock())
+    assert 0 < len(list(camera.frames())) < 20
+    assert [it.source for it in camera.skipped] == ["varying.mkv"]
+
+
 def test_a_video_too_large_to_decode_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
