@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from appliance import assemble, workbench
+from appliance.cli.measuring import fail_after, noted
 from appliance.cli.session import Session, json_option, printable
 from appliance.errors import InputError, UsageError
 from appliance.evaluation import pad_lines
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 # More tracks than this are told by number.
 MOST_LISTED = 20
+# By this share of its length a written film may be off without a word.
+OFF = 0.1
 NO_SOUND = "Sound is not carried over."
 
 
@@ -109,22 +113,26 @@ def command(  # noqa: PLR0913 - the options
         worked = time.process_time()
         film.run(camera, out, codec, fps)
         worked = time.process_time() - worked
-        if table is not None:
-            pad_lines.write(table, film.record.table)
         broken = [item.reason for item in camera.skipped]
+        of_rate = [] if broken else film.of_its_rate(camera.duration, fps)
     spent = Spent(time.monotonic() - started, worked)
     data = {
         "video": str(source),
         "out": str(out),
-        "csv": None if table is None else str(table),
+        "csv": None,
         "codec": codec,
         "sound": False,
         **film.told(fps, spent),
-        "warnings": [*broken, *film.warnings],
+        "warnings": [*broken, *of_rate, *film.warnings],
     }
+    error = None
+    if table is not None:
+        error = noted(data, "csv", table, partial(pad_lines.write, table, film.record.table))
     for warning in data["warnings"]:
         session.say(f"Warning: {printable(warning)}")
     session.result(data, lambda console: _for_people(console, data))
+    if error is not None:
+        fail_after(session, error)
 
 
 def _require_apart(source: Path, out: Path, table: Path | None) -> None:
@@ -186,6 +194,20 @@ class Film:
         told = (
             f"{faces} too small to be compared (quality.min_eye_distance: {least:g} pixels). "
             "--any-size compares them all the same, at a higher threshold."
+        )
+        return [told]
+
+    def of_its_rate(self, claimed_s: float | None, fps: float) -> list[str]:
+        """Whether the written film is quicker or slower than the one that was given.
+
+        claimed_s: what that one says it lasts; fps: by which both are counted.
+        """
+        written_s = self.record.frames / fps
+        if claimed_s is None or abs(written_s - claimed_s) <= max(OFF * claimed_s, 1 / fps):
+            return []
+        told = (
+            f"the film lasts {claimed_s:.1f} s and is written with {written_s:.1f} s: its frame "
+            f"rate varies, and all it tells of that is {fps:g} a second. Convert it to MP4 before."
         )
         return [told]
 

@@ -105,11 +105,14 @@ class Hall:
         self._greetings = greetings
         self._visits = Visits(away_s)
         self._frames = 0
+        self._began = 0.0
         self._greeted: dict[str, int] = {}
 
     def watch(self, camera: Camera) -> None:
         """Look at every frame until there are no more."""
         for frame in camera.frames():
+            if not self._frames:  # a camera's clock counts from the start of the machine
+                self._began = frame.at
             self._frames += 1
             named = {it.name: it for it in self._tracker.look(frame).seen if it.name is not None}
             for name in self._visits.arrivals(named, frame.at):
@@ -126,7 +129,8 @@ class Hall:
         }
         times = sum(self._greeted.values())
         said = "1 greeting" if times == 1 else f"{times} greetings"
-        self._session.result(data, lambda it: it.print(f"{said} in {self._frames} frames."))
+        seen = "1 frame" if self._frames == 1 else f"{self._frames} frames"
+        self._session.result(data, lambda it: it.print(f"{said} in {seen}."))
 
     def _greet(self, seen: Seen, name: str, at: float) -> None:
         text = self._greetings.welcome(name)
@@ -134,13 +138,13 @@ class Hall:
         match = seen.identity.match if seen.identity else None
         data: dict[str, Any] = {
             "event": "greeted",
-            "at_s": round(at, 3),
+            "at_s": round(at - self._began, 3),
             "name": name,
             "text": text,
             "similarity": None if match is None else round(match.similarity, 4),
             "threshold": None if match is None else round(match.threshold, 4),
         }
-        line = f"{at:8.1f} s  {printable(text)}"
+        line = f"{at - self._began:8.1f} s  {printable(text)}"
         self._session.result(data, lambda console: console.print(line, markup=False))
 
 

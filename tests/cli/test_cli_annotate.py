@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +45,7 @@ class ToyFilm(ToyCamera):
     """A recording of painted faces."""
 
     fps = FPS
+    duration: float | None = None
     skipped: Sequence[object] = ()
 
 
@@ -269,6 +272,44 @@ def test_a_video_that_arrived_in_part_does_not_get_its_name(
     assert list(alice.folder.glob("*out*")) == []
 
 
+def test_a_table_that_could_not_be_written_takes_nothing_from_the_video(
+    alice: Appliance, shows: Callable[[Sequence[Frame]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shows(hall(3))
+    out, table = alice.folder / "out.mp4", alice.folder / "out.csv"
+    real = Path.write_text
+
+    def full(path: Path, *words: Any, **more: Any) -> int:
+        if path.name.startswith(".out.csv"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    words = ("annotate", "--from", "x.mp4", "--out", out, "--csv", table)
+    told = alice(*words)
+    assert (told.code, out.exists(), table.exists()) == (3, True, False)
+    assert f"Written to {out}. Sound" in told.out
+    assert "no space left" in told.err
+    told = alice.json(*words)
+    assert (told.code, told.data["csv"], told.data["frames"]) == (3, None, 3)
+    assert told.data["error"]["code"] == "lines_not_written"
+
+
+@pytest.mark.parametrize(("lasts", "words"), [(0.8, []), (0.88, []), (2.5, ["2.5 s", "0.8 s"])])
+def test_a_film_that_is_written_shorter_than_it_was_is_told(
+    lasts: float,
+    words: list[str],
+    alice: Appliance,
+    shows: Callable[[Sequence[Frame]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shows(hall())
+    monkeypatch.setattr(ToyFilm, "duration", lasts)
+    told = alice.json("annotate", "--from", "x.mp4", "--out", alice.folder / "out.mp4")
+    assert len(told.data["warnings"]) == bool(words)
+    assert all(word in warning for warning in told.data["warnings"] for word in words)
+
+
 def test_who_interrupts_leaves_nothing(
     alice: Appliance, shows: Callable[[Sequence[Frame]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,11 +384,14 @@ def test_who_looks_through_the_camera_stops_it_by_ctrl_c_and_nothing_was_kept(
             yield from super().frames()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(assemble, "camera", lambda _: Stopped(hall(3)))
+    # A camera's clock counts from the start of the machine; greetings from the first frame.
+    shown = [replace(frame, at=79_000.0 + frame.at) for frame in hall(3)]
+    monkeypatch.setattr(assemble, "camera", lambda _: Stopped(shown))
     before = alice.snapshot()
     told = alice.json("greet", "--silent")
     assert told.code == 0, told
-    *_, end = lines(told.out)
+    greeted, end = lines(told.out)
+    assert greeted["at_s"] == 0.0
     assert end == {"event": "ended", "frames": 3, "greeted": {"alice": 1}, "voice_faults": []}
     assert alice.snapshot() == before
 
