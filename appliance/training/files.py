@@ -34,6 +34,30 @@ def replace(path: Path, content: bytes) -> None:
         raise unwritten(path, error) from error
 
 
+def replace_together(folder: Path, contents: Mapping[str, bytes], mark: str) -> None:
+    """Put files that belong together into a folder. mark: the one without which none counts.
+
+    All of them are written before the first old one goes, so a full disk leaves the old ones as
+    they were. The mark goes first and comes last: where the exchange breaks off, it is missing.
+    InputError where that fails.
+    """
+    drafts: dict[str, Path] = {}
+    try:
+        try:
+            for name in sorted(contents, key=lambda it: it == mark):
+                drafts[name] = _draft(folder)
+                drafts[name].write_bytes(contents[name])
+            (folder / mark).unlink(missing_ok=True)
+            for name, draft in drafts.items():
+                draft.replace(folder / name)
+        finally:
+            with suppress(OSError):
+                for draft in drafts.values():
+                    draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritten(folder, error) from error
+
+
 def _draft(folder: Path) -> Path:
     return folder / f".{secrets.token_hex(8)}.part"
 
@@ -45,8 +69,13 @@ def is_draft(path: Path) -> bool:
 
 def replace_json(path: Path, data: Mapping[str, Any]) -> None:
     """The same, of a JSON object. Raises InputError."""
+    replace(path, json_bytes(data))
+
+
+def json_bytes(data: Mapping[str, Any]) -> bytes:
+    """A JSON object as these files hold it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
-    replace(path, f"{text}\n".encode())
+    return f"{text}\n".encode()
 
 
 def make_folder(folder: Path) -> None:

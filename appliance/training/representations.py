@@ -95,16 +95,14 @@ class _Record(BaseModel):
 def write(folder: Path, found: Representations) -> None:
     """Write all four files into a folder, which is made where it is missing.
 
-    The record comes last: where the writing broke off, `read` says so. InputError when nothing
-    can be written, or when the folder holds CSV files that the appliance did not write.
+    Earlier ones stay as they are until all four are written. The record comes last: where the
+    exchange broke off, `read` says so. InputError when nothing can be written, or when the folder
+    holds CSV files that the appliance did not write.
     """
     _check(found)
     files.make_folder(folder)
     check_target(folder)
     contents = {LABELS: _labels_csv(found), REPS: _reps_csv(found), ARRAYS: _arrays(found)}
-    _forget(folder)
-    for name, content in contents.items():
-        files.replace(folder / name, content)
     record = _Record(
         format=FORMAT,
         model=found.model,
@@ -115,7 +113,8 @@ def write(folder: Path, found: Representations) -> None:
         rows=len(found.labels),
         sha256={name: hashlib.sha256(contents[name]).hexdigest() for name in contents},
     )
-    files.replace_json(folder / RECORD, record.model_dump(mode="json"))
+    described = {RECORD: files.json_bytes(record.model_dump(mode="json"))}
+    files.replace_together(folder, contents | described, RECORD)
 
 
 def check_target(folder: Path) -> None:
@@ -179,14 +178,6 @@ def _check(found: Representations, folder: Path | None = None) -> None:
         raise InputError(f"An embedding{where} holds a number that is none.", hint=EMBED)
     if not set(found.labels.tolist()) <= set(range(1, len(found.people) + 1)):
         raise InputError(f"A label{where} is of nobody.", hint=EMBED)
-
-
-def _forget(folder: Path) -> None:
-    """Take the old record away before the first file changes under it."""
-    try:
-        (folder / RECORD).unlink(missing_ok=True)
-    except OSError as error:
-        raise files.unwritten(folder / RECORD, error) from error
 
 
 def _labels_csv(found: Representations) -> bytes:

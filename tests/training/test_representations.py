@@ -170,20 +170,40 @@ def test_files_that_somebody_else_wrote_stay(tmp_path: Path) -> None:
     assert sorted(item.name for item in tmp_path.iterdir()) == ["labels.csv", "reps.csv"]
 
 
-def test_a_full_disk_leaves_nothing_that_is_taken_for_embeddings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("room", [30, 600])  # for the labels' table, or for no array
+def test_a_full_disk_leaves_the_earlier_embeddings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     write(tmp_path, some())
+    before = {item.name: item.read_bytes() for item in tmp_path.iterdir()}
     whole = Path.write_bytes
 
     def full(self: Path, data: bytes) -> int:
-        if len(data) > 600:  # the arrays, after both CSV files
-            whole(self, data[:100])
+        if len(data) > room:
+            whole(self, data[:room])
             raise OSError(errno.ENOSPC, "No space left on device")
         return whole(self, data)
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="no space left on device"):
+        write(tmp_path, some("openface"))
+    assert {item.name: item.read_bytes() for item in tmp_path.iterdir()} == before
+    assert read(tmp_path).model == "mobilefacenet"
+
+
+def test_an_exchange_that_breaks_off_leaves_nothing_that_is_taken_for_embeddings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, some())
+    whole = Path.replace
+
+    def broken(self: Path, target: Path) -> Path:
+        if target.name == "reps.csv":
+            raise KeyboardInterrupt
+        return whole(self, target)
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(KeyboardInterrupt):
         write(tmp_path, some("openface"))
     assert sorted(item.suffix for item in tmp_path.iterdir()) == [".csv", ".csv", ".npz"]
     with pytest.raises(InputError, match="unfinished"):
