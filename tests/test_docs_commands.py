@@ -75,6 +75,15 @@ def test_every_command_exists(page: Path) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)
+def test_every_block_of_code_is_one(page: Path) -> None:
+    # One whose fence is indented is text, and what it holds is not looked at.
+    fences = re.findall(r"^( *)```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [indent for indent, _ in fences if len(indent) > 3] == []
+    assert [language for _, language in fences[1::2] if language] == []
+    assert len(fences) % 2 == 0
+
+
 def test_there_are_many_to_be_looked_at() -> None:
     assert sum(len([*lines(page.read_text(encoding="utf-8"))]) for page in PAGES) > 100
 
