@@ -110,32 +110,33 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(config: str = "") -> Check:
-    return doctor._service(parse(config))
+def told(check: Path, store: str = "") -> Check:
+    # A state of its own: this machine's may have a key beside its database.
+    return doctor._service(parse(f"store: {{path: {check / 'state'}, {store}}}"))
 
 
 class TestDoctor:
     def test_nothing_is_installed(self, check: Path) -> None:
-        found = told()
+        found = told(check)
         assert found.status is Status.WARN
         assert "not installed" in found.detail
 
     def test_all_is_well(self, check: Path) -> None:
         install(check, "camera-v4l2")
-        found = told()
+        found = told(check)
         assert (found.status, found.hint) == (Status.OK, "")
         assert str(check / ETC / "appliance.service") in found.detail
 
     def test_a_camera_that_the_unit_does_not_allow(self, check: Path) -> None:
         install(check)
-        found = told()
+        found = told(check)
         assert found.status is Status.WARN
         assert "camera-v4l2.conf" in found.detail
         assert "daemon-reload" in found.hint
 
     def test_a_key_that_commands_do_not_get(self, check: Path) -> None:
         install(check, "camera-v4l2", "key")
-        found = told()
+        found = told(check)
         assert found.status is Status.OK
         assert "handed to the service alone" in found.detail
         assert "systemd-run" in found.hint
@@ -146,8 +147,8 @@ class TestDoctor:
         install(check, "camera-v4l2", "key")
         (check / "appliance-template-key").touch()
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(check))
-        assert "alone" not in told().detail
+        assert "alone" not in told(check).detail
 
     def test_a_key_that_the_config_names(self, check: Path) -> None:
         install(check, "camera-v4l2", "key")
-        assert "alone" not in told("store: {key: /root/key}").detail
+        assert "alone" not in told(check, f"key: {check / 'key'}").detail

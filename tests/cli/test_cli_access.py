@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -219,9 +220,8 @@ def test_a_permission_that_cannot_be_read_lets_nobody_in(
     door: Appliance, films: dict[str, Path]
 ) -> None:
     door("people", "access", "alice", "--allow", "sat 00:00-24:00")
-    with sqlite3.connect(door.state / "appliance.db") as connection:
+    with closing(sqlite3.connect(door.state / "appliance.db")) as connection, connection:
         connection.execute("UPDATE permission SET windows = 'whenever'")
-    connection.close()
     told = door.json("verify", "--name", "alice", "--unlock", "--from", films["alice"])
     assert (told.code, told.error["code"]) == (3, "corrupt")
     assert [state for state, _ in door.journal if state == "unlocked"] == []

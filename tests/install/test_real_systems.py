@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -228,7 +229,7 @@ def test_with_systemd_as_process_1(here: Room) -> None:
         assert f"{former} is in place again." in why
         assert release(here) == former
         assert here.call("systemctl", "is-active", "appliance").stdout == "active\n"
-        with sqlite3.connect(here.folder / DATABASE) as database:
+        with closing(sqlite3.connect(here.folder / DATABASE)) as database:
             names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
         assert "person" in names
         assert "worse" not in names

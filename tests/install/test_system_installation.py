@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -332,7 +333,7 @@ class TestTheDatabaseOfAnUpgrade:
     def enrolled(self, system: System) -> Path:
         system.install()
         database = system.root / "var/lib/appliance/appliance.db"
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("PRAGMA user_version = 1")
             connection.execute("CREATE TABLE people (name)")
             connection.execute("INSERT INTO people VALUES ('Ada')")
@@ -340,7 +341,7 @@ class TestTheDatabaseOfAnUpgrade:
 
     def people(self, database: Path) -> list[tuple[str]]:
         assert database.exists()
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             return connection.execute("SELECT name FROM people").fetchall()
 
     def test_survives_a_power_cut_at_the_end(self, system: System) -> None:
@@ -359,7 +360,7 @@ class TestTheDatabaseOfAnUpgrade:
             (knows, f"Back again: sudo /opt/appliance.d/{system.release}/installer/install.sh"),
             (knows + 1, f"does not know the tables of {database}."),
         ):
-            with sqlite3.connect(database) as connection:
+            with closing(sqlite3.connect(database)) as connection, connection:
                 connection.execute(f"PRAGMA user_version = {tables}")
             former = system.root / "opt/appliance.d" / system.release
             result = system.ask(f"tell_way_back {former} {database}")
@@ -383,7 +384,7 @@ class TestTheDatabaseOfAnUpgrade:
         system.newer(broken="migrates")
         (system.checkout / "broken/doctor-fails").touch()
         assert "was not kept" in refused(system, "--upgrade", code=1)
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             assert connection.execute("PRAGMA user_version").fetchone() == (1,)
 
     @pytest.mark.slow
