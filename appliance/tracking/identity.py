@@ -93,6 +93,11 @@ class Evidence:
         return None if self._suspended or self.doubted else self._identity
 
     @property
+    def withheld(self) -> bool:
+        """Whether the face may be another one than was compared so far."""
+        return self._suspended
+
+    @property
     def doubted(self) -> bool:
         """Whether the latest good look was at another face, and one more decides."""
         return self._doubted > 0

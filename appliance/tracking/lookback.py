@@ -89,10 +89,10 @@ class Lookback:
 
 
 def _known_by_now(seen: Seen, now: Seen | None) -> Seen:
-    if seen.identity is not None or now is None or now.identity is None:
+    if seen.withheld or seen.identity is not None or now is None or now.identity is None:
         return seen
     return replace(seen, identity=now.identity, fault=None)
 
 
 def _unnamed(seen: Seen) -> Seen:
-    return replace(seen, identity=None)
+    return replace(seen, identity=None, withheld=True)

@@ -41,13 +41,15 @@ class Seen:
     """One face in one frame. track: 1, 2, 3, ... in the order in which they came.
 
     identity: None as long as no frame of the track was good enough, or where it may be somebody
-    else by now; then `fault` says why the latest one could not be compared.
+    else by now; then `fault` says why the latest one could not be compared. withheld: it may be
+    somebody else, so who the track is seen to be later tells nothing of this frame.
     """
 
     track: int
     face: Landmarks
     identity: Identity | None = None
     fault: Fault | None = None
+    withheld: bool = False
 
     @property
     def name(self) -> str | None:
@@ -93,7 +95,8 @@ class _Track:
         self.fault: Fault | None = None
 
     def seen(self) -> Seen:
-        return Seen(self.number, self.face, self.evidence.identity, self.fault)
+        evidence = self.evidence
+        return Seen(self.number, self.face, evidence.identity, self.fault, evidence.withheld)
 
 
 @dataclass(frozen=True, eq=False)

@@ -306,6 +306,23 @@ def test_no_frame_bears_the_name_of_who_had_gone_by_then() -> None:
     assert told[11:] == [(2, "bob")] * 4
 
 
+def test_looking_back_gives_no_name_to_who_stood_there_in_between() -> None:
+    # Searched at 0.5 and 0.6 s, and when Bob is back; in between somebody who is too dark to be
+    # compared stood in his place.
+    dark = map(dimmed, film(*[[left(ALICE)]] * 3, start=0.6, take=1))
+    frames = [*film(*[[left(BOB)]] * 6), *dark, *film(*[[left(BOB)]] * 4, start=0.9)]
+    told = [seen for (seen,) in shown(frames)]
+    assert told == [*[(1, "bob")] * 6, *[(1, None)] * 3, *[(1, "bob")] * 4]
+
+
+def test_a_doubt_at_the_end_of_the_film_takes_the_name_back() -> None:
+    # Searched at 0, 0.5 and 1 s; the mesh slid at 0.7 s, and no second look confirms it.
+    frames = film(*[[left(ALICE)]] * 7, *[[left(BOB)]] * 4)
+    told = [seen for (seen,) in shown(frames)]
+    assert told[:6] == [(1, "alice")] * 6
+    assert told[6:] == [(1, None)] * 5
+
+
 def test_who_is_traced_back_is_not_traced_over_a_cut() -> None:
     # Bob came after the first search and went before the second: nobody followed him.
     frames = [*film([], [left(BOB)]), *film(*[[left(ALICE)]] * 5, start=0.2, take=1)]
@@ -373,6 +390,15 @@ def test_the_record_has_a_line_for_each_face_in_each_frame() -> None:
     assert float(cells[1][8]) < float(cells[1][9])
     assert (record.frames, record.faces) == (3, 3)
     assert {number: it.frames for number, it in record.tracks.items()} == {1: 2, 2: 1}
+
+
+def test_a_track_is_summed_up_by_how_it_was_compared_latest() -> None:
+    compared, withheld = seen(Identity("alice", "alice", MATCH)), seen(None, Fault.BLURRED)
+    record = Record()
+    for frame, one in zip(film([], [], []), (withheld, compared, withheld), strict=True):
+        record.add(frame, (one,))
+    (summary,) = record.tracks.values()
+    assert (summary.last.name, summary.frames, summary.last_s) == ("alice", 3, 0.2)
 
 
 def test_a_visit_begins_once_and_anew_after_an_absence() -> None:
