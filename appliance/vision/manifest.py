@@ -205,14 +205,14 @@ class Training(_Table):
     """What a network was made from by training on pictures of people, on whom, and what came of it.
 
     parent, parent_sha256: the network that training began from. people_sha256, people_hashes: of
-    those it was trained on, as in Calibration: on them its error rates say nothing. judged: by
-    people who were held back; empty where that has not been done.
+    those it was trained on, as in Calibration, and never empty: on them its error rates say
+    nothing. judged: by people who were held back; empty where that has not been done.
     """
 
     parent: str
     parent_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     people_sha256: str
-    people_hashes: str = Field(pattern=r"^(?:[A-Za-z0-9+/]{4})*$")
+    people_hashes: str = Field(pattern=r"^(?:[A-Za-z0-9+/]{4})+$")
     judged: tuple[JudgedRate, ...] = ()
 
     @property

@@ -297,6 +297,14 @@ def test_no_manifest_gives_thresholds_to_a_network_that_was_not_acquitted(
     assert Entry.model_validate(unfit | {"calibration": None}).calibration is None
 
 
+def test_a_trained_network_says_on_whom_it_was_trained() -> None:
+    """Without it nobody could keep those people from measuring its thresholds."""
+    told = acquitted(data(0, 50), BETTER).model_dump(mode="json")
+    assert Training.model_validate(told).people_hashes
+    with pytest.raises(ValidationError, match="people_hashes"):
+        Training.model_validate(told | {"people_hashes": ""})
+
+
 def test_those_who_were_trained_on_do_not_come_back_as_judges() -> None:
     ours = load(shipped_folder()).entry("openface")
     training_run.require_trainable(ours)

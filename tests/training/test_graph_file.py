@@ -117,7 +117,7 @@ def test_a_staged_folder_is_a_folder_of_models(
         "parent": PARENT,
         "parent_sha256": models.entry(PARENT).sha256,
         "people_sha256": "",
-        "people_hashes": "",
+        "people_hashes": "AAAA",
     }
     draft = tmp_path / "draft"
     draft.mkdir()
