@@ -393,8 +393,11 @@ def _for_people(console: Console, told: dict[str, Any]) -> None:
         console.print(f"{who} left out for having too few pictures.")
     if told["copies"]:
         many = told["copies"]
-        which = "1 picture is a copy of another" if many == 1 else f"{many} pictures are copies"
-        console.print(f"{which}: held out, it is easy, for its twin was trained on.")
+        which = "1 picture is a copy" if many == 1 else f"{many} pictures are copies"
+        console.print(
+            f"{which}: held out, a copy is easy, for its twin was trained on, or, where that has "
+            "another name, hopeless."
+        )
     table = Table("Held-out pictures", "Named rightly", "Mean over people", "Worst fold", box=None)
     for name, row in told["accuracy"].items():
         spread = f"± {percent(row['standard_error'])}"
