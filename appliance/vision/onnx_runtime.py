@@ -25,6 +25,8 @@ import numpy as np
 from appliance.errors import ModelError
 from appliance.types import Floats
 
+# What keeps ONNX Runtime from reporting to its maker: https://github.com/microsoft/onnxruntime/pull/27379
+SILENT = "ORT_DISABLE_TELEMETRY"
 # The most device memory that choosing kernels may take; the network itself needs some 20 MB.
 WORKSPACE_BYTES = 256 << 20
 
@@ -129,6 +131,9 @@ class OnnxModel:
 
 
 def _runtime() -> Any:
+    # From 1.29 on the published wheels for Linux tell their maker of each process and network, and
+    # keep a number of the machine, unless this stands there before they are imported.
+    os.environ[SILENT] = "1"
     try:
         import onnxruntime
     except ImportError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +17,7 @@ from appliance.errors import ModelError
 from appliance.vision import manifest, onnx_runtime
 from appliance.vision.onnx_runtime import CPU, CUDA, OnnxModel, Provider, tensorrt
 from appliance.vision.parity import compare
+from tests.conftest import ROOT
 from tests.portraits import network
 
 pytest.importorskip("onnxruntime", reason="the extra [dev] is not installed")
@@ -68,6 +71,31 @@ def test_one_that_leaves_the_network_to_the_cpu_is_not_taken() -> None:
         OnnxModel(twin(), name="twin", provider=idle, threads=1)
     assert caught.value.code == "no_provider"
     assert "Azure cannot be used by ONNX Runtime" in caught.value.message
+
+
+def test_it_is_loaded_only_where_it_may_not_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str | None] = []
+
+    class Recorder(MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "onnxruntime":
+                found.append(os.environ.get("ORT_DISABLE_TELEMETRY"))
+
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    monkeypatch.setattr(sys, "meta_path", [Recorder()])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        onnx_runtime.providers()
+    assert found == ["1"]
+
+
+@pytest.mark.slow
+def test_it_leaves_nothing_of_its_own_in_the_home(tmp_path: Path) -> None:
+    # What it reports from lies there, beside a number of the machine. It is silent in CI anyway.
+    surroundings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    asked = "from appliance.vision import onnx_runtime; onnx_runtime.providers()"
+    subprocess.run([sys.executable, "-c", asked], env=surroundings, cwd=ROOT, check=True)
+    assert [*tmp_path.rglob("*")] == []
 
 
 class Session:
