@@ -22,7 +22,7 @@ from appliance.config import CPU_DELEGATE, Config
 from appliance.errors import InputError, ModelError
 from appliance.evaluation.cache import Cache
 from appliance.evaluation.calibrate import require_enough
-from appliance.evaluation.dataset import Dataset, load, name_hashes, people_sha256
+from appliance.evaluation.dataset import Dataset, load, people_sha256, word_hashes
 from appliance.evaluation.embed import Embedded, known_faces
 from appliance.evaluation.fingerprints import keys
 from appliance.evaluation.handicap import LEAST_FACES, measured
@@ -429,5 +429,5 @@ def _training(order: Order, ground: Ground, trained: Trained) -> dict[str, Any]:
         "epoch": trained.fitted.best.number,
         "people": len(seen.people),
         "people_sha256": people_sha256(seen),
-        "people_hashes": name_hashes(seen),
+        "people_hashes": word_hashes(seen),
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,26 +57,53 @@ def name_hashes(dataset: Dataset) -> str:
     Enough to tell who is among a few thousand people (of 2,835, they take one stranger in 6,000
     for one of them), and less than a list of names, though a name that is guessed can be checked.
     """
-    salt = people_sha256(dataset)
-    return base64.b64encode(b"".join(sorted(_hash(name, salt) for name in dataset.people))).decode()
+    return _hashes(dataset, _spelt)
+
+
+def word_hashes(dataset: Dataset) -> str:
+    """The same of the names' words, so that a folder that was only spelt anew is known by them."""
+    return _hashes(dataset, _worded)
+
+
+def words(name: str) -> tuple[str, ...]:
+    """A name's words in order, without case, accents and signs.
+
+    `Chyung_Dai-chul` and `dai chul CHYUNG` have the same, and so have Zoë's two encodings.
+    """
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return tuple(sorted(re.findall(r"\w+", letters.replace("_", " "))))
 
 
 def known_people(dataset: Dataset, calibration: Calibration | Training) -> int | None:
     """How many of the data set's people the calibration was measured on, by their names.
 
-    Or the network was trained on. None where that cannot be known: there are no hashes, and it was
-    not measured on just these people.
+    Or the network was trained on, by their names' words. None where that cannot be known: there
+    are no hashes, and it was not measured on just these people.
     """
     salt, stored = calibration.people_sha256, base64.b64decode(calibration.people_hashes)
     if not stored:
         return len(dataset.people) if people_sha256(dataset) == salt else None
     starts = range(0, len(stored), _HASH_BYTES)
     known = {stored[start : start + _HASH_BYTES] for start in starts}
-    return sum(_hash(name, salt) in known for name in dataset.people)
+    # A network's people were once told by their names as well.
+    ways = (_spelt, _worded) if isinstance(calibration, Training) else (_spelt,)
+    return max(sum(_hash(way(name), salt) in known for name in dataset.people) for way in ways)
 
 
-def _hash(name: str, salt: str) -> bytes:
-    return hashlib.sha256(_bytes(f"{salt}\n{_spelt(name)}")).digest()[:_HASH_BYTES]
+def _hashes(dataset: Dataset, way: Callable[[str], str]) -> str:
+    salt = people_sha256(dataset)
+    found = sorted(_hash(way(name), salt) for name in dataset.people)
+    return base64.b64encode(b"".join(found)).decode()
+
+
+def _hash(text: str, salt: str) -> bytes:
+    return hashlib.sha256(_bytes(f"{salt}\n{text}")).digest()[:_HASH_BYTES]
+
+
+def _worded(name: str) -> str:
+    """The name's words; of one without any, such as `😀`, the name."""
+    return " ".join(words(name)) or _spelt(name)
 
 
 def _spelt(name: str) -> str:

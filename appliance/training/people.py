@@ -7,8 +7,6 @@ names are spelt alike, or that share a photograph, may be one person, so they ge
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import InputError
-from appliance.evaluation.dataset import Dataset, Picture
+from appliance.evaluation.dataset import Dataset, Picture, words
 from appliance.types import Floats
 
 Indices = NDArray[np.int64]
@@ -106,21 +104,13 @@ def alike(names: Sequence[str], vectors: Floats, person: Indices) -> Indices:
 
     known: dict[tuple[str, ...], int] = {}
     for one, name in enumerate(names):
-        words = _words(name)
-        if words:
-            join(known.setdefault(words, one), one)
+        if spelt := words(name):
+            join(known.setdefault(spelt, one), one)
     for start in range(0, len(vectors), _BLOCK):
         near = vectors[start : start + _BLOCK] @ vectors[start:].T >= ONE_PHOTOGRAPH
         for row, column in np.argwhere(np.triu(near, 1)).tolist():
             join(int(person[start + row]), int(person[start + column]))
     return np.array([first(one) for one in range(len(names))], np.int64)
-
-
-def _words(name: str) -> tuple[str, ...]:
-    """`Chyung_Dai-chul` and `dai chul CHYUNG` have the same, and so have Zoë's two encodings."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    letters = "".join(sign for sign in plain if not unicodedata.combining(sign))
-    return tuple(sorted(re.findall(r"\w+", letters.replace("_", " "))))
 
 
 def only(dataset: Dataset, people: Indices) -> Dataset:

@@ -205,8 +205,9 @@ class Training(_Table):
     """What a network was made from by training on pictures of people, on whom, and what came of it.
 
     parent, parent_sha256: the network that training began from. people_sha256, people_hashes: of
-    those it was trained on, as in Calibration, and never empty: on them its error rates say
-    nothing. judged: by people who were held back; empty where that has not been done.
+    those it was trained on, as in Calibration, but by their names' words, and never empty: on them
+    its error rates say nothing. judged: by people who were held back; empty where that has not
+    been done.
     """
 
     parent: str

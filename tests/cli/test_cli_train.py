@@ -18,7 +18,7 @@ from appliance.cli import train, training_run
 from appliance.cli.calibrate import _require_strangers
 from appliance.cli.training_run import Judged
 from appliance.errors import InputError, ModelError
-from appliance.evaluation.dataset import Dataset, Picture, name_hashes, people_sha256
+from appliance.evaluation.dataset import Dataset, Picture, people_sha256, word_hashes
 from appliance.training.comparison import Change, Counted, Share
 from appliance.training.export import Parity
 from appliance.training.fit import Epoch, Fitted
@@ -242,7 +242,7 @@ def acquitted(seen: Dataset, *rates: JudgedRate) -> Training:
         parent="openface",
         parent_sha256="0" * 64,
         people_sha256=people_sha256(seen),
-        people_hashes=name_hashes(seen),
+        people_hashes=word_hashes(seen),
         judged=rates,
     )
 
@@ -262,6 +262,16 @@ def test_no_threshold_is_measured_on_people_who_were_trained_on() -> None:
     with pytest.raises(InputError, match="trained on 10 of the 50 people") as refused:
         _require_strangers(entry, data(40, 90))
     assert refused.value.code == "trained_on"
+
+
+def test_folders_that_were_only_spelt_anew_are_no_strangers() -> None:
+    seen = [f"Zoë_Dai-{number}" for number in range(50)]
+    entry: Any = SimpleNamespace(
+        name="tuned", training=acquitted(Dataset(seen, data(0, 50).pictures), BETTER)
+    )
+    for names in (seen, [name.lower().replace("_", " ") for name in seen]):
+        with pytest.raises(InputError, match="trained on 50 of the 50 people"):
+            _require_strangers(entry, Dataset(names, []))
 
 
 @pytest.mark.parametrize("judged", [(), (BETTER, WORSE)])
