@@ -271,6 +271,7 @@ def _track_json(number: int, summary: Summary) -> dict[str, Any]:
         "first_s": round(summary.first_s, 3),
         "last_s": round(summary.last_s, 3),
         "frames": summary.frames,
+        "frames_named": summary.named,
     }
 
 
@@ -291,7 +292,7 @@ def _for_people(console: Console, data: Mapping[str, Any]) -> None:
             who = item["name"] or item["state"].replace("_", " ")
             scores = [_score(item[key]) for key in ("similarity", "threshold")]
             times = [f"{item[key]:.2f} s" for key in ("first_s", "last_s")]
-            table.add_row(str(item["track"]), Text(who), *scores, *times, str(item["frames"]))
+            table.add_row(str(item["track"]), Text(who), *scores, *times, _frames(item))
         console.print(table)
         if (more := len(data["tracks"]) - MOST_LISTED) > 0:
             console.print(f"and {more} more (--json tells all).")
@@ -303,6 +304,12 @@ def _for_people(console: Console, data: Mapping[str, Any]) -> None:
     )
     written = data["out"] + (f" and {data['csv']}" if data["csv"] else "")
     console.print(f"Written to {printable(written)}. {NO_SOUND}", markup=False)
+
+
+def _frames(item: Mapping[str, Any]) -> str:
+    """In how many a track was seen; and where its name was withheld in some, in how many not."""
+    seen, named = item["frames"], item["frames_named"]
+    return f"{named} of {seen}" if item["name"] and named < seen else str(seen)
 
 
 def _score(value: float | None) -> str:

@@ -17,7 +17,7 @@ COLUMNS = (
 
 @dataclass
 class Summary:
-    """One track. frames: in how many it was seen. Seconds.
+    """One track. frames: in how many it was seen; named: in how many under a name. Seconds.
 
     last: as it was seen latest, and where it ever could be compared, as it was compared latest.
     """
@@ -25,7 +25,8 @@ class Summary:
     last: Seen
     first_s: float
     last_s: float
-    frames: int = 1
+    frames: int = 0
+    named: int = 0
 
 
 class Record:
@@ -43,13 +44,12 @@ class Record:
         """Take one frame with everybody in it."""
         for one in sorted(seen, key=lambda item: item.track):
             self._writer.writerow(_row(self.frames, frame.at, one))
-            known = self.tracks.get(one.track)
-            if known is None:
-                self.tracks[one.track] = Summary(one, frame.at, frame.at)
-            else:
-                known.last_s, known.frames = frame.at, known.frames + 1
-                if one.identity is not None or known.last.identity is None:
-                    known.last = one
+            known = self.tracks.setdefault(one.track, Summary(one, frame.at, frame.at))
+            known.last_s = frame.at
+            known.frames += 1
+            known.named += one.name is not None
+            if one.identity is not None or known.last.identity is None:
+                known.last = one
         self.frames += 1
         self.faces += len(seen)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -116,9 +117,10 @@ def test_everybody_in_every_frame_is_named(
     told = alice.json("annotate", "--from", "hall.mp4", "--out", out, "--csv", table)
     assert told.code == 0, told
     assert told.data["people"] == ["alice"]
-    assert [(it["name"], it["state"], it["frames"]) for it in told.data["tracks"]] == [
-        ("alice", "named", 8),
-        (None, "unknown", 6),  # also in the frames before the one in which he was found
+    keys = ("name", "state", "frames", "frames_named")
+    assert [tuple(it[key] for key in keys) for it in told.data["tracks"]] == [
+        ("alice", "named", 8, 8),
+        (None, "unknown", 6, 0),  # also in the frames before the one in which he was found
     ]
     assert (told.data["frames"], told.data["fps"], told.data["sound"]) == (8, FPS, False)
     with table.open(encoding="utf-8", newline="") as file:
@@ -152,6 +154,18 @@ def test_people_read_what_it_cost_and_that_the_sound_is_gone(
     assert "times real time" in told.out
     assert "of processor time" in told.out
     assert "Sound is not carried over." in told.out
+
+
+def test_frames_in_which_a_name_was_withheld_are_not_counted_for_it(
+    alice: Appliance, shows: Callable[[Sequence[Frame]], None]
+) -> None:
+    # Another one, who cannot be compared, takes Alice's place.
+    blurred = Toy(CAROL, x=80, width=80, sharp=False)
+    first = [scene(it / FPS, Toy(ALICE, x=80, width=80), seed=0) for it in range(4)]
+    later = [scene((4 + it) / FPS, blurred, seed=1) for it in range(5)]
+    shows([*first, *later])
+    told = alice("annotate", "--from", "x.mp4", "--out", alice.folder / "out.mp4")
+    assert re.search(r"alice .* 4 of 9 *$", told.out, re.MULTILINE)
 
 
 def test_where_nobody_is_enrolled_everybody_is_unknown_and_that_is_told(
