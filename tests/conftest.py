@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from appliance.hardware.quiet import quiet_opencv
 from tests.patience import FACTOR
 
+# Some tests load ONNX Runtime by themselves; it is to report to nobody there either.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 # Pictures and recordings that are too large or not free to be kept in the repository.
 DATA_PARTS = ("stills", "clips", "lfw-dev", "pad")
