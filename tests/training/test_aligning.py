@@ -328,3 +328,23 @@ def test_a_file_that_is_no_picture_fails_alone(tmp_path: Path) -> None:
     assert (done.png, done.why, done.detail) == (None, UNREADABLE, "x.jpg is a damaged JPEG file.")
     assert made(bench, (tmp_path / "gone.jpg", ""), opened).why == UNREADABLE
     assert made(bench, (tmp_path / "x.jpg", ""), lambda _: None).why == UNREADABLE
+
+
+def test_a_picture_is_cut_out_anew_only_where_its_content_is_another(tmp_path: Path) -> None:
+    bench = Bench(Faces(), convention(WAY), "largest")  # type: ignore[arg-type] # a stand-in
+    frame = Frame(np.zeros((200, 200, 3), np.uint8), 0.0, "x.jpg")
+    path, looked = tmp_path / "x.jpg", list[Path]()
+
+    def show(picture: Path) -> Frame:
+        looked.append(picture)
+        return frame
+
+    path.write_bytes(b"one face")
+    first = made(bench, (path, ""), show)
+    assert first.png is not None
+    assert made(bench, (path, first.sha256), show) == Made(sha256=first.sha256)
+    path.write_bytes(b"another's")
+    second = made(bench, (path, first.sha256), show)
+    assert second.png is not None
+    assert second.sha256 == hashlib.sha256(b"another's").hexdigest()
+    assert looked == [path, path]
