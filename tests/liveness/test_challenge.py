@@ -210,7 +210,7 @@ def test_the_chance_of_a_recording_is_what_the_documentation_says() -> None:
 class Loaded(Random):
     """Draws what it was loaded with, and the shortest of what is left to it."""
 
-    def __init__(self, *asks: Ask) -> None:
+    def __init__(self, asks: tuple[Ask, ...]) -> None:  # one argument: Python 3.10 takes no more
         super().__init__(1)
         self._asks = list(asks)
 
@@ -232,7 +232,7 @@ def answers(
 ) -> tuple[list[Ask | None], Challenge]:
     """What was asked for, one after another, and how it ended."""
     asked: list[Ask | None] = []
-    it = Challenge(mode, Loaded(*asks), POLICY)
+    it = Challenge(mode, Loaded(tuple(asks)), POLICY)
     for frame in frames:
         it.follow(frame)
         if not asked or asked[-1] is not it.ask:
@@ -300,7 +300,7 @@ def test_another_face_begins_anew_and_a_gap_is_another_face() -> None:
 
 def test_whoever_lets_asks_pass_waits_longer_and_longer_for_the_next() -> None:
     patient = replace(POLICY, free=1, put_off_s=4, longest_put_off_s=6)
-    it = Challenge("random", Loaded(NOD), patient)
+    it = Challenge("random", Loaded((NOD,)), patient)
     asked_at: list[float] = []
     for frame in play([], 60.0, fps=20):
         before = it.ask
@@ -317,7 +317,7 @@ def test_whoever_lets_asks_pass_waits_longer_and_longer_for_the_next() -> None:
 def test_time_forgives_asks_that_came_to_nothing() -> None:
     strict = replace(POLICY, free=0, put_off_s=15, forgiven_s=20)
     for away, asked in [(10.0, False), (25.0, True)]:
-        it = Challenge("random", Loaded(NOD), strict)
+        it = Challenge("random", Loaded((NOD,)), strict)
         for frame in play([], 2.0):
             it.follow(frame)
         assert it.ask is NOD
