@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TypeVar
@@ -84,14 +84,21 @@ def each(
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that are started in here do not hear Ctrl-C; see `_interruptible`."""
+    """Processes that are started in here do not hear Ctrl-C (see `_interruptible`), nor an end.
+
+    A terminal that closes and a service manager tell all of them at once. Who began them ends them
+    in good order; one that ended by itself would break what all of them share.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread decides what is heard
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Held back, not ignored: what comes in here reaches this process afterwards, and them never.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         signal.signal(signal.SIGINT, before)
 
 
@@ -142,6 +149,15 @@ def _begin(build: Build, open_picture: Open, over: Event | None = None) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_who_began, daemon=True).start()
     _Here.over = over
     _Here.built = build()
     _Here.open_picture = staticmethod(open_picture)
+
+
+def _end_with_who_began() -> None:
+    """Whoever waits for a task of a process that was killed would do so for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
