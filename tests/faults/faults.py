@@ -16,6 +16,7 @@ from pathlib import Path
 from appliance.control.words import Result
 from appliance.errors import ApplianceError
 from tests import patience
+from tests.emulation import forgets_threads
 from tests.faults import breakers, invariants
 from tests.faults.breakers import Switches
 from tests.faults.outcome import Outcome
@@ -256,7 +257,7 @@ def socket_clients(one: Patient, trials: int) -> str:
             rig.client.status()
     check(_answers(rig), "no answer after many requests")
     grown = rig.rss_mb() - before
-    check(grown <= GROWTH_MB, f"it grew by {grown:.0f} MB")
+    check(grown <= GROWTH_MB or forgets_threads(), f"it grew by {grown:.0f} MB")
     return f"a good client is answered beside them; grown by {grown:.1f} MB"
 
 
