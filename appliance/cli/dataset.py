@@ -333,13 +333,21 @@ def _remarks(told: Mapping[str, Any]) -> list[str]:
         some = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
         remarks.append(f"Nobody to be seen in any picture of: {some}.")
     if told["people_without_picture"]:
-        remarks.append(f"{len(told['people_without_picture'])} folders without a picture.")
-    if told["loose"]:
-        remarks.append(f"{told['loose']} pictures lie in no person's folder and are nobody's.")
-    if told["left_over"]:
+        folders = len(told["people_without_picture"])
+        remarks.append(f"{'1 folder' if folders == 1 else f'{folders} folders'} without a picture.")
+    if loose := told["loose"]:
         remarks.append(
-            f"{len(told['left_over'])} crops are left over of pictures that are gone; they count "
-            "no more, and may be deleted."
+            "1 picture lies in no person's folder and is nobody's."
+            if loose == 1
+            else f"{loose} pictures lie in no person's folder and are nobody's."
+        )
+    if told["left_over"]:
+        crops = len(told["left_over"])
+        remarks.append(
+            "1 crop is left over of a picture that is gone; it counts no more, and may be deleted."
+            if crops == 1
+            else f"{crops} crops are left over of pictures that are gone; they count no more, and "
+            "may be deleted."
         )
     return remarks
 
@@ -352,5 +360,6 @@ def _embedding_for_people(console: Console, told: dict[str, Any]) -> None:
         ),
         markup=False,
     )
-    if told["missing"]:
-        console.print(f"{told['missing']} crops that were made are there no more.")
+    if missing := told["missing"]:
+        which = "1 crop that was made is" if missing == 1 else f"{missing} crops that were made are"
+        console.print(f"{which} there no more.")
