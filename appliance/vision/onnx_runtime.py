@@ -76,7 +76,7 @@ def version() -> str:
 
 def providers() -> tuple[str, ...]:
     """The identifiers of the providers that this build has. ModelError where there is none."""
-    return tuple(_runtime().get_available_providers())
+    return tuple(runtime().get_available_providers())
 
 
 class OnnxModel:
@@ -90,7 +90,7 @@ class OnnxModel:
 
         ModelError where the provider cannot be had, or the model not be loaded.
         """
-        module = _runtime()
+        module = runtime()
         if provider.identifier not in module.get_available_providers():
             raise ModelError(
                 f"The installed ONNX Runtime {version()} was built without {provider.name}.",
@@ -130,7 +130,8 @@ class OnnxModel:
         return (np.array(output, dtype=np.float32),)
 
 
-def _runtime() -> Any:
+def runtime() -> Any:
+    """The module `onnxruntime`, silenced. ModelError where it cannot be loaded."""
     # From 1.29 on the published wheels for Linux tell their maker of each process and network, and
     # keep a number of the machine, unless this stands there before they are imported.
     os.environ[SILENT] = "1"

@@ -14,11 +14,11 @@ from typing import Any
 import click
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from appliance.liveness.appearance import SHIPPED, TIGHT
 from appliance.types import LivenessState, Pixels
+from appliance.vision.onnx_runtime import runtime
 from models.build.antispoof_material import Face, Material, people, single
 from models.build.antispoof_precision import print_precisions
 from models.build.antispoof_subjects import Subject, rivals, shipped, shipped_network
@@ -81,7 +81,7 @@ def _crops(materials: Sequence[Material], *, live: bool) -> Iterator[Pixels]:
 
 
 def _print_parity(published: Path, crops: Sequence[Pixels]) -> None:
-    session = onnxruntime.InferenceSession(str(published), providers=["CPUExecutionProvider"])
+    session = runtime().InferenceSession(str(published), providers=["CPUExecutionProvider"])
     model = load(FILE)
     cosines, differences = [], []
     for crop in crops:

@@ -22,6 +22,7 @@ from appliance.vision.alignment import (
 from appliance.vision.embedding import TfliteEmbedder, unit
 from appliance.vision.interpreter import TfliteModel
 from appliance.vision.manifest import Entry, Manifest
+from appliance.vision.onnx_runtime import runtime
 from appliance.vision.predictor import FIVE, SIXTY_EIGHT, ShapePredictor
 from models.build.fetch import fetched, obtain
 from models.build.job import Job
@@ -155,8 +156,7 @@ def _candidate(path: Path) -> Contender:
 
     112 x 112 BGR, x = (pixel - 127) / 128, 512 numbers.
     """
-    import onnxruntime
-
+    onnxruntime = runtime()
     content = path.read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
